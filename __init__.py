@@ -1,0 +1,55 @@
+"""oncue runs Python tasks when conditions say so.
+
+Importing it is cheap: a name is loaded when it is first used, so a tool that only parses pays
+neither for asyncio nor for a store.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .app.app import App as App
+    from .app.face import check as check
+    from .app.face import evaluate as evaluate
+    from .app.face import explain as explain
+    from .app.task import Task as Task
+    from .conds.diagnostic import Diagnostic as Diagnostic
+    from .conds.nodes import Condition as Condition
+    from .engine.explain import Explanation as Explanation
+    from .engine.records import Action as Action
+    from .engine.records import Record as Record
+    from .engine.verdict import Verdict as Verdict
+    from .grammar.errors import ConditionSyntaxError as ConditionSyntaxError
+    from .grammar.parser import parse as parse
+
+_HOME = {
+    "Action": ".engine.records",
+    "App": ".app.app",
+    "Condition": ".conds.nodes",
+    "ConditionSyntaxError": ".grammar.errors",
+    "Diagnostic": ".conds.diagnostic",
+    "Explanation": ".engine.explain",
+    "Record": ".engine.records",
+    "Task": ".app.task",
+    "Verdict": ".engine.verdict",
+    "check": ".app.face",
+    "evaluate": ".app.face",
+    "explain": ".app.face",
+    "parse": ".grammar.parser",
+}
+__all__ = list(_HOME)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'oncue' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home, __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

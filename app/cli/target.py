@@ -1,0 +1,55 @@
+"""`MODULE:APP` to the app it names."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from ..app import App
+
+
+class TargetError(ValueError):
+    """The target names no app."""
+
+
+def load(target: str) -> App:
+    """The app that `module:app`, `module` or `path/to/file.py` names. What the module itself
+    raises when it is imported is left as it is."""
+    place, _, name = target.partition(":")
+    name = name or "app"
+    module = from_file(Path(place)) if place.endswith(".py") else from_name(place)
+    app: object = module
+    for part in name.split("."):
+        app = getattr(app, part, None)
+    if not isinstance(app, App):
+        found = [key for key, value in vars(module).items() if isinstance(value, App)]
+        there = f"it has {', '.join(found)}" if found else "it has no app"
+        raise TargetError(f"{place} has no app {name!r}; {there}")
+    return app
+
+
+def from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise TargetError(f"there is no file {str(path)!r}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{str(path)!r} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.parent.absolute()))
+    spec.loader.exec_module(module)
+    return module
+
+
+def from_name(name: str) -> ModuleType:
+    """A module on the path, or in the current folder."""
+    sys.path.insert(0, "")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name + ".").startswith(error.name + "."):
+            raise
+        raise TargetError(f"there is no module {name!r} here or on the path") from error

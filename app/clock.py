@@ -1,0 +1,19 @@
+"""The one place that reads a clock."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Gives the current instant, in microseconds since the Unix epoch."""
+
+    def now(self) -> int: ...
+
+
+class SystemClock:
+    """The wall clock of this machine."""
+
+    def now(self) -> int:
+        return time.time_ns() // 1000

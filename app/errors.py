@@ -1,0 +1,23 @@
+"""What the app raises, and what a task raises to say how it ended."""
+
+from __future__ import annotations
+
+
+class OncueError(Exception):
+    """Any error of oncue's own but a `ConditionSyntaxError`, which is a `ValueError`."""
+
+
+class DefinitionError(OncueError, ValueError):
+    """A task, app or option that cannot be as it was written; nothing was changed."""
+
+
+class StoreError(OncueError):
+    """The store cannot be opened, is not ours, or does not answer."""
+
+
+class TaskInactionException(Exception):
+    """Raised by a task that found nothing to do: its run is logged as `inaction`."""
+
+
+class TaskTerminationException(Exception):
+    """Raised by a task that stops as it was told to: its run is logged as `terminate`."""

@@ -1,0 +1,55 @@
+"""The log in memory: one instance, nothing survives the process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ...engine.records import Record
+from .protocol import Answer, Claim, Refused, Step, judge
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self._log: list[Record] = []
+        self._held: set[int | None] = set()
+
+    async def open(self, now: int) -> None:
+        return None
+
+    async def load(self, since: int) -> list[Record]:
+        return list(self._log)
+
+    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+        refusals = judge(steps, self._overtaken, self._held)
+        return [
+            self._write(step) if refused is None else refused
+            for step, refused in zip(steps, refusals, strict=True)
+        ]
+
+    def _overtaken(self, claim: Claim) -> bool:
+        return any(
+            record.task == claim.record.task or (record.task, record.action) in claim.reads
+            for record in self._log[claim.position :]
+        )
+
+    def _write(self, step: Step) -> Answer:
+        seq = len(self._log) + 1
+        self._log.append(replace(step.record, seq=seq))
+        if isinstance(step, Claim):
+            self._held.add(seq)
+        else:
+            self._held.discard(step.record.run)
+        return seq
+
+    async def follow(self, position: int, now: int) -> list[Record]:
+        return self._log[position:]
+
+    async def log_of(self, task: str) -> list[Record]:
+        return [record for record in self._log if record.task == task]
+
+    async def close(self) -> None:
+        return None
+
+
+__all__ = ["MemoryStore", "Refused"]

@@ -1,0 +1,89 @@
+"""What every store promises.
+
+A commit is a list of claims and finishes that become durable in one step, in order, before the
+code of any claimed run starts. A claim is the RUN record of a start and the lease on its run; a
+finish is the ending record and the lease's release.
+
+A claim is refused when the log holds, after the position its decision was based on, a record of
+its own task or of a key its verdict read. The test and the write are one atomic step, so two
+instances never both start what excludes each other. A finish is refused when the lease is gone:
+somebody has written `crash` for that run. What follows in a commit from a refused step is
+refused with it. Sequence numbers are given in commit order, from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from ...engine.records import Action, Key, Record
+from ...engine.verdict import Read
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    record: Record
+    reads: frozenset[Read]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """`record.run` names the run."""
+
+    record: Record
+
+
+class Refused(Enum):
+    NEWER = "a newer record changes what the claim was based on"
+    LEASE_LOST = "the run's lease was lost"
+
+
+Step = Claim | Finish
+Answer = int | Refused  # the sequence number of the record, or why it was not written
+
+
+class Store(Protocol):
+    """One app instance's way to the log. Every method raises StoreError when the store fails;
+    then nothing of the call has happened."""
+
+    async def open(self, now: int) -> None:
+        """Make ready, and join the instances. Runs whose instance is gone get a `crash`."""
+
+    async def load(self, since: int) -> list[Record]:
+        """What a start needs, by sequence: the latest record of every task and action, the
+        latest run of every task that did not crash, the live runs, and all from `since` on."""
+
+    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+        """Make the steps durable, in order."""
+
+    async def follow(self, position: int, now: int) -> list[Record]:
+        """The records after `position`, by sequence. Runs whose instance is gone get theirs."""
+
+    async def log_of(self, task: str) -> list[Record]:
+        """All records of a task, by sequence."""
+
+    async def close(self) -> None:
+        """Leave the instances. Live runs of this instance are left to be written as crashed."""
+
+
+def judge(
+    steps: Iterable[Step], overtaken: Callable[[Claim], bool], held: Container[int | None]
+) -> list[Refused | None]:
+    """Why each step is refused, or None: `overtaken` tells whether the log has a newer record
+    of what a claim read, `held` the runs whose lease is this instance's."""
+    undone: set[Read] = set()
+    answers: list[Refused | None] = []
+    for step in steps:
+        record = step.record
+        refused: Refused | None = None
+        if isinstance(step, Finish):
+            refused = None if record.run in held else Refused.LEASE_LOST
+        elif overtaken(step) or not undone.isdisjoint(step.reads):
+            refused = Refused.NEWER
+        if refused is not None:
+            undone.update(Key(record.task, action) for action in Action)
+        answers.append(refused)
+    return answers

@@ -1,0 +1,963 @@
+"""The tree: one frozen class per construct of LANGUAGE.md §4.
+
+Nodes are values. Equality and hash ignore spans; `& | ~` build flat trees, whoever calls them;
+comparing with a number builds a new node and never changes the old one. Nodes know nothing of
+clocks, zones or logs: the engine compiles them.
+
+A tree may be some eight hundred nodes deep (`MAX_NESTING` parentheses, each around an or, an and,
+a not and a zone), so nothing here recurses over it: see `postorder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from datetime import date, datetime, time, timedelta
+from typing import Self, TypeVar
+
+from .diagnostic import Span
+from .parts import (
+    After,
+    Age,
+    At,
+    Before,
+    Between,
+    Bound,
+    Count,
+    Event,
+    Past,
+    Range,
+    Since,
+    Starting,
+    ThisCycle,
+    check_number,
+    check_range,
+)
+from .points import Clock, CronFields, Duration, Point, Unit, to_point
+from .zones import check_zone
+
+MAX_ATOMS = 1_000
+MAX_NESTING = 200
+
+PointLike = str | int | time | Point
+DurationLike = Duration | timedelta | str | float
+
+
+class LimitError(ValueError):
+    """A condition larger than LANGUAGE.md §2 allows."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Condition:
+    """A pure statement, true or false at an instant, given the log, the owning task and
+    parameters."""
+
+    span: Span | None = field(default=None, compare=False, repr=False, kw_only=True)
+
+    @property
+    def operands(self) -> tuple[Condition, ...]:
+        """The conditions directly below; none for an atom."""
+        return ()
+
+    @property
+    def atoms(self) -> int:
+        """How many atoms the tree has."""
+        return 1
+
+    @property
+    def nesting(self) -> int:
+        """How deep parentheses nest in the canonical text."""
+        return 0
+
+    def in_zone(self, zone: str) -> Zoned:
+        """`… in ZONE`."""
+        return Zoned(self, zone)
+
+    def __and__(self, other: Condition) -> Condition:
+        return All((self, other)) if isinstance(other, Condition) else NotImplemented
+
+    def __or__(self, other: Condition) -> Condition:
+        return Any((self, other)) if isinstance(other, Condition) else NotImplemented
+
+    def __invert__(self) -> Condition:
+        return Not(self)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a condition is neither true nor false by itself: join conditions by & | ~ instead of "
+            "and, or, not; to ask for its value, evaluate it"
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self
+
+    def __repr__(self) -> str:
+        from .printer import python_text
+
+        return python_text(self)
+
+    def __str__(self) -> str:
+        from .printer import text
+
+        return text(self)
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Composite(Condition):
+    """A condition of other conditions. What would recurse is counted as it is built (`_atoms`,
+    `_nesting`) or kept once known (`_hash`)."""
+
+    _atoms: int = field(default=0, init=False, repr=False)
+    _nesting: int = field(default=0, init=False, repr=False)
+    _hash: int | None = field(default=None, init=False, repr=False)
+
+    @property
+    def atoms(self) -> int:
+        return self._atoms
+
+    @property
+    def nesting(self) -> int:
+        return self._nesting
+
+    @property
+    def label(self) -> str:
+        """What besides the operands tells two nodes of a class apart."""
+        return ""
+
+    def _measure(self, nesting: int) -> None:
+        """Set the counts, refusing what is over a limit."""
+        atoms = sum(term.atoms for term in self.operands)
+        if atoms > MAX_ATOMS:
+            raise LimitError(f"a condition of {atoms} atoms is too long: at most {MAX_ATOMS}")
+        if nesting > MAX_NESTING:
+            raise LimitError(f"parentheses nest too deep: at most {MAX_NESTING} levels")
+        object.__setattr__(self, "_atoms", atoms)
+        object.__setattr__(self, "_nesting", nesting)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return same(self, other) if isinstance(other, Condition) else NotImplemented
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            for node in postorder(self):
+                if isinstance(node, Composite) and node._hash is None:
+                    below = tuple(hash(term) for term in node.operands)
+                    object.__setattr__(node, "_hash", hash((type(node), node.label, below)))
+        assert self._hash is not None
+        return self._hash
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (rebuild, (program(self),))
+
+
+def postorder(root: Condition) -> Iterator[Condition]:
+    """Every node of the tree, operands before the node that joins them, left to right."""
+    stack: list[tuple[Condition, bool]] = [(root, False)]
+    while stack:
+        node, seen = stack.pop()
+        operands = () if seen else node.operands
+        if operands:
+            stack.append((node, True))
+            stack.extend((term, False) for term in reversed(operands))
+        else:
+            yield node
+
+
+def same(left: Condition, right: Condition) -> bool:
+    """Whether two trees are equal, spans aside."""
+    stack = [(left, right)]
+    while stack:
+        one, two = stack.pop()
+        if one is two:
+            continue
+        if type(one) is not type(two):
+            return False
+        if not isinstance(one, Composite) or not isinstance(two, Composite):
+            if one != two:
+                return False
+        elif one.label != two.label or len(one.operands) != len(two.operands):
+            return False
+        else:
+            stack.extend(zip(one.operands, two.operands, strict=True))
+    return True
+
+
+Step = Condition | tuple[type[Condition], int, str, Span | None]
+
+
+def program(root: Condition) -> tuple[Step, ...]:
+    """The tree as a flat list of atoms and joining steps: pickling it does not recurse."""
+    return tuple(
+        (type(node), len(node.operands), node.label, node.span)
+        if isinstance(node, Composite)
+        else node
+        for node in postorder(root)
+    )
+
+
+def rebuild(steps: tuple[Step, ...]) -> Condition:
+    """The tree of a `program`."""
+    stack: list[Condition] = []
+    for step in steps:
+        if isinstance(step, Condition):
+            stack.append(step)
+            continue
+        kind, count, label, span = step
+        terms = tuple(stack[-count:])
+        del stack[-count:]
+        stack.append(join(kind, terms, label, span))
+    (root,) = stack
+    return root
+
+
+def join(
+    kind: type[Condition], terms: tuple[Condition, ...], label: str, span: Span | None
+) -> Condition:
+    if issubclass(kind, (All, Any)):
+        return kind(terms, span=span)
+    (term,) = terms
+    if issubclass(kind, Zoned):
+        return Zoned(term, label, span=span)
+    if issubclass(kind, Defined):
+        return Defined(label, term, span=span)
+    return Not(term, span=span)
+
+
+# --- operators ------------------------------------------------------------------------------
+
+
+def flat(kind: type[All] | type[Any], terms: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """`terms` with those of the same kind replaced by their own terms."""
+    if not any(isinstance(term, kind) for term in terms):
+        return terms
+    return tuple(
+        inner for term in terms for inner in (term.operands if isinstance(term, kind) else (term,))
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class All(Composite):
+    """`a & b & …`; nested ones are flattened on construction. At least two terms."""
+
+    terms: tuple[Condition, ...]
+
+    def __post_init__(self) -> None:
+        check_terms("and", self.terms)
+        object.__setattr__(self, "terms", flat(All, self.terms))
+        self._measure(max(term.nesting + isinstance(term, Any) for term in self.terms))
+
+    @property
+    def operands(self) -> tuple[Condition, ...]:
+        return self.terms
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Any(Composite):
+    """`a | b | …`; nested ones are flattened on construction. At least two terms."""
+
+    terms: tuple[Condition, ...]
+
+    def __post_init__(self) -> None:
+        check_terms("or", self.terms)
+        object.__setattr__(self, "terms", flat(Any, self.terms))
+        self._measure(max(term.nesting for term in self.terms))
+
+    @property
+    def operands(self) -> tuple[Condition, ...]:
+        return self.terms
+
+
+def check_terms(word: str, terms: tuple[Condition, ...]) -> None:
+    for term in terms:
+        if not isinstance(term, Condition):
+            raise TypeError(f"{term!r} is not a condition")
+    if len(terms) < 2 and not (terms and isinstance(terms[0], (All, Any))):
+        raise ValueError(f"an {word!r} joins at least two conditions, not {len(terms)}")
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Not(Composite):
+    """`~a`; of a `Not` it is that one's own term."""
+
+    term: Condition
+
+    def __new__(cls, term: Condition, *, span: Span | None = None) -> Self:
+        if isinstance(term, Not):
+            return term.term  # type: ignore[return-value]  # so __init__ is not called
+        return object.__new__(cls)
+
+    def __post_init__(self) -> None:
+        check_condition(self.term)
+        self._measure(self.term.nesting + isinstance(self.term, (All, Any)))
+
+    @property
+    def operands(self) -> tuple[Condition, ...]:
+        return (self.term,)
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Zoned(Composite):
+    """`(…) in ZONE`: the zone of every window and cadence below that names none itself."""
+
+    term: Condition
+    zone: str
+
+    def __post_init__(self) -> None:
+        check_condition(self.term)
+        check_zone(self.zone)
+        self._measure(self.term.nesting + isinstance(self.term, (All, Any, Not, Zoned)))
+
+    @property
+    def operands(self) -> tuple[Condition, ...]:
+        return (self.term,)
+
+    @property
+    def label(self) -> str:
+        return self.zone
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Defined(Composite):
+    """A condition under the name that `app.define` gave it: prints as the name, means `term`."""
+
+    name: str
+    term: Condition
+
+    def __post_init__(self) -> None:
+        check_condition(self.term)
+        check_name(self.name)
+        self._measure(self.term.nesting + 1)
+
+    @property
+    def operands(self) -> tuple[Condition, ...]:
+        return (self.term,)
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+
+def check_condition(term: object) -> None:
+    if not isinstance(term, Condition):
+        raise TypeError(f"{term!r} is not a condition")
+
+
+def all_of(*terms: Condition) -> Condition:
+    """The *and* of any number of conditions: `true` of none, the condition itself of one."""
+    return terms[0] if len(terms) == 1 else All(terms) if terms else Constant(True)
+
+
+def any_of(*terms: Condition) -> Condition:
+    """The *or* of any number of conditions: `false` of none, the condition itself of one."""
+    return terms[0] if len(terms) == 1 else Any(terms) if terms else Constant(False)
+
+
+# --- what the fluent API shares ---------------------------------------------------------------
+
+
+def make_between(unit: Unit, start: PointLike, end: PointLike) -> Between:
+    return Between(to_point(unit, start), to_point(unit, end, end=True))
+
+
+class Ranged:
+    """Methods that put a range on a cycle. A range is given once."""
+
+    __slots__ = ()
+
+    def _cycle(self) -> Unit:
+        raise NotImplementedError
+
+    def _with_range(self, range_: Range) -> Self:
+        raise NotImplementedError
+
+    def after(self, start: PointLike) -> Self:
+        """From `start` to the end of the cycle."""
+        return self._with_range(After(to_point(self._cycle(), start)))
+
+    def before(self, end: PointLike) -> Self:
+        """From the start of the cycle to `end`; a bare weekday, day or month is included."""
+        return self._with_range(Before(to_point(self._cycle(), end, end=True)))
+
+    def between(self, start: PointLike, end: PointLike) -> Self:
+        """From `start` to `end`, over the end of the cycle if `end` is not later."""
+        return self._with_range(make_between(self._cycle(), start, end))
+
+    def starting(self, point: PointLike) -> Self:
+        """The whole cycle, begun at `point`."""
+        return self._with_range(Starting(to_point(self._cycle(), point)))
+
+    def at(self, *points: PointLike) -> Self:
+        """One sub-unit from each of `points`."""
+        return self._with_range(At(tuple(to_point(self._cycle(), point) for point in points)))
+
+    on = at
+
+
+class Counted:
+    """Comparisons with a number: each makes a new node. On a node that has a count already, both
+    must hold. `==` is plain equality; the method is `exactly`."""
+
+    __slots__ = ()
+
+    def _with_count(self, count: Count) -> Condition:
+        raise NotImplementedError
+
+    def __ge__(self, times: int) -> Condition:
+        return self._with_count(Count(Bound.AT_LEAST, whole(times)))
+
+    def __gt__(self, times: int) -> Condition:
+        return self._with_count(Count(Bound.AT_LEAST, whole(times) + 1))
+
+    def __le__(self, times: int) -> Condition:
+        return self._with_count(Count(Bound.AT_MOST, whole(times)))
+
+    def __lt__(self, times: int) -> Condition:
+        return self._with_count(Count(Bound.AT_MOST, whole(times) - 1))
+
+    def exactly(self, times: int) -> Condition:
+        """`exactly n times`."""
+        return self._with_count(Count(Bound.EXACTLY, whole(times)))
+
+
+def whole(times: object) -> int:
+    if isinstance(times, bool) or not isinstance(times, int):
+        raise TypeError(f"{times!r} is not a number of times: give a whole number")
+    return times
+
+
+def task_name(task: object) -> str:
+    """The name of a task given as its name, itself, or the function it was made of."""
+    if isinstance(task, str):
+        return task
+    name = getattr(task, "name", None) or getattr(task, "__name__", None)
+    if not isinstance(name, str):
+        raise TypeError(f"{task!r} is not a task: give a name, a task or its function")
+    return name
+
+
+def check_name(name: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"{name!r} is not a name: give text")
+    if not name:
+        raise ValueError("a name is empty")
+
+
+def check_optional_name(name: str | None) -> None:
+    if name is not None:
+        check_name(name)
+
+
+# --- windows --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Constant(Condition):
+    """`true`, `false`."""
+
+    value: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TimeOf(Ranged, Condition):
+    """Window: `time of day after 10:00`."""
+
+    unit: Unit
+    range: Range | None = None
+
+    def __post_init__(self) -> None:
+        check_range(self.unit, self.range)
+
+    def _cycle(self) -> Unit:
+        return self.unit
+
+    def _with_range(self, range_: Range) -> Self:
+        refuse_second_range(self, self.range)
+        return replace(self, range=range_)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TimeOfCron(Condition):
+    """Window: the minutes (seconds, with six fields) that a cron expression matches."""
+
+    fields: CronFields
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OnWeekdays(Condition):
+    """Window: `on Mon, Wed`; days from 0 (Monday) to 6, sorted."""
+
+    days: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.days or not all(0 <= day <= 6 for day in self.days):
+            raise ValueError(f"{self.days!r} are not weekdays: 0 (Monday) to 6, at least one")
+        object.__setattr__(self, "days", tuple(sorted(set(self.days))))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Dates(Condition):
+    """Window: `between 2026-01-01 and 2026-06-30`, `before …`, `after …` (naive, local).
+
+    A bare date as an end stands for the whole day: `end_is_date`."""
+
+    start: datetime | None
+    end: datetime | None
+    end_is_date: bool = False
+
+    def __post_init__(self) -> None:
+        if self.start is None and self.end is None:
+            raise ValueError("dates need a start or an end")
+        for moment in (self.start, self.end):
+            check_naive(moment)
+        if self.end_is_date and (self.end is None or self.end.time() != time()):
+            raise ValueError("an end that names a whole day has no time of day")
+        if self.start is not None and self.end is not None:
+            last = self.end.date() if self.end_is_date else self.end
+            first = self.start.date() if self.end_is_date else self.start
+            if last < first or (last == first and not self.end_is_date):
+                raise ValueError(dates_message(self.start, self.end))
+
+
+def dates_message(start: datetime, end: datetime) -> str:
+    return f"between {start} and {end} is empty: its end is not after its start"
+
+
+def check_naive(moment: datetime | None) -> None:
+    if moment is not None and moment.tzinfo is not None:
+        raise ValueError(f"{moment!r} has a zone: give a naive one, and the zone by in_zone")
+
+
+def refuse_second_range(node: Condition, range_: object) -> None:
+    if range_ is not None:
+        raise ValueError(f"{str(node)!r} has a range already: give both ends by between")
+
+
+# --- cadences -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Cadence(Ranged, Condition):
+    """`daily after 10:00`: in a window of the period, and no run that counts in that window."""
+
+    unit: Unit
+    range: Range | None = None
+
+    def __post_init__(self) -> None:
+        check_range(self.unit, self.range)
+
+    def _cycle(self) -> Unit:
+        return self.unit
+
+    def _with_range(self, range_: Range) -> Self:
+        refuse_second_range(self, self.range)
+        return replace(self, range=range_)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Every(Condition):
+    """`every D [since last …] [between …]`; the range is of a day."""
+
+    duration: Duration
+    since: Since = Since.RUN
+    range: Between | After | Before | None = None
+
+    def __post_init__(self) -> None:
+        check_range(Unit.DAY, self.range)
+
+    def after(self, start: PointLike) -> Self:
+        """Only from `start` to the end of a day."""
+        return self._with_range(After(to_point(Unit.DAY, start)))
+
+    def before(self, end: PointLike) -> Self:
+        """Only from the start of a day to `end`."""
+        return self._with_range(Before(to_point(Unit.DAY, end, end=True)))
+
+    def between(self, start: PointLike, end: PointLike) -> Self:
+        """Only from `start` to `end`, over midnight if `end` is not later."""
+        return self._with_range(make_between(Unit.DAY, start, end))
+
+    def _with_range(self, range_: Between | After | Before) -> Self:
+        refuse_second_range(self, self.range)
+        return replace(self, range=range_)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Cron(Condition):
+    """Cadence: once in each minute (second, with six fields) that matches."""
+
+    fields: CronFields
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Once(Condition):
+    """`once at X` (naive, local)."""
+
+    at: datetime
+
+    def __post_init__(self) -> None:
+        check_naive(self.at)
+
+
+# --- the log --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Has(Ranged, Counted, Condition):
+    """`[task T] has A [count] [span]`; a task of None is the owner.
+
+    In Python: `failed`, `failed("extract")`, `failed.today.between("10:00", "12:00")`,
+    `failed.past("2 hours") >= 3`."""
+
+    event: Event
+    task: str | None = None
+    count: Count | None = None
+    within: ThisCycle | Past | None = None
+
+    def __post_init__(self) -> None:
+        check_optional_name(self.task)
+
+    def __call__(self, task: object = None) -> Self:
+        """The same of another task: its name, itself or its function."""
+        return replace(self, task=None if task is None else task_name(task))
+
+    def past(self, duration: DurationLike) -> Self:
+        """In the past `duration`."""
+        return self._in(Past(Duration.of(duration)))
+
+    @property
+    def today(self) -> Self:
+        return self._in(ThisCycle(Unit.DAY))
+
+    this_day = today
+
+    @property
+    def this_second(self) -> Self:
+        return self._in(ThisCycle(Unit.SECOND))
+
+    @property
+    def this_minute(self) -> Self:
+        return self._in(ThisCycle(Unit.MINUTE))
+
+    @property
+    def this_hour(self) -> Self:
+        return self._in(ThisCycle(Unit.HOUR))
+
+    @property
+    def this_week(self) -> Self:
+        return self._in(ThisCycle(Unit.WEEK))
+
+    @property
+    def this_month(self) -> Self:
+        return self._in(ThisCycle(Unit.MONTH))
+
+    @property
+    def this_year(self) -> Self:
+        return self._in(ThisCycle(Unit.YEAR))
+
+    def _in(self, within: ThisCycle | Past) -> Self:
+        if self.within is not None:
+            raise ValueError(f"{str(self)!r} has a span already")
+        return replace(self, within=within)
+
+    def _cycle(self) -> Unit:
+        if not isinstance(self.within, ThisCycle):
+            raise ValueError(f"{str(self)!r} has no cycle to put a range on: say today first")
+        return self.within.unit
+
+    def _with_range(self, range_: Range) -> Self:
+        unit = self._cycle()
+        assert isinstance(self.within, ThisCycle)
+        refuse_second_range(self, self.within.range)
+        return replace(self, within=ThisCycle(unit, range_))
+
+    def _with_count(self, count: Count) -> Condition:
+        counted = replace(self, count=count)
+        return counted if self.count is None else All((self, counted))
+
+
+OUTCOMES = (Event.SUCCEEDED, Event.FAILED, Event.FINISHED, Event.TERMINATED)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AfterTasks(Condition):
+    """`after task T O`, `after [all|any] tasks A, B O`. Names once each, in the order given; of
+    one task `any` is false."""
+
+    tasks: tuple[str, ...]
+    outcome: Event = Event.SUCCEEDED
+    any: bool = False
+
+    def __post_init__(self) -> None:
+        check_names(self, "tasks")
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"{self.outcome.value!r} is no outcome: {', '.join(OUTCOMES)}")
+        if len(self.tasks) == 1:
+            object.__setattr__(self, "any", False)
+
+
+def check_names(node: AfterTasks | ParamsExist, attribute: str) -> None:
+    """Refuse empty names and no names; drop repeats."""
+    names: tuple[str, ...] = getattr(node, attribute)
+    for name in names:
+        check_name(name)
+    if not names:
+        raise ValueError(f"{attribute} are missing: at least one name is needed")
+    if len(names) > 1:
+        object.__setattr__(node, attribute, tuple(dict.fromkeys(names)))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Running(Counted, Condition):
+    """`[task T] is running [age | count]`; a task of None is the owner.
+
+    In Python: `running`, `running("extract").more_than("10 min")`, `running >= 2`."""
+
+    task: str | None = None
+    age: Age | None = None
+    count: Count | None = None
+
+    def __post_init__(self) -> None:
+        check_optional_name(self.task)
+        if self.age is not None and self.count is not None:
+            raise ValueError("a running condition has an age or a count, not both: join two by &")
+
+    def __call__(
+        self,
+        task: object = None,
+        *,
+        more_than: DurationLike | None = None,
+        less_than: DurationLike | None = None,
+    ) -> Self:
+        """The same of another task: its name, itself or its function."""
+        named = replace(self, task=None if task is None else task_name(task))
+        if more_than is None and less_than is None:
+            return named
+        return named._aged(Age(duration_or_none(more_than), duration_or_none(less_than)))
+
+    def more_than(self, duration: DurationLike) -> Self:
+        """For at least `duration`."""
+        return self._aged(Age(Duration.of(duration)))
+
+    def less_than(self, duration: DurationLike) -> Self:
+        """For less than `duration`."""
+        return self._aged(Age(None, Duration.of(duration)))
+
+    def between(self, start: DurationLike, end: DurationLike) -> Self:
+        """For at least `start` and less than `end`."""
+        return self._aged(Age(Duration.of(start), Duration.of(end)))
+
+    def _aged(self, age: Age) -> Self:
+        if self.age is not None:
+            raise ValueError(f"{str(self)!r} has an age already: give both ends by between")
+        return replace(self, age=age)
+
+    def _with_count(self, count: Count) -> Condition:
+        if self.count is None and self.age is None:
+            return replace(self, count=count)
+        return All((self, Running(self.task, None, count)))
+
+
+def duration_or_none(value: DurationLike | None) -> Duration | None:
+    return None if value is None else Duration.of(value)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Retry(Condition):
+    """`retry [n times] [after D]`. In Python: `retry`, `retry(3)`, `retry(3).after("30 s")`."""
+
+    times: int | None = None
+    delay: Duration | None = None
+
+    def __post_init__(self) -> None:
+        if self.times is not None:
+            if self.times < 0:
+                raise ValueError(f"{self.times} retries: the number of retries is 0 or more")
+            check_number(self.times)
+
+    def __call__(self, times: int | None = None, *, after: DurationLike | None = None) -> Self:
+        """At most `times` retries, each `after` the outcome it retries."""
+        count = None if times is None else whole(times)
+        return replace(self, times=count, delay=duration_or_none(after))
+
+    def after(self, delay: DurationLike) -> Self:
+        """Not before `delay` has passed since the outcome."""
+        return replace(self, delay=Duration.of(delay))
+
+
+# --- the scheduler, parameters, custom functions ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SchedulerAge(Condition):
+    """`scheduler started D ago` (now < start + D); `has run over D` is its opposite: over."""
+
+    duration: Duration
+    over: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SchedulerCycles(Counted, Condition):
+    """`scheduler has more than n cycles`."""
+
+    count: Count
+
+    def _with_count(self, count: Count) -> Condition:
+        return All((self, SchedulerCycles(count)))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Env(Condition):
+    """`env NAME`: the app's `env` parameter, compared as text."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ParamsExist(Condition):
+    """`param 'x', 'y' exists`: all of them. Names once each, in the order given."""
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_names(self, "names")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ParamIs(Condition):
+    """`param 'x' is 'y'`, compared as text; the value may be empty."""
+
+    name: str
+    value: str
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+
+
+Argument = str | int | float | Duration | datetime | Clock
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Call(Condition):
+    """A custom function by call syntax, `is_holiday('FI')`."""
+
+    name: str
+    args: tuple[Argument, ...] = ()
+    kinds: tuple[type, ...] = field(init=False, repr=False)  # so that f(1) is not f(1.0)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        for value in self.args:
+            check_argument(value)
+            if isinstance(value, Clock):
+                raise TypeError("a call takes no time of day: give it as text")
+        object.__setattr__(self, "kinds", tuple(type(value) for value in self.args))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Phrase(Condition):
+    """A registered phrase or pattern: the template's text and the values matched in it.
+
+    `text` is what a pattern matched; a phrase's text follows from template and values."""
+
+    template: str
+    values: tuple[tuple[str, Argument], ...] = ()
+    text: str | None = None
+    kinds: tuple[type, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_name(self.template)
+        for _, value in self.values:
+            check_argument(value)
+        object.__setattr__(self, "kinds", tuple(type(value) for _, value in self.values))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Func(Condition):
+    """A custom function given as itself (`conds.condition()`), so it needs no registering. It
+    prints as call syntax, and pickles by the function's reference."""
+
+    function: object
+    args: tuple[object, ...] = ()
+    kwargs: tuple[tuple[str, object], ...] = ()
+    every: Duration | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(f"{self.function!r} is not a function")
+
+    def __call__(self, *args: object, **kwargs: object) -> Self:
+        """The condition with arguments for the function."""
+        return replace(self, args=args, kwargs=tuple(sorted(kwargs.items())))
+
+
+def check_argument(value: object) -> None:
+    """Raise for a value that has no text in the language."""
+    match value:
+        case bool():
+            raise TypeError(f"{value!r} is not an argument: give text or a number")
+        case int():
+            check_number(value)
+        case float():
+            check_float(value)
+        case datetime():
+            check_naive(value)
+        case str() | Duration() | Clock():
+            return
+        case _:
+            raise TypeError(f"{value!r} is not an argument: text, number, duration or datetime")
+
+
+def check_float(value: float) -> None:
+    from .printer import float_text
+
+    if value != value or value in (float("inf"), float("-inf")):
+        raise ValueError(f"{value!r} is not a number that can be written")
+    if sum(char.isdigit() for char in float_text(value)) > 18:
+        raise ValueError(f"{value!r} is too long: at most 18 digits")
+
+
+N = TypeVar("N", bound=Condition)
+
+
+def relocate(node: N, span: Span | None) -> N:
+    """The same node at another place of the source."""
+    return replace(node, span=span)
+
+
+def strip_spans(node: Condition) -> Condition:
+    """The same tree without spans."""
+    steps = (
+        replace(step, span=None) if isinstance(step, Condition) else (*step[:3], None)
+        for step in program(node)
+    )
+    return rebuild(tuple(steps))
+
+
+def shown_fields(node: object) -> Iterator[tuple[str, object, object]]:
+    """Name, value and default of each field that `repr` may show."""
+    for item in fields(node):  # type: ignore[arg-type]
+        if item.init and item.name != "span":
+            yield item.name, getattr(node, item.name), item.default
+
+
+def to_datetime(value: str | date | datetime) -> tuple[datetime, bool]:
+    """A naive datetime from what the Python API takes, and whether it is a bare date."""
+    from .dates import read_datetime
+
+    match value:
+        case str():
+            return read_datetime(value)
+        case datetime():
+            return value, False
+        case date():
+            return datetime(value.year, value.month, value.day), True
+        case _:
+            raise TypeError(f"{value!r} is not a date: give text, a date or a datetime")

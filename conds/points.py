@@ -1,0 +1,581 @@
+"""Points in time: places on the wall clock within one cycle, that read and write their own text.
+
+`read_point` is the one reader, for the grammar and for the Python API alike. A point has no zone;
+the engine turns it into an instant. Weekdays are numbered as Python does, 0 is Monday. Durations
+and cron fields, the other values with a text of their own, are handed on from here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import time
+from enum import StrEnum
+from functools import lru_cache
+
+from .cron import CronFields as CronFields
+from .cron import read_cron as read_cron
+from .diagnostic import nearest
+from .durations import DAY, HOUR, MINUTE, SECOND
+from .durations import Duration as Duration
+from .durations import read_duration as read_duration
+from .reading import ReadError as ReadError
+from .reading import fraction, ordinal
+
+
+class Unit(StrEnum):
+    """A cycle of the clock or the calendar."""
+
+    SECOND = "second"
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    YEAR = "year"
+
+    def __repr__(self) -> str:
+        return f"Unit.{self.name}"
+
+
+CADENCES = {
+    Unit.SECOND: "secondly",
+    Unit.MINUTE: "minutely",
+    Unit.HOUR: "hourly",
+    Unit.DAY: "daily",
+    Unit.WEEK: "weekly",
+    Unit.MONTH: "monthly",
+    Unit.YEAR: "yearly",
+}
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+LONG_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+LONG_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+WEEKDAY_NUMBERS = {
+    name.lower(): i for names in (WEEKDAYS, LONG_WEEKDAYS) for i, name in enumerate(names)
+}
+MONTH_NUMBERS = {
+    name.lower(): i for names in (MONTHS, LONG_MONTHS) for i, name in enumerate(names, 1)
+}
+MONTH_LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+CYCLES = {Unit.SECOND: SECOND, Unit.MINUTE: MINUTE, Unit.HOUR: HOUR, Unit.DAY: DAY}
+
+
+@dataclass(frozen=True, slots=True, order=True, repr=False)
+class Clock:
+    """A point of a second, minute, hour or day: microseconds of wall clock since its start.
+    A day's may be 24:00, as an end."""
+
+    microseconds: int
+
+    def __post_init__(self) -> None:
+        check_clock(self.microseconds)
+
+    def text(self, unit: Unit) -> str:
+        """The canonical text as a point of `unit`."""
+        match unit:
+            case Unit.SECOND:
+                return str(self.microseconds // 1000)
+            case Unit.MINUTE:
+                seconds, rest = divmod(self.microseconds, SECOND)
+                return f"{seconds}{fraction(rest)}"
+            case Unit.HOUR:
+                return hour_text(self.microseconds)
+            case _:
+                return clock_text(self.microseconds)
+
+    def __repr__(self) -> str:
+        return f"Clock({self.microseconds})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class WeekPoint:
+    """`Mon` (no clock: as an end it names the whole day) or `Mon 10:00`."""
+
+    weekday: int
+    clock: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weekday <= 6:
+            raise ValueError(f"{self.weekday} is not a weekday: 0 (Monday) to 6")
+        check_clock(self.clock)
+
+    def text(self, unit: Unit = Unit.WEEK) -> str:
+        return with_clock(WEEKDAYS[self.weekday], self.clock)
+
+    def __repr__(self) -> str:
+        return f"WeekPoint({arguments(self.weekday, self.clock)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MonthPoint:
+    """`5th`, `last` (-1), `2nd last` (-2); with a weekday, its nth: `1st Mon`, `last Fri` (-1).
+    No clock: as an end it names the whole day."""
+
+    day: int
+    weekday: int | None = None
+    clock: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.weekday is None:
+            if not (1 <= self.day <= 31 or -31 <= self.day <= -1):
+                raise ValueError(f"{self.day} is not a day of a month: 1 to 31, or -1 for the last")
+        elif not (1 <= self.day <= 5 or self.day == -1) or not 0 <= self.weekday <= 6:
+            raise ValueError("the nth weekday of a month is 1 to 5, or -1 for the last")
+        check_clock(self.clock)
+
+    def text(self, unit: Unit = Unit.MONTH) -> str:
+        day = ordinal(self.day) if self.day > 0 else "last"
+        if self.day < -1:
+            day = f"{ordinal(-self.day)} last"
+        if self.weekday is not None:
+            day = f"{day} {WEEKDAYS[self.weekday]}"
+        return with_clock(day, self.clock)
+
+    def __repr__(self) -> str:
+        return f"MonthPoint({arguments(self.day, self.weekday, self.clock)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class YearPoint:
+    """`Feb`, or `Feb` with any month form."""
+
+    month: int
+    day: MonthPoint | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.month <= 12:
+            raise ValueError(f"{self.month} is not a month: 1 (January) to 12")
+        if self.day is not None and self.day.weekday is None:
+            if abs(self.day.day) > MONTH_LENGTHS[self.month - 1]:
+                raise ValueError(month_message(self.month))
+
+    def text(self, unit: Unit = Unit.YEAR) -> str:
+        month = MONTHS[self.month - 1]
+        return month if self.day is None else f"{month} {self.day.text()}"
+
+    def __repr__(self) -> str:
+        return f"YearPoint({arguments(self.month, self.day)})"
+
+
+Point = Clock | WeekPoint | MonthPoint | YearPoint
+
+
+def arguments(*values: object) -> str:
+    """The arguments of a call without the Nones at the end."""
+    shown = list(values)
+    while shown and shown[-1] is None:
+        shown.pop()
+    return ", ".join(map(repr, shown))
+
+
+def check_clock(microseconds: int | None) -> None:
+    if microseconds is not None and not 0 <= microseconds <= DAY:
+        raise ValueError(f"{microseconds} is not a time of a day: 0 to {DAY} microseconds")
+
+
+def month_message(month: int) -> str:
+    return f"{LONG_MONTHS[month - 1]} has at most {MONTH_LENGTHS[month - 1]} days"
+
+
+def clock_text(microseconds: int) -> str:
+    """`HH:MM[:SS[.f]]`."""
+    minutes, rest = divmod(microseconds, MINUTE)
+    text = f"{minutes // 60:02d}:{minutes % 60:02d}"
+    if rest:
+        text += f":{rest // SECOND:02d}{fraction(rest % SECOND)}"
+    return text
+
+
+def hour_text(microseconds: int) -> str:
+    """`MM:SS[.f]`."""
+    seconds, rest = divmod(microseconds, SECOND)
+    return f"{seconds // 60:02d}:{seconds % 60:02d}{fraction(rest)}"
+
+
+def with_clock(text: str, clock: int | None) -> str:
+    return text if clock is None else f"{text} {clock_text(clock)}"
+
+
+def point_fits(unit: Unit, point: Point, end: bool) -> bool:
+    """Whether `point` is a point of `unit`, at its end if `end`."""
+    match point:
+        case Clock(microseconds):
+            if unit is Unit.SECOND and microseconds % 1000:
+                return False
+            limit = CYCLES.get(unit, -1)
+            return microseconds < limit or (end and unit is Unit.DAY and microseconds == limit)
+        case WeekPoint(_, clock):
+            return unit is Unit.WEEK and clock_fits(clock, end)
+        case MonthPoint():
+            return unit is Unit.MONTH and clock_fits(point.clock, end)
+        case YearPoint(_, day):
+            return unit is Unit.YEAR and (day is None or clock_fits(day.clock, end))
+
+
+def clock_fits(clock: int | None, end: bool) -> bool:
+    return clock is None or clock < DAY or (end and clock == DAY)
+
+
+def is_cycle_start(point: Point) -> bool:
+    """Whether nothing of the cycle lies before `point` taken as an end."""
+    match point:
+        case Clock(microseconds):
+            return microseconds == 0
+        case WeekPoint(weekday, clock):
+            return weekday == 0 and clock == 0
+        case MonthPoint(day, weekday, clock):
+            return day == 1 and weekday is None and clock == 0
+        case YearPoint(month, day):
+            return month == 1 and day is not None and is_cycle_start(day)
+
+
+# --- reading --------------------------------------------------------------------------------
+
+CLOCK = re.compile(
+    r"(?ai:(?P<h>[0-9]{1,2})(?::(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2})(?:\.(?P<f>[0-9]{1,6}))?)?)?"
+    r"(?:\s*(?P<half>[ap]m))?|(?P<name>noon|midnight))"
+)
+SECONDS = re.compile(r"(?:0?0:)?([0-9]{1,2})(?:\.([0-9]{1,6}))?")
+MINUTES = re.compile(r"([0-9]{1,2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?")
+QUARTERS = re.compile(r"(?ai:([0-9])\s*(?:quarters?|q))")
+MILLISECONDS = re.compile(r"[0-9]{1,3}")
+MONTH_DAY = re.compile(
+    r"(?ai:(?:(?P<n>[0-9]{1,2})(?P<ending>st|nd|rd|th|\.)?(?![0-9:.])(?:\s+(?P<back>last))?"
+    r"|(?P<last>last))(?:\s+(?:day\b|(?P<name>[a-z]+)\b))?)"
+)
+WORD = re.compile(r"[A-Za-z]+")
+RUN = re.compile(r"([\w:.]+(?: [\w:.]+)?)\s*-\s*([\w:.]+(?: [\w:.]+)?)")
+
+
+@lru_cache(maxsize=2048)
+def read_point(unit: Unit, text: str, end: bool = False) -> Point:
+    """The point of a cycle of `unit` that `text` spells; `end` reads it as an end, where
+    midnight is 24:00. Raises ReadError, with offsets into `text`."""
+    text = text.strip()
+    if not text:
+        raise ReadError(f"a point of a {unit} is missing: {FORMS[unit]}", text, code="bad-point")
+    return READERS[unit](text, end)
+
+
+def read_clock(text: str, end: bool, offset: int = 0) -> int:
+    """Microseconds of a day for the text from `offset` on."""
+    parts = CLOCK.fullmatch(text, offset)
+    if parts is None:
+        raise wrong(Unit.DAY, text, offset)
+    if parts["name"]:
+        noon = parts["name"].lower() == "noon"
+        return DAY // 2 if noon else DAY if end else 0
+    hour, minute, second = int(parts["h"]), int(parts["m"] or 0), int(parts["s"] or 0)
+    if parts["half"]:
+        hour = to_24_hours(hour, parts["half"].lower(), text, offset)
+    if minute > 59 or second > 59:
+        raise out_of_range(text, offset, "minutes and seconds are 0 to 59")
+    micro = ((hour * 60 + minute) * 60 + second) * SECOND + micros(parts["f"])
+    if micro > DAY:
+        raise out_of_range(text, offset, "a day has 0 to 24 hours")
+    if micro == DAY and not end:
+        raise ReadError(
+            "24:00 can only be an end: a day starts at 00:00",
+            text,
+            start=offset,
+            fix="00:00",
+            code="point-range",
+        )
+    return micro
+
+
+def to_24_hours(hour: int, half: str, text: str, offset: int) -> int:
+    if not 1 <= hour <= 12:
+        raise out_of_range(text, offset, f"{half} goes with 1 to 12")
+    return hour % 12 + (12 if half == "pm" else 0)
+
+
+def micros(digits: str | None) -> int:
+    return int(digits.ljust(6, "0")) if digits else 0
+
+
+def read_day(text: str, end: bool) -> Clock:
+    return Clock(read_clock(text, end))
+
+
+def read_second(text: str, end: bool) -> Clock:
+    if MILLISECONDS.fullmatch(text) is None:
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+            raise out_of_range(text, 0, "a second has 0 to 999 milliseconds")
+        raise wrong(Unit.SECOND, text)
+    return Clock(int(text) * 1000)
+
+
+def read_minute(text: str, end: bool) -> Clock:
+    parts = SECONDS.fullmatch(text)
+    if parts is None and re.fullmatch(r"[0-9]+(\.[0-9]{1,6})?", text) is None:
+        raise wrong(Unit.MINUTE, text)
+    if parts is None or int(parts[1]) > 59:
+        raise out_of_range(text, 0, "a minute has 0 to 59.999999 seconds")
+    return Clock(int(parts[1]) * SECOND + micros(parts[2]))
+
+
+def read_hour(text: str, end: bool) -> Clock:
+    if quarters := QUARTERS.fullmatch(text):
+        if int(quarters[1]) > 3:
+            raise out_of_range(text, 0, "an hour has 0 to 3 quarters")
+        return Clock(int(quarters[1]) * 15 * MINUTE)
+    parts = MINUTES.fullmatch(text)
+    if parts is None and re.fullmatch(r"[0-9]{3,}(:[0-9]{2}(\.[0-9]+)?)?", text) is None:
+        raise wrong(Unit.HOUR, text)
+    if parts is None or int(parts[1]) > 59 or int(parts[2] or 0) > 59:
+        raise out_of_range(text, 0, "an hour has 0 to 59:59.999999 minutes")
+    return Clock(int(parts[1]) * MINUTE + int(parts[2] or 0) * SECOND + micros(parts[3]))
+
+
+def read_week(text: str, end: bool) -> WeekPoint:
+    word = WORD.match(text)
+    weekday = WEEKDAY_NUMBERS.get(word[0].lower()) if word else None
+    if word is None or weekday is None:
+        raise wrong(Unit.WEEK, text)
+    return WeekPoint(weekday, read_clock_after(Unit.WEEK, text, word.end(), end))
+
+
+def read_clock_after(unit: Unit, text: str, position: int, end: bool) -> int | None:
+    """The clock that follows a day, after white space, or None where the text ends."""
+    if position == len(text):
+        return None
+    rest = text[position:]
+    offset = position + len(rest) - len(rest.lstrip())
+    if offset == position:
+        raise wrong(unit, text)
+    return read_clock(text, end, offset)
+
+
+def read_month(text: str, end: bool) -> MonthPoint:
+    return read_month_from(text, 0, end)
+
+
+def read_month_from(text: str, offset: int, end: bool) -> MonthPoint:
+    """The month form that begins at `offset`: a day, or an nth weekday, and perhaps a clock."""
+    parts = MONTH_DAY.match(text, offset)
+    if parts is None:
+        if re.match(r"[0-9]{3,}", text[offset:]):
+            raise out_of_range(text, offset, "a month has days 1st to 31st")
+        raise wrong(Unit.MONTH, text, offset)
+    number = int(parts["n"]) if parts["n"] else 1
+    position = parts.end()
+    weekday = None
+    if parts["name"]:
+        weekday = WEEKDAY_NUMBERS.get(parts["name"].lower())
+        if weekday is None:
+            position = parts.start("name")
+            position -= len(text[:position]) - len(text[:position].rstrip())
+    check_ordinal(text, parts, number, weekday)
+    clock = read_clock_after(Unit.MONTH, text, position, end)
+    return MonthPoint(-number if parts["back"] or parts["last"] else number, weekday, clock)
+
+
+def check_ordinal(
+    text: str, parts: re.Match[str], number: int, weekday: int | None
+) -> None:
+    """Refuse `32nd`, `2th`, `6th Monday`, `2nd last Friday`."""
+    if weekday is not None and parts["back"]:
+        raise ReadError(
+            "a weekday is counted from the start, or it is the last: 1st to 5th, or last",
+            text,
+            start=parts.start(),
+            end=parts.end(),
+            code="point-range",
+        )
+    if weekday is not None and not 1 <= number <= 5:
+        raise out_of_range(
+            text, parts.start(), "a month has 1st to 5th of a weekday", parts.end()
+        )
+    if not 1 <= number <= 31:
+        end = parts.end("ending") if parts["ending"] else parts.end("n")
+        raise out_of_range(text, parts.start(), "a month has days 1st to 31st", end)
+    ending = parts["ending"]
+    if ending and ending != "." and f"{number}{ending.lower()}" != ordinal(number):
+        raise ReadError(
+            f"{parts['n']}{ending} is spelt {ordinal(number)}",
+            text,
+            start=parts.start("n"),
+            end=parts.end("ending"),
+            fix=ordinal(number),
+            code="ordinal",
+        )
+
+
+def read_year(text: str, end: bool) -> YearPoint:
+    word = WORD.match(text)
+    month = MONTH_NUMBERS.get(word[0].lower()) if word else None
+    if word is None or month is None:
+        raise wrong(Unit.YEAR, text)
+    if word.end() == len(text):
+        return YearPoint(month)
+    rest = text[word.end() :]
+    offset = word.end() + len(rest) - len(rest.lstrip())
+    if offset == word.end():
+        raise wrong(Unit.YEAR, text)
+    day = read_month_from(text, offset, end)
+    if day.weekday is None and abs(day.day) > MONTH_LENGTHS[month - 1]:
+        raise ReadError(month_message(month), text, start=offset, code="point-range")
+    return YearPoint(month, day)
+
+
+READERS: dict[Unit, Callable[[str, bool], Point]] = {
+    Unit.SECOND: read_second,
+    Unit.MINUTE: read_minute,
+    Unit.HOUR: read_hour,
+    Unit.DAY: read_day,
+    Unit.WEEK: read_week,
+    Unit.MONTH: read_month,
+    Unit.YEAR: read_year,
+}
+FORMS = {
+    Unit.SECOND: "milliseconds, as in 500",
+    Unit.MINUTE: "seconds, as in 45 or 45.5",
+    Unit.HOUR: "minutes, as in 30:00 or 1 quarter",
+    Unit.DAY: "a time, as in 10:00, 10am or noon",
+    Unit.WEEK: "a weekday, as in Mon or Mon 10:00",
+    Unit.MONTH: "a day, as in 1st, last or 1st Mon",
+    Unit.YEAR: "a month, as in Feb or Feb 15th",
+}
+LIKELY = (Unit.WEEK, Unit.MONTH, Unit.YEAR, Unit.DAY, Unit.HOUR, Unit.MINUTE, Unit.SECOND)
+
+
+def out_of_range(text: str, start: int, rule: str, end: int | None = None) -> ReadError:
+    shown = text[start : len(text) if end is None else end]
+    return ReadError(
+        f"{shown} is out of range: {rule}", text, start=start, end=end, code="point-range"
+    )
+
+
+def wrong(unit: Unit, text: str, start: int = 0) -> ReadError:
+    """Why `text` from `start` on is no point of `unit`, and what it may have been meant for."""
+    shown = text[start:]
+    if run := RUN.fullmatch(shown):
+        ends = [part for part in run.groups() if reads(unit, part)]
+        if len(ends) == 2:
+            return ReadError(
+                f"a range is written between {ends[0]} and {ends[1]}",
+                text,
+                start=start,
+                fix=f"between {ends[0]} and {ends[1]}",
+                code="dashed-range",
+            )
+    if unit is Unit.DAY and (dotted := re.fullmatch(r"([0-9]{1,2})\.([0-9]{2})", shown)):
+        fix = f"{dotted[1]}:{dotted[2]}"
+        return ReadError(
+            f"{shown!r} is not a time: {fix}", text, start=start, fix=fix, code="bad-point"
+        )
+    for other in LIKELY:
+        if other is not unit and start == 0 and reads(other, text):
+            return ReadError(
+                f"{shown!r} is a point of a {other}, not of a {unit}",
+                text,
+                code="wrong-unit",
+                other=other,
+            )
+    return misspelt(unit, text, start)
+
+
+def misspelt(unit: Unit, text: str, start: int) -> ReadError:
+    shown = text[start:]
+    word = WORD.match(text, start)
+    near = nearest(word[0], spellings(unit, start), 1) if word else ()
+    if word and near and near[0].lower() != word[0].lower():
+        return ReadError(
+            f"{word[0]!r} is not a point of a {unit}: {near[0]}?",
+            text,
+            start=start,
+            end=word.end(),
+            fix=near[0],
+            code="bad-point",
+        )
+    return ReadError(
+        f"{shown!r} is not a point of a {unit}: {FORMS[unit]}", text, start=start, code="bad-point"
+    )
+
+
+def spellings(unit: Unit, start: int) -> tuple[str, ...]:
+    """The names that a point of `unit` may hold at its start, or after it."""
+    if unit is Unit.WEEK and start == 0:
+        return WEEKDAYS + LONG_WEEKDAYS
+    if unit is Unit.YEAR and start == 0:
+        return MONTHS + LONG_MONTHS
+    if unit is Unit.MONTH:
+        return ("last", *WEEKDAYS, *LONG_WEEKDAYS)
+    return ("noon", "midnight")
+
+
+def reads(unit: Unit, text: str) -> bool:
+    """Whether `text` is a point of `unit`; `wrong` asks it, so it must not explain."""
+    pattern = SHAPES[unit]
+    return pattern.fullmatch(text) is not None
+
+
+_DAY_SHAPE = (
+    r"(?:(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?)?"
+    r"(?:\s*[ap]m)?|noon|midnight)"
+)
+_WEEK_SHAPE = rf"(?:{'|'.join(sorted(WEEKDAY_NUMBERS, key=len, reverse=True))})"
+_MONTH_SHAPE = (
+    r"(?:[0-9]{1,2}(?:st|nd|rd|th|\.)?(?:\s+last)?|last)"
+    rf"(?:\s+(?:day|{_WEEK_SHAPE}))?(?:\s+{_DAY_SHAPE})?"
+)
+SHAPES = {
+    unit: re.compile(f"(?ai:{shape})")
+    for unit, shape in (
+        (Unit.SECOND, r"[0-9]{1,3}"),
+        (Unit.MINUTE, r"(?:0?0:)?[0-5]?[0-9](?:\.[0-9]{1,6})?"),
+        (Unit.HOUR, r"[0-5]?[0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?|[0-3]\s*(?:quarters?|q)"),
+        (Unit.DAY, _DAY_SHAPE),
+        (Unit.WEEK, rf"{_WEEK_SHAPE}(?:\s+{_DAY_SHAPE})?"),
+        (Unit.MONTH, _MONTH_SHAPE),
+        (
+            Unit.YEAR,
+            rf"(?:{'|'.join(sorted(MONTH_NUMBERS, key=len, reverse=True))})"
+            rf"(?:\s+{_MONTH_SHAPE})?",
+        ),
+    )
+}
+
+
+def to_point(unit: Unit, value: str | int | time | Point, end: bool = False) -> Point:
+    """A point of `unit` from what the Python API takes: text, a time of day, or a number, which
+    is read as its text (weekdays and months are numbered from 1). Raises ValueError, TypeError."""
+    match value:
+        case str():
+            return read_point(unit, value, end)
+        case bool():
+            raise TypeError(f"{value!r} is not a point of a {unit}: {FORMS[unit]}")
+        case int():
+            return read_point(unit, numbered(unit, value), end)
+        case time():
+            return read_point(unit, value.replace(tzinfo=None).isoformat(), end)
+        case Clock() | WeekPoint() | MonthPoint() | YearPoint():
+            return value
+        case _:
+            raise TypeError(f"{value!r} is not a point of a {unit}: {FORMS[unit]}")
+
+
+def numbered(unit: Unit, value: int) -> str:
+    if unit is Unit.WEEK and 1 <= value <= 7:
+        return WEEKDAYS[value - 1]
+    if unit is Unit.YEAR and 1 <= value <= 12:
+        return MONTHS[value - 1]
+    return str(value)

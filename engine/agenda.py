@@ -1,0 +1,296 @@
+"""What is due, and when to look again: a heap of instants and an index from log keys to tasks.
+
+Logical time (DESIGN §3) goes from one decision to the next over breakpoints in order: the
+`until` of a verdict, or a record that a verdict reads. At each breakpoint the tasks it concerns
+are decided one after another, higher priority first, then in order of definition, each seeing
+the starts before it. Values are always asked of the newest log, so a decision made at a past
+breakpoint still holds there now. A start's `scheduled_at` is its logical instant.
+
+- A task that cannot start (disabled, or running without multilaunch) is not looked at: the event
+  that makes it startable puts it back.
+- An occurrence that came and went while nobody looked is started if it ended less than
+  `misfire_grace` ago, and only the newest of a task; the others are in `missed`.
+- A start that does not consume (its condition still holds with its own run applied) makes the
+  task's next start wait `cycle_sleep`; a crash makes it wait 1 s, doubling to 60 s.
+
+The agenda is the only one to change its history. It never reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from .civil import BEGINNING, FOREVER
+from .history import History, Mark, TaskLog
+from .plan import Planner
+from .records import Action, Key, Record
+from .verdict import Plan, Read
+
+SECOND = 1_000_000
+CYCLE_SLEEP = SECOND // 10
+MISFIRE_GRACE = 60 * SECOND
+CRASH_WAIT = SECOND
+CRASH_WAIT_MOST = 60 * SECOND
+
+
+class Entry:
+    """One task on the agenda. `fresh` is its plan with `retry` taken as false: a start that
+    only the full plan allows is a retry. `due` is the instant of its valid place in the heap."""
+
+    __slots__ = (
+        "crash_wait",
+        "due",
+        "enabled",
+        "fresh",
+        "log",
+        "multilaunch",
+        "name",
+        "not_before",
+        "plan",
+        "rank",
+        "redo",
+    )
+
+    def __init__(self, name: str, plan: Plan, fresh: Plan, log: TaskLog, rank: Rank) -> None:
+        self.name = name
+        self.plan = plan
+        self.fresh = fresh
+        self.log = log
+        self.rank = rank
+        self.enabled = True
+        self.multilaunch = False
+        self.due = FOREVER
+        self.not_before = BEGINNING
+        self.redo: int | None = None
+        self.crash_wait = 0
+
+    @property
+    def startable(self) -> bool:
+        return self.enabled and (self.multilaunch or not self.log.live)
+
+
+Rank = tuple[int, int]  # (-priority, order of definition)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A decision: `record` is the RUN record to claim. The claim holds only if no record after
+    `position` has one of the keys in `reads`."""
+
+    record: Record
+    mark: Mark
+    reads: frozenset[Read]
+    position: int
+    decided_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """An occurrence that no run served: it came and went, or a newer one took its place."""
+
+    task: str
+    scheduled_at: int
+
+
+class Agenda:
+    """Decides starts. `checked` counts the plans asked, for tests of the work done."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        now: int,
+        *,
+        cycle_sleep: int = CYCLE_SLEEP,
+        misfire_grace: int = MISFIRE_GRACE,
+    ) -> None:
+        self.planner = planner
+        self.history: History = planner.history
+        self.logical = now
+        self.cycle_sleep = cycle_sleep
+        self.misfire_grace = misfire_grace
+        self.entries: dict[str, Entry] = {}
+        self.missed: list[Missed] = []
+        self.checked = 0
+        self._by_plan: dict[Plan, list[Entry]] = {}
+        self._heap: list[tuple[int, Rank, Entry]] = []
+        self._defined = 0
+
+    # --- tasks ----------------------------------------------------------------------------
+
+    def add(
+        self,
+        name: str,
+        plan: Plan,
+        *,
+        fresh: Plan | None = None,
+        priority: int = 0,
+        multilaunch: bool = False,
+    ) -> Entry:
+        self._defined += 1
+        rank = (-priority, self._defined)
+        entry = Entry(name, plan, fresh or plan, self.history.of(name), rank)
+        entry.multilaunch = multilaunch
+        self.entries[name] = entry
+        self._by_plan.setdefault(plan, []).append(entry)
+        self._push(entry, self.logical)
+        return entry
+
+    def remove(self, name: str) -> None:
+        entry = self.entries.pop(name)
+        entry.enabled = False
+        entry.due = FOREVER
+        self._by_plan[entry.plan].remove(entry)
+
+    def _push(self, entry: Entry, instant: int) -> None:
+        """Look at `entry` at `instant`, or earlier if that was due already."""
+        if instant < entry.due:
+            entry.due = instant
+            heappush(self._heap, (instant, entry.rank, entry))
+
+    @property
+    def wake(self) -> int | None:
+        """The next instant at which an answer can change by time alone."""
+        heap = self._heap
+        while heap and heap[0][0] != heap[0][2].due:
+            heappop(heap)
+        return heap[0][0] if heap else None
+
+    # --- records --------------------------------------------------------------------------
+
+    def take(self, record: Record, now: int) -> Mark:
+        """Take in a record: the next of the log, or one of our own not numbered yet."""
+        mark = self.history.add(record)
+        instant = max(self.logical, min(record.at, now))
+        entry = self.entries.get(record.task)
+        if entry is not None and record.action is not Action.RUN:
+            self._wait_after(entry, record.action, instant)
+            self._push(entry, instant)
+        self._changed(Key(record.task, record.action), instant)
+        return mark
+
+    def settle(self, task: str, mark: Mark, seq: int) -> None:
+        """The store has the record, as number `seq`."""
+        self.history.of(task).settle(mark, seq)
+
+    def reload(self, task: str, records: Iterable[Record]) -> None:
+        """What we took in of `task` was not what the store holds: begin anew with that."""
+        self.history.reload(task, records)
+        for action in Action:
+            self._changed(Key(task, action), self.logical)
+        if task in self.entries:
+            self._push(self.entries[task], self.logical)
+
+    def _wait_after(self, entry: Entry, ending: Action, instant: int) -> None:
+        if ending is not Action.CRASH:
+            entry.crash_wait = 0
+            return
+        entry.crash_wait = min(max(CRASH_WAIT, 2 * entry.crash_wait), CRASH_WAIT_MOST)
+        entry.not_before = max(entry.not_before, instant + entry.crash_wait)
+
+    def changed(self, read: Read) -> None:
+        """Something outside the log that verdicts read has changed."""
+        self._changed(read, self.logical)
+
+    def _changed(self, read: Read, instant: int) -> None:
+        for plan in self.planner.changed(read):
+            for entry in self._by_plan.get(plan, ()):
+                self._push(entry, instant)
+
+    def reset(self, now: int) -> None:
+        """The clock was set back: answers are dropped and logical time with them."""
+        self.logical = now
+        self.planner.forget()
+        for entry in self.entries.values():
+            entry.not_before = BEGINNING
+            entry.due = FOREVER
+            self._push(entry, now)
+
+    # --- decisions ------------------------------------------------------------------------
+
+    def decide(self, now: int) -> list[Start]:
+        """The starts due up to `now`, each already in the history as a provisional run; the
+        caller claims them and calls `settle` or `refused` for each, in order."""
+        if now < self.logical:
+            self.reset(now)
+        starts: list[Start] = []
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            instant, _, entry = heappop(heap)
+            if instant != entry.due:
+                continue
+            entry.due = FOREVER
+            self.logical = max(self.logical, instant)
+            start = self._consider(entry, self.logical, now)
+            if start is not None:
+                starts.append(start)
+        self.logical = now
+        return starts
+
+    def _consider(self, entry: Entry, instant: int, now: int) -> Start | None:
+        if entry.redo is not None:
+            instant, entry.redo = entry.redo, None
+        if not entry.startable:
+            return None
+        if instant < entry.not_before:
+            self._push(entry, entry.not_before)
+            return None
+        forgiven = now - self.misfire_grace
+        verdict = entry.plan.check(max(instant, forgiven))
+        self.checked += 1
+        if not verdict.value:
+            self._push(entry, verdict.until)
+            return None
+        if instant < forgiven:  # nobody looked for longer: what is open then, since it opened
+            instant = max(instant, verdict.since)
+        newer = self._newer(entry, verdict.until, now)
+        if newer is not None:
+            self.missed.append(Missed(entry.name, instant))
+            self._push(entry, newer)
+            return None
+        return self._start(entry, instant, now, verdict.since, verdict.reads)
+
+    def _newer(self, entry: Entry, until: int, now: int) -> int | None:
+        """When the task's condition came true again before now, once `until` was over."""
+        while until <= now:
+            verdict = entry.plan.check(until)
+            self.checked += 1
+            if verdict.value:
+                return until
+            until = verdict.until
+        return None
+
+    def _start(
+        self, entry: Entry, instant: int, now: int, since: int, reads: frozenset[Read]
+    ) -> Start:
+        outcome = entry.log.outcome
+        retries = outcome is not None and not entry.fresh.check(instant).value
+        record = Record(
+            entry.name,
+            Action.RUN,
+            at=now,
+            seq=self.history.next_provisional(),
+            scheduled_at=entry.plan.phase(instant, since),
+            attempt=outcome.attempt + 1 if outcome is not None and retries else 0,
+        )
+        position = self.history.position
+        start = Start(record, entry.log.add(record), reads, position, instant)
+        self._changed(Key(entry.name, Action.RUN), instant)
+        verdict = entry.plan.check(instant)
+        entry.not_before = instant + (self.cycle_sleep if verdict.value else 1)
+        if entry.multilaunch:
+            self._push(entry, entry.not_before if verdict.value else verdict.until)
+        return start
+
+    def refused(self, start: Start) -> None:
+        """The store knows a newer record that matters: decide again, at the same logical
+        instant, once that record has been taken in."""
+        task = start.record.task
+        self.history.of(task).drop(start.mark)
+        self._changed(Key(task, Action.RUN), self.logical)
+        entry = self.entries.get(task)
+        if entry is not None:
+            entry.not_before = BEGINNING
+            entry.redo = start.decided_at
+            self._push(entry, self.logical)

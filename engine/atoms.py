@@ -1,0 +1,344 @@
+"""The plans of atoms. Every one is tight: `until` is its next change or its next occurrence.
+
+A verdict names only the keys whose next record can change it: a cadence already done looks at
+nothing but a crash of the run that did it, an elapsed-time atom that only grows at nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..conds.nodes import Age, Bound, Count, Past, ThisCycle
+from .civil import BEGINNING, FOREVER, Zone
+from .history import TaskLog, count_after, count_in
+from .periods import Period, Window, period_of
+from .records import Action, Key
+from .verdict import NO_READS, Parameter, Plan, Read, Verdict
+
+ENDINGS = tuple(action for action in Action if action is not Action.RUN)
+STARTING = tuple(action for action in Action if action is not Action.CRASH)
+AT_LEAST_ONE = Count(Bound.AT_LEAST, 1)
+
+
+def keys(log: TaskLog, actions: Iterable[Action]) -> frozenset[Read]:
+    return frozenset(Key(log.task, action) for action in actions)
+
+
+def satisfies(count: Count, n: int) -> bool:
+    match count.bound:
+        case Bound.AT_LEAST:
+            return n >= count.times
+        case Bound.AT_MOST:
+            return n <= count.times
+        case Bound.EXACTLY:
+            return n == count.times
+
+
+class WindowPlan(Plan):
+    """`time of …`, and any boolean combination of windows as one period."""
+
+    __slots__ = ("period",)
+
+    def __init__(self, period: Period) -> None:
+        super().__init__()
+        self.period = period
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        window = self.period.window_from(now)
+        if window is not None and window.start <= now:
+            return Verdict(True, window.start, self.period.change_after(now), NO_READS)
+        until = FOREVER if window is None else window.start
+        return Verdict(False, end_before(self.period, now), until, NO_READS)
+
+
+def end_before(period: Period, now: int) -> int:
+    """Since when `now`, outside every window, has been outside."""
+    window = period.window_before(now)
+    return BEGINNING if window is None else window.end
+
+
+class CadencePlan(Plan):
+    """`daily …`, `cron …`, `once at …`: in a window, and no counting run has its logical
+    instant in it."""
+
+    __slots__ = ("log", "period", "starting", "undoing", "window")
+
+    def __init__(self, period: Period, log: TaskLog) -> None:
+        self.starting = keys(log, STARTING)
+        self.undoing = keys(log, (Action.CRASH,))
+        super().__init__(self.starting | self.undoing)
+        self.period = period
+        self.log = log
+        self.window: Window | None = None
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        window = self.window
+        if window is None or not window.start <= now < window.end:
+            window = self.window = self.period.window_from(now)
+        if window is None:
+            return Verdict(False, end_before(self.period, now), FOREVER, NO_READS)
+        if now < window.start:
+            return Verdict(False, end_before(self.period, now), window.start, NO_READS)
+        if not self.log.counts_in(window.start, window.end):
+            return Verdict(True, window.start, window.end, self.starting)
+        following = self.period.window_from(window.end)
+        until = FOREVER if following is None else following.start
+        return Verdict(False, window.start, until, self.undoing if self.log.live else NO_READS)
+
+    def lookback(self, now: int) -> int:
+        window = self.period.window_from(now)
+        return FOREVER if window is None else window.start
+
+
+class EveryPlan(Plan):
+    """`every D`: D has passed since the latest counting start, or since the greatest instant of
+    a record of `since`."""
+
+    __slots__ = ("log", "microseconds", "since")
+
+    def __init__(self, microseconds: int, since: tuple[Action, ...], log: TaskLog) -> None:
+        super().__init__(keys(log, since or Action))
+        self.microseconds = microseconds
+        self.since = since
+        self.log = log
+
+    def base(self) -> int | None:
+        if self.since:
+            times = self.log.times
+            return max((times[a][-1] for a in self.since if times.get(a)), default=None)
+        start = self.log.latest_start
+        return None if start is None else start.scheduled_at
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        base = self.base()
+        if base is None:
+            return Verdict(True, BEGINNING, FOREVER, self.keys)
+        due = base + self.microseconds
+        if now >= due:
+            return Verdict(True, due, FOREVER, self.keys)
+        return Verdict(False, BEGINNING, due, NO_READS if self.since else self.keys)
+
+    def phase(self, now: int, since: int) -> int:
+        base = None if self.since else self.base()
+        if base is None or now < base:
+            return now
+        kept = now - (now - base) % self.microseconds
+        return kept if kept >= max(since, base + self.microseconds) else now
+
+
+class AfterPlan(Plan):
+    """`after task T O`: T has an O record later than the owner's latest counting start."""
+
+    __slots__ = ("actions", "awaited", "log", "own", "starting", "undoing")
+
+    def __init__(self, log: TaskLog, actions: tuple[Action, ...], own: TaskLog) -> None:
+        self.awaited = keys(log, actions)
+        self.starting = keys(own, STARTING)
+        self.undoing = keys(own, (Action.CRASH,))
+        super().__init__(self.awaited | self.starting | self.undoing)
+        self.log = log
+        self.actions = actions
+        self.own = own
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        mark = self.log.latest(self.actions)
+        start = self.own.latest_start
+        if mark is None:
+            return Verdict(False, BEGINNING, FOREVER, self.awaited)
+        if start is None or mark.seq > start.mark.seq:
+            return Verdict(True, min(mark.at, now), FOREVER, self.starting)
+        reads = self.awaited | self.undoing if self.own.live else self.awaited
+        return Verdict(False, min(start.mark.at, now), FOREVER, reads)
+
+
+class HasPlan(Plan):
+    """`[task T] has A [count] [span]`."""
+
+    __slots__ = ("actions", "count", "log", "period", "within", "zone")
+
+    def __init__(
+        self,
+        log: TaskLog,
+        actions: tuple[Action, ...],
+        count: Count | None,
+        within: ThisCycle | Past | None,
+        zone: Zone,
+    ) -> None:
+        super().__init__(keys(log, actions))
+        self.log = log
+        self.actions = actions
+        self.count = count or AT_LEAST_ONE
+        self.within = within
+        self.zone = zone
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        times = self.log.instants(self.actions)
+        match self.within:
+            case None:
+                return Verdict(satisfies(self.count, len(times)), BEGINNING, FOREVER, self.keys)
+            case Past(duration):
+                return self._past(now, times, duration.microseconds)
+            case ThisCycle() as cycle:
+                return self._cycle(now, times, cycle)
+
+    def _past(self, now: int, times: list[int], length: int) -> Verdict[int]:
+        """Records only grow older: the value changes when the count falls past the bound."""
+        n = count_after(times, now - length)
+        value = satisfies(self.count, n)
+        flips_at = self._falling(n, value)
+        until = FOREVER if flips_at is None else times[-flips_at - 1] + length
+        return Verdict(value, now, until, self.keys)
+
+    def _falling(self, n: int, value: bool) -> int | None:
+        """The number below `n` at which a falling count first changes `value`."""
+        times = self.count.times
+        match self.count.bound:
+            case Bound.AT_LEAST:
+                flips_at = times - 1 if value else None
+            case Bound.AT_MOST:
+                flips_at = None if value else times
+            case Bound.EXACTLY:
+                flips_at = times - 1 if value else times if n > times else None
+        return flips_at if flips_at is not None and flips_at >= 0 else None
+
+    def _cycle(self, now: int, times: list[int], cycle: ThisCycle) -> Verdict[int]:
+        window, until = looked_at(cycle, now, self.zone)
+        n = 0 if window is None else count_in(times, window.start, window.end)
+        value = satisfies(self.count, n)
+        settled = not times or times[-1] < (until if window is None else window.end)
+        if settled and value == satisfies(self.count, 0):
+            until = FOREVER  # later windows are empty, and empty ones answer the same
+        return Verdict(value, now, until, self.keys)
+
+    def lookback(self, now: int) -> int:
+        match self.within:
+            case None:
+                return FOREVER if self.count == AT_LEAST_ONE else BEGINNING
+            case Past(duration):
+                return now - duration.microseconds
+            case ThisCycle() as cycle:
+                window, _ = looked_at(cycle, now, self.zone)
+                return now if window is None else window.start
+
+
+def looked_at(cycle: ThisCycle, now: int, zone: Zone) -> tuple[Window | None, int]:
+    """The occurrence that `today …` looks at from `now`, and until when it is that one: the
+    latest of the range that has begun and reaches into the current cycle."""
+    whole = period_of(ThisCycle(cycle.unit), zone)
+    current = whole.window_from(now)
+    if current is None:
+        return None, FOREVER
+    if cycle.range is None:
+        return current, current.end
+    ranges = period_of(cycle, zone)
+    begun = ranges.window_before(now)
+    following = ranges.window_from(max(now, begun.end) if begun else now)
+    until = min(current.end, following.start) if following else current.end
+    if begun is None or begun.end <= current.start:
+        return None, until
+    return begun, until
+
+
+class RunningPlan(Plan):
+    """`[task T] is running [age | count]`."""
+
+    __slots__ = ("age", "count", "log")
+
+    def __init__(self, log: TaskLog, age: Age | None, count: Count | None) -> None:
+        super().__init__(keys(log, Action))
+        self.log = log
+        self.age = age or Age()
+        self.count = count or AT_LEAST_ONE
+
+    def _bounds(self, started: int) -> tuple[int, int]:
+        """When a run that started then comes into the age asked for, and when it leaves it."""
+        low, high = self.age.at_least, self.age.less_than
+        return (
+            started + low.microseconds if low else BEGINNING,
+            started + high.microseconds if high else FOREVER,
+        )
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        bounds = [self._bounds(run.mark.at) for run in self.log.live.values()]
+
+        def value_at(instant: int) -> bool:
+            return satisfies(self.count, sum(a <= instant < b for a, b in bounds))
+
+        value = value_at(now)
+        edges = sorted(edge for pair in bounds for edge in pair if now < edge < FOREVER)
+        until = next((edge for edge in edges if value_at(edge) != value), FOREVER)
+        return Verdict(value, now, until, self.keys)
+
+
+class RetryPlan(Plan):
+    """`retry n times after D`: the latest outcome is bad, D has passed since it, its attempt is
+    below n, and no later run is live."""
+
+    __slots__ = ("delay", "log", "times")
+
+    def __init__(self, times: int | None, delay: int, log: TaskLog) -> None:
+        super().__init__(keys(log, Action))
+        self.times = times
+        self.delay = delay
+        self.log = log
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        outcome = self.log.outcome
+        if outcome is None or outcome.action not in (Action.FAIL, Action.CRASH):
+            return Verdict(False, BEGINNING, FOREVER, keys(self.log, ENDINGS))
+        spent = self.times is not None and outcome.attempt >= self.times
+        if spent or any(run.mark.seq > outcome.mark.seq for run in self.log.live.values()):
+            return Verdict(False, BEGINNING, FOREVER, keys(self.log, ENDINGS))
+        due = outcome.mark.at + self.delay
+        if now < due:
+            return Verdict(False, BEGINNING, due, self.keys)
+        return Verdict(True, min(due, now), FOREVER, self.keys)
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """What the scheduler atoms ask: the instant it started (None: it has not), its cycles."""
+
+    started: int | None = None
+    cycles: int = 0
+
+
+class AgePlan(Plan):
+    """`scheduler started D ago` (now < start + D), and its opposite, `has run over D`."""
+
+    __slots__ = ("microseconds", "over", "scheduler")
+
+    def __init__(self, scheduler: Scheduler, microseconds: int, over: bool) -> None:
+        super().__init__()
+        self.scheduler = scheduler
+        self.microseconds = microseconds
+        self.over = over
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        if self.scheduler.started is None:
+            return Verdict(False, now, now + 1, NO_READS)
+        due = self.scheduler.started + self.microseconds
+        if now < due:
+            return Verdict(not self.over, BEGINNING, due, NO_READS)
+        return Verdict(self.over, due, FOREVER, NO_READS)
+
+
+class ParameterPlan(Plan):
+    """`param a, b exists`; `param a is v` and `env v`, compared as text; missing is false."""
+
+    __slots__ = ("names", "parameters", "text")
+
+    def __init__(
+        self, parameters: Mapping[str, object], names: tuple[str, ...], text: str | None
+    ) -> None:
+        super().__init__(frozenset(Parameter(name) for name in names))
+        self.parameters = parameters
+        self.names = names
+        self.text = text
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        value = all(name in self.parameters for name in self.names)
+        if value and self.text is not None:
+            value = all(str(self.parameters[name]) == self.text for name in self.names)
+        return Verdict(value, BEGINNING, FOREVER, self.keys)

@@ -1,0 +1,216 @@
+"""The log index: what conditions ask of the log, in O(1) or O(log n).
+
+One `TaskLog` per task name; only the agenda changes it, by `add`, `settle` and `drop`.
+
+A run counts (LANGUAGE.md §7) from its start until it is released; a crash releases it. Counting
+runs are kept twice: by logical instant, for windows, and by sequence, for "the latest counting
+start". A decision's own records are taken in before the store has numbered them (so that the
+next decision sees them); until `settle` they carry a number above every real one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
+
+from .records import FINISHED, Action, Key, Record
+
+PROVISIONAL = 1 << 62  # sequence numbers from here on are not the store's yet
+
+
+class Mark:
+    """When a record happened and where it stands in the log."""
+
+    __slots__ = ("at", "seq")
+
+    def __init__(self, at: int, seq: int) -> None:
+        self.at = at
+        self.seq = seq
+
+
+class Run:
+    """One run. `mark` is its RUN record (of a run known by its ending alone, that); `ending` is
+    None while it is live."""
+
+    __slots__ = ("attempt", "ending", "mark", "run_id", "scheduled_at")
+
+    def __init__(self, record: Record, mark: Mark) -> None:
+        self.mark = mark
+        self.run_id = record.run_id
+        self.scheduled_at = record.logical
+        self.attempt = record.attempt
+        self.ending: Action | None = None
+
+
+class Outcome:
+    """How the run that ended last ended; `attempt` is that run's."""
+
+    __slots__ = ("action", "attempt", "mark")
+
+    def __init__(self, action: Action, mark: Mark, attempt: int) -> None:
+        self.action = action
+        self.mark = mark
+        self.attempt = attempt
+
+
+class TaskLog:
+    """What the log says of one task.
+
+    `last` is the latest record of each action; `times` are the instants of each action, sorted.
+    `finished` are those of the actions FINISHED together.
+    `live` are the runs without an ending, by the sequence number of their RUN record. `logical`
+    are the logical instants of the counting runs, sorted; `starts` the runs by sequence.
+    `streak` is the number of fails and crashes since the latest other ending.
+    """
+
+    __slots__ = ("finished", "last", "live", "logical", "outcome", "starts", "streak", "task", "times")
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self.clear()
+
+    def clear(self) -> None:
+        self.last: dict[Action, Mark] = {}
+        self.times: dict[Action, list[int]] = {}
+        self.finished: list[int] = []
+        self.live: dict[int, Run] = {}
+        self.logical: list[int] = []
+        self.starts: list[Run] = []
+        self.streak = 0
+        self.outcome: Outcome | None = None
+
+    @property
+    def latest_start(self) -> Run | None:
+        """The latest counting start."""
+        for run in reversed(self.starts):
+            if run.ending is not Action.CRASH:
+                return run
+        return None
+
+    def latest(self, actions: Iterable[Action]) -> Mark | None:
+        """The latest record of any of `actions`."""
+        marks = [self.last[action] for action in actions if action in self.last]
+        return max(marks, key=lambda mark: mark.seq, default=None)
+
+    def instants(self, actions: tuple[Action, ...]) -> list[int]:
+        """The sorted instants of the records of `actions`; not to be changed."""
+        return self.finished if actions == FINISHED else self.times.get(actions[0], [])
+
+    def counts_in(self, start: int, end: int) -> bool:
+        """Whether a counting run has its logical instant in [start, end)."""
+        return count_in(self.logical, start, end) > 0
+
+    # --- taking in ------------------------------------------------------------------------
+
+    def add(self, record: Record) -> Mark:
+        mark = Mark(record.at, record.seq)
+        if record.action not in self.last or self.last[record.action].seq < record.seq:
+            self.last[record.action] = mark
+        insort(self.times.setdefault(record.action, []), record.at)
+        if record.action in FINISHED:
+            insort(self.finished, record.at)
+        if record.action is Action.RUN:
+            self._start(record, mark)
+        else:
+            self._end(record, mark)
+        return mark
+
+    def _start(self, record: Record, mark: Mark) -> Run:
+        run = self.live[mark.seq] = Run(record, mark)
+        place = len(self.starts)
+        while place and self.starts[place - 1].mark.seq > mark.seq:
+            place -= 1
+        self.starts.insert(place, run)
+        insort(self.logical, run.scheduled_at)
+        return run
+
+    def _end(self, record: Record, mark: Mark) -> None:
+        ended = self._ended_by(record)
+        if not ended and record.action is not Action.CRASH:
+            ended = [self._start(record, mark)]  # a finish without a run record
+        for run in ended:
+            del self.live[run.mark.seq]
+            run.ending = record.action
+            if record.action is Action.CRASH:
+                self._uncount(run)
+        self.streak = self.streak + 1 if record.action in (Action.FAIL, Action.CRASH) else 0
+        attempts = [run.attempt for run in ended if run.attempt is not None]
+        self.outcome = Outcome(record.action, mark, max(attempts, default=self.streak - 1))
+
+    def _ended_by(self, record: Record) -> list[Run]:
+        """The live runs that an ending record ends: the one it names; else the oldest of its
+        label; without a label all that have none, since only one could have been live."""
+        if record.run is not None:
+            return [self.live[record.run]] if record.run in self.live else []
+        same = [run for run in self.live.values() if run.run_id == record.run_id]
+        return same if record.run_id is None else same[:1]
+
+    def _uncount(self, run: Run) -> None:
+        del self.logical[bisect_left(self.logical, run.scheduled_at)]
+
+    def settle(self, mark: Mark, seq: int) -> None:
+        """Give a provisional record its number."""
+        run = self.live.pop(mark.seq, None)
+        mark.seq = seq
+        if run is not None:
+            self.live[seq] = run
+
+    def drop(self, mark: Mark) -> None:
+        """Take back a provisional start whose claim was refused."""
+        run = self.live.pop(mark.seq)
+        self.starts.remove(run)
+        self._uncount(run)
+        times = self.times[Action.RUN]
+        del times[bisect_left(times, mark.at)]
+        if self.last[Action.RUN] is mark:
+            self._restore_last_run()
+
+    def _restore_last_run(self) -> None:
+        del self.last[Action.RUN]
+        if self.starts:
+            self.last[Action.RUN] = self.starts[-1].mark
+
+
+class History:
+    """The logs of all tasks; `position` is the number up to which every record was seen."""
+
+    __slots__ = ("_unsettled", "position", "tasks")
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.tasks: dict[str, TaskLog] = {}
+        self.position = 0
+        self._unsettled = PROVISIONAL
+        for record in records:
+            self.add(record)
+
+    def of(self, task: str) -> TaskLog:
+        log = self.tasks.get(task)
+        if log is None:
+            log = self.tasks[task] = TaskLog(task)
+        return log
+
+    def add(self, record: Record) -> Mark:
+        """Take in a record: the next of the log, or a provisional one."""
+        if record.seq < PROVISIONAL:
+            self.position = max(self.position, record.seq)
+        return self.of(record.task).add(record)
+
+    def reload(self, task: str, records: Iterable[Record]) -> None:
+        """Forget what is known of `task` and take in its log anew."""
+        self.of(task).clear()
+        for record in records:
+            self.add(record)
+
+    def next_provisional(self) -> int:
+        self._unsettled += 1
+        return self._unsettled
+
+
+def count_in(times: list[int], start: int, end: int) -> int:
+    """How many of the sorted `times` are in [start, end)."""
+    return bisect_left(times, end) - bisect_left(times, start)
+
+
+def count_after(times: list[int], instant: int) -> int:
+    """How many of the sorted `times` are later than `instant`."""
+    return len(times) - bisect_right(times, instant)

@@ -1,0 +1,262 @@
+"""Patterns: what a period says of every microsecond of the wall clock, for all years at once.
+
+A pattern gives each kind of day (`almanac`) its tree (`dial`). It knows no zone. Patterns are
+closed under `&`, `|` and complement, exact, and of bounded size whatever they are made of; so an
+empty or a full one is seen at once, and a search in one ends within 40 years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..civil import DAY
+from .almanac import (
+    ALL,
+    DATUM,
+    ERA_DAYS,
+    SLOTS,
+    YEAR,
+    YEAR_KINDS,
+    YEAR_STARTS,
+    day_after,
+    day_before,
+    place,
+)
+from .dial import (
+    ANY_START,
+    BEFORE,
+    INSIDE,
+    JOINED,
+    OPPOSITE,
+    OUT,
+    WITHIN,
+    Tree,
+    both,
+    either,
+    first,
+    last,
+    mapped,
+    marks,
+    turned,
+    value,
+)
+
+LONGEST_PAGE = 1_500  # windows; a day with more is searched, never listed
+
+
+class Page:
+    """The windows that begin and end within one day of a tree, for quick look-ups.
+
+    `starts` and `ends` are microseconds of the day; `lead` is where a window that came over
+    midnight ends (0: there is none).
+    """
+
+    __slots__ = ("lead", "starts", "ends")
+
+    def __init__(self, tree: Tree) -> None:
+        self.lead = 0 if value(tree, 0) in (OUT, 1, 3) else first(tree, 0, 4)
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        at = first(tree, 0, ANY_START)
+        while at >= 0:
+            end = first(tree, at + 1, 4) if at + 1 < DAY else -1
+            if end < 0:
+                break
+            self.starts.append(at)
+            self.ends.append(end)
+            at = first(tree, end, ANY_START)
+
+
+class Pattern:
+    """A tree for each kind of day: `parts` divides ALL into sets with distinct trees."""
+
+    __slots__ = ("parts", "marks", "_rows", "_pages")
+
+    def __init__(self, parts: Iterable[tuple[int, Tree]]) -> None:
+        joined: dict[Tree, int] = {}
+        for mask, tree in parts:
+            if mask:
+                joined[tree] = joined.get(tree, 0) | mask
+        self.parts = tuple((mask, tree) for tree, mask in joined.items())
+        self.marks = 0
+        for tree in joined:
+            self.marks |= marks(tree)
+        self._rows: dict[int, int] = {}
+        self._pages: dict[Tree, Page | None] = {}
+
+    @classmethod
+    def daily(cls, tree: Tree) -> Pattern:
+        """The same every day."""
+        return cls([(ALL, tree)])
+
+    @classmethod
+    def of_days(cls, mask: int, tree: Tree = WITHIN) -> Pattern:
+        """`tree` on the days of a set, OUT on the others."""
+        return cls([(mask, tree), (ALL & ~mask, OUT)])
+
+    # --- algebra ---
+
+    def __and__(self, other: Pattern) -> Pattern:
+        return Pattern(
+            (here & there, both(a, b))
+            for here, a in self.parts
+            for there, b in other.parts
+            if here & there
+        )
+
+    def __or__(self, other: Pattern) -> Pattern:
+        return Pattern(
+            (here & there, either(a, b))
+            for here, a in self.parts
+            for there, b in other.parts
+            if here & there
+        )
+
+    def __invert__(self) -> Pattern:
+        return self.mapped(OPPOSITE)
+
+    def mapped(self, table: tuple[int, ...]) -> Pattern:
+        return Pattern((mask, mapped(tree, table)) for mask, tree in self.parts)
+
+    def delayed(self, by: int) -> Pattern:
+        """The same pattern `by` microseconds later (earlier, if negative), less than a day."""
+        if by == 0:
+            return self
+        neighbours = [(day_after(m) if by > 0 else day_before(m), t) for m, t in self.parts]
+        return Pattern(
+            (
+                here & there,
+                turned(other, tree, DAY - by) if by > 0 else turned(tree, other, -by),
+            )
+            for here, tree in self.parts
+            for there, other in neighbours
+            if here & there
+        )
+
+    # --- looking; local times in microseconds, None where there is none ---
+
+    def tree(self, day: int) -> Tree:
+        """What a day looks like."""
+        parts = self.parts
+        if len(parts) == 1:
+            return parts[0][1]
+        _, year, number = place(day)
+        bit = YEAR_KINDS[year] * SLOTS + number
+        for mask, tree in parts:
+            if mask >> bit & 1:
+                return tree
+        raise AssertionError("the parts of a pattern cover every day")
+
+    def value(self, at: int) -> int:
+        """The bits at a local time."""
+        day, clock = divmod(at, DAY)
+        return value(self.tree(day), clock)
+
+    def first(self, at: int, want: int) -> int | None:
+        """The first microsecond from `at` on that has one of the marks `want`."""
+        if not self.marks & want:
+            return None
+        day, clock = divmod(at, DAY)
+        tree = self.tree(day)
+        if marks(tree) & want:
+            hit = first(tree, clock, want)
+            if hit >= 0:
+                return day * DAY + hit
+        day = self._next_day(day + 1, want)
+        return day * DAY + first(self.tree(day), 0, want)
+
+    def last(self, at: int, want: int) -> int | None:
+        """The last microsecond up to `at`, inclusive, that has one of the marks `want`."""
+        if not self.marks & want:
+            return None
+        day, clock = divmod(at, DAY)
+        tree = self.tree(day)
+        if marks(tree) & want:
+            hit = last(tree, clock, want)
+            if hit >= 0:
+                return day * DAY + hit
+        day = self._last_day(day - 1, want)
+        return day * DAY + last(self.tree(day), DAY - 1, want)
+
+    def page(self, day: int) -> Page | None:
+        """The windows of a day as lists, or None where they are too many."""
+        tree = self.tree(day)
+        if tree not in self._pages:
+            self._pages[tree] = Page(tree) if starts_in(tree) <= LONGEST_PAGE else None
+        return self._pages[tree]
+
+    def next_start(self, day: int) -> int | None:
+        """The first day from `day` on in which a window begins."""
+        return self._next_day(day, ANY_START) if self.marks & ANY_START else None
+
+    def _next_day(self, day: int, want: int) -> int:
+        """The first day from `day` on whose tree has a mark of `want`, as some tree has."""
+        if len(self.parts) == 1:
+            return day
+        start, year, number = place(day)
+        while True:
+            row = self._row(YEAR_KINDS[year], want) >> number
+            if row:
+                return start + YEAR_STARTS[year] + number + (row & -row).bit_length() - 1
+            year, number = year + 1, 0
+            if year == 400:
+                start, year = start + ERA_DAYS, 0
+
+    def _last_day(self, day: int, want: int) -> int:
+        if len(self.parts) == 1:
+            return day
+        start, year, number = place(day)
+        row = self._row(YEAR_KINDS[year], want) & ((2 << number) - 1)
+        while not row:
+            year -= 1
+            if year < 0:
+                start, year = start - ERA_DAYS, 399
+            row = self._row(YEAR_KINDS[year], want)
+        return start + YEAR_STARTS[year] + row.bit_length() - 1
+
+    def _row(self, kind: int, want: int) -> int:
+        """The days of a kind of year whose trees have a mark of `want`."""
+        key = kind << 4 | want
+        row = self._rows.get(key)
+        if row is None:
+            mask = sum(mask for mask, tree in self.parts if marks(tree) & want)
+            row = self._rows[key] = mask >> kind * SLOTS & YEAR
+        return row
+
+
+ALWAYS = Pattern.daily(WITHIN)
+NEVER = Pattern.daily(OUT)
+CONSTANT = tuple(Pattern.daily(v) for v in range(8))
+BITS = tuple(tuple(v & bit for v in range(8)) for bit in range(8))
+assert DATUM
+
+
+def windows(inside: Pattern, starts: Pattern) -> Pattern:
+    """The pattern whose windows cover `inside` and begin at each point of `starts` in it, and
+    wherever else it begins."""
+    before = inside.delayed(1)
+    joined = inside & before & ~starts
+    return inside.mapped(BITS[INSIDE]) | before.mapped(BITS[BEFORE]) | joined.mapped(BITS[JOINED])
+
+
+def starts_in(tree: Tree) -> int:
+    """How many windows begin in a day, counted no further than needed."""
+    return count(tree, 0, {})
+
+
+def count(tree: Tree, level: int, memo: dict[Tree, int]) -> int:
+    from .dial import SLOTS as WIDTHS
+
+    if isinstance(tree, int):
+        return 0
+    if tree not in memo:
+        total, at = 0, 0
+        for end, kid in zip(tree.ends, tree.kids, strict=True):
+            each = int(bool(marks(kid) & ANY_START)) if isinstance(kid, int) else count(
+                kid, level + 1, memo
+            )
+            total += each * (end - at)
+            at = end
+        memo[tree] = total
+    assert WIDTHS
+    return memo[tree]

@@ -1,0 +1,86 @@
+"""The answer to "does this condition hold?", and for how long it stands."""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple, TypeVar
+
+from .civil import BEGINNING, FOREVER
+from .records import Key
+
+Instant = TypeVar("Instant")
+
+
+class Parameter(NamedTuple):
+    """A session parameter that a verdict reads."""
+
+    name: str
+
+
+Read = Key | Parameter
+
+
+class Verdict(NamedTuple, Generic[Instant]):
+    """The value of a condition, and the promise that goes with it (LANGUAGE.md §8): at every
+    instant from `since` up to but not including `until`, with no record or change on a key in
+    `reads`, a fresh evaluation gives the same value.
+
+    Inside the engine instants are microseconds since the epoch, and BEGINNING and FOREVER stand
+    for no bound; at the public face they are aware datetimes, and None stands for no bound.
+    """
+
+    value: bool
+    since: Instant
+    until: Instant
+    reads: frozenset[Read]
+
+    def __bool__(self) -> bool:
+        return self.value
+
+
+NO_READS: frozenset[Read] = frozenset()
+_STALE: Verdict[int] = Verdict(False, 1, 0, NO_READS)  # stands at no instant
+
+
+class Plan:
+    """A compiled condition. `verdict` is its latest answer, `keys` all it can ever read.
+
+    Subclasses give `evaluate`; `check` asks it only when the latest answer no longer stands.
+    """
+
+    __slots__ = ("keys", "verdict")
+
+    def __init__(self, keys: frozenset[Read] = NO_READS) -> None:
+        self.keys = keys
+        self.verdict = _STALE
+
+    def check(self, now: int) -> Verdict[int]:
+        verdict = self.verdict
+        if not verdict[1] <= now < verdict[2]:
+            verdict = self.verdict = self.evaluate(now)
+        return verdict
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        raise TypeError(f"{type(self).__name__} gives no verdicts")
+
+    def phase(self, now: int, since: int) -> int:
+        """The logical instant of a start decided at `now`, the condition true since `since`."""
+        return now
+
+    def lookback(self, now: int) -> int:
+        """The instant from which on the plan needs every record of the log; FOREVER if the
+        latest ones of each task and action are enough."""
+        return FOREVER
+
+    def forget(self) -> None:
+        self.verdict = _STALE
+
+
+class ConstantPlan(Plan):
+    __slots__ = ("answer",)
+
+    def __init__(self, value: bool) -> None:
+        super().__init__()
+        self.answer: Verdict[int] = Verdict(value, BEGINNING, FOREVER, NO_READS)
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        return self.answer

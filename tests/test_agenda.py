@@ -1,0 +1,217 @@
+"""What is due, and when to look again."""
+
+import pytest
+
+from oncue.engine.records import Action
+from world import World
+
+FAIL, CRASH, SUCCESS = Action.FAIL, Action.CRASH, Action.SUCCESS
+
+
+def test_a_daily_task_starts_once_in_its_window() -> None:
+    world = World().task("a", "daily after 10:00")
+    assert world.until("2026-03-12 00:00") == ["a 10:00:00", "a 2026-03-11 10:00:00"]
+
+
+def test_between_two_instants_that_matter_nothing_is_looked_at() -> None:
+    world = World().task("a", "daily after 10:00 & after task 'b'").task("b", "false")
+    world.look()
+    assert world.wakes == "10:00:00"
+    before = world.agenda.checked
+    world.look("09:59:59")
+    assert world.agenda.checked == before
+
+
+def test_with_ten_thousand_idle_tasks_and_one_due_one_plan_is_checked() -> None:
+    world = World("09:00:00").task("due", "daily after 10:00")
+    for i in range(10_000):
+        world.task(f"idle {i}", "daily after 20:00" if i % 2 else "after task 'never'")
+    world.look()
+    before = world.agenda.checked
+    assert world.look("10:00:00") == ["due 10:00:00"]
+    assert world.agenda.checked == before + 1
+
+
+def test_a_record_wakes_its_readers_alone() -> None:
+    world = World("09:00:00")
+    for i in range(100):
+        world.task(f"reader {i}", f"after task 'source {i}'").task(f"source {i}", "false")
+    world.look()
+    before = world.agenda.checked
+    world.record("source 7", SUCCESS)
+    assert world.look() == ["reader 7 09:00:00"]
+    assert world.agenda.checked <= before + 2  # the reader, and the source, whose run ended
+
+
+def test_a_dependence_starts_at_the_end_it_waits_for() -> None:
+    world = World("09:00:00").task("a", "daily").task("b", "after task 'a'")
+    assert world.look() == ["a 09:00:00"]
+    world.end("a", now="09:00:05")
+    assert world.look() == ["b 09:00:05"]
+    world.end("b", now="09:00:06")
+    assert world.look("12:00:00") == []
+
+
+def test_decisions_see_the_starts_before_them() -> None:
+    world = World("09:00:00")
+    world.task("a", "daily & ~task 'b' is running").task("b", "daily & ~task 'a' is running")
+    assert world.look() == ["a 09:00:00"]
+    world.end("a", now="09:01:00")
+    assert world.look() == ["b 09:01:00"]
+
+
+def test_of_tasks_due_together_priority_goes_first_then_definition() -> None:
+    world = World("09:00:00")
+    world.task("a", "daily").task("b", "daily", priority=5).task("c", "daily", priority=5)
+    assert world.look() == ["b 09:00:00", "c 09:00:00", "a 09:00:00"]
+
+
+def test_an_interval_keeps_its_phase_when_the_process_is_late() -> None:
+    world = World("09:00:00").task("a", "every 10 seconds")
+    assert world.look() == ["a 09:00:00"]
+    world.end("a", now="09:00:01")
+    assert world.look("09:00:10.700000") == ["a 09:00:10"]
+    world.end("a")
+    assert world.wakes is not None
+    world.look()
+    assert world.wakes == "09:00:20"
+
+
+def test_an_interval_keeps_its_phase_when_a_run_is_long() -> None:
+    world = World("09:00:00").task("a", "every 10 seconds")
+    world.look()
+    world.end("a", now="09:00:25")
+    assert world.look() == ["a 09:00:20"]
+    world.end("a", now="09:00:26")
+    assert world.look() == []
+    assert world.wakes == "09:00:30"
+
+
+def test_an_interval_in_a_window_begins_with_the_window() -> None:
+    world = World("08:00:00").task("a", "every 40 minutes between 09:00 and 11:00")
+    assert world.until("12:00:00") == ["a 09:00:00", "a 09:40:00", "a 10:20:00"]
+
+
+def test_a_running_task_is_not_started_again() -> None:
+    world = World("09:00:00").task("a", "minutely")
+    assert world.look() == ["a 09:00:00"]
+    assert world.look("09:01:30") == []
+    world.end("a", now="09:02:10")
+    assert world.look() == ["a 09:02:10"]  # a busy task is not forgiven: 09:01 is gone
+
+
+def test_with_multilaunch_it_is() -> None:
+    world = World("09:00:00").task("a", "minutely", many=True)
+    assert world.look() == ["a 09:00:00"]
+    assert world.look("09:01:00") == ["a 09:01:00"]
+
+
+def test_a_window_that_closed_while_nobody_looked_is_forgiven_for_a_minute() -> None:
+    world = World("09:00:00").task("a", "daily between 10:00 and 10:01")
+    assert world.look() == []
+    assert world.look("10:01:59") == ["a 10:00:00"]
+
+
+def test_and_no_longer() -> None:
+    world = World("09:00:00").task("a", "daily between 10:00 and 10:01")
+    world.look()
+    assert world.look("10:02:00") == []
+    assert world.wakes == "2026-03-11 10:00:00"
+
+
+def test_of_several_occurrences_missed_only_the_newest_runs() -> None:
+    world = World("08:59:57").task("a", "daily between 09:00 and 09:01 & secondly before 100")
+    assert world.look() == []
+    assert world.look("09:00:03.500000") == ["a 09:00:03"]
+    assert world.missed == ["a 09:00:00", "a 09:00:01", "a 09:00:02"]
+
+
+def test_a_start_that_does_not_consume_waits_before_the_next() -> None:
+    world = World("09:00:00").task("a", "time of day after 08:00")
+    assert world.look() == ["a 09:00:00"]
+    world.end("a", now="09:00:00.001000")
+    assert world.look() == []
+    assert world.wakes == "09:00:00.100000"
+    assert world.look("09:00:00.100000") == ["a 09:00:00.100000"]
+
+
+def test_one_start_for_a_task_and_instant_even_without_a_pause() -> None:
+    world = World("09:00:00", cycle_sleep=0).task("a", "true")
+    assert world.look() == ["a 09:00:00"]
+    world.end("a")
+    found = world.look("09:00:00.000001")
+    assert found == ["a 09:00:00.000001"]
+
+
+def test_a_crashed_run_waits_a_second_then_twice_as_long() -> None:
+    world = World("09:00:00").task("a", "daily")
+    world.look()
+    for at, again in (
+        ("09:00:10", "09:00:11"),
+        ("09:00:20", "09:00:22"),
+        ("09:00:30", "09:00:34"),
+    ):
+        world.end("a", CRASH, now=at)
+        assert world.look() == []
+        assert world.wakes == again
+        assert world.look(again) == [f"a {again}"]
+    world.end("a", now="09:00:40")
+    assert world.look() == []
+
+
+def test_retries_are_counted_and_end() -> None:
+    world = World("09:00:00").task("a", "daily | retry 2 times after 30 seconds")
+    assert world.look() == ["a 09:00:00"]
+    world.end("a", FAIL, now="09:00:01")
+    assert world.look() == []
+    assert world.look("09:00:31") == ["a 09:00:31 again 1"]
+    world.end("a", FAIL, now="09:00:32")
+    assert world.look("09:01:02") == ["a 09:01:02 again 2"]
+    world.end("a", FAIL, now="09:01:03")
+    assert world.look("23:59:59") == []
+    assert world.look("2026-03-11 00:00") == ["a 2026-03-11 00:00:00"]
+
+
+def test_a_refused_claim_is_decided_again_with_the_new_log() -> None:
+    world = World("09:00:00").task("a", "daily").task("b", "daily & ~task 'a' is running")
+    a, b = (world.agenda.decide(world.now) + [None])[:2]
+    assert a is not None and b is None
+    world.agenda.refused(a)
+    world.record("a", Action.RUN)  # another instance was first
+    assert world.look("09:00:01") == []
+    world.record("a", SUCCESS, run=world.seq)
+    assert world.look("09:00:02") == ["b 09:00:02"]
+
+
+def test_a_refused_claim_keeps_its_logical_instant() -> None:
+    world = World("09:00:00").task("a", "hourly")
+    (start,) = world.agenda.decide(world.now)
+    world.agenda.refused(start)
+    world.record("b", SUCCESS)
+    assert world.look("09:00:05") == ["a 09:00:00"]
+
+
+def test_a_clock_set_back_repeats_nothing() -> None:
+    world = World("09:00:00").task("a", "daily after 08:00").task("b", "every 10 minutes")
+    assert world.look() == ["a 09:00:00", "b 09:00:00"]
+    world.end("a").end("b")
+    assert world.look("08:30:00") == []
+    assert world.until("09:15:00") == ["b 09:10:00"]
+
+
+def test_a_removed_task_is_not_looked_at() -> None:
+    world = World("09:00:00").task("a", "daily after 10:00")
+    world.look()
+    world.agenda.remove("a")
+    assert world.wakes is None
+    assert world.look("10:00:00") == []
+
+
+@pytest.mark.parametrize("lasting", [0, 7, 61, 3700])
+def test_one_start_in_each_window_however_long_runs_last(lasting: int) -> None:
+    world = World().task("a", "hourly after 30:00")
+    starts = world.until("2026-03-11 00:00", lasting=lasting)
+    hours = [start.split()[1][:2] for start in starts]
+    assert len(hours) == len(set(hours))
+    if lasting <= 3600:
+        assert len(hours) == 24

@@ -1,0 +1,320 @@
+"""Whole apps, on real time and real files; each ends as soon as it has shown its point."""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oncue import App, ConditionSyntaxError
+from oncue.conds import daily
+from oncue.exc import DefinitionError, StoreError
+
+LIMIT = 30  # seconds; nothing here takes long
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    return None if request.param == "memory" else tmp_path / "log.db"
+
+
+def run(app: App) -> None:
+    asyncio.run(asyncio.wait_for(app.serve(), LIMIT))
+
+
+def log_of(path: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT task, action FROM record ORDER BY seq").fetchall()
+
+
+@pytest.mark.parametrize("execution", ["main", "async", "thread"])
+def test_a_task_runs_and_the_next_follows(store: Path | None, execution: str) -> None:
+    app = App(store)
+    ran: list[str] = []
+
+    @app.task("daily", execution=execution)
+    def first() -> None:
+        ran.append("first")
+
+    @app.task("after task 'first'", execution=execution)
+    def second() -> None:
+        ran.append("second")
+        app.shut_down()
+
+    run(app)
+    assert ran == ["first", "second"]
+
+
+def test_what_ran_today_does_not_run_again(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    ran: list[str] = []
+
+    def once(name: str) -> None:
+        app = App(path, shut_cond=f"task '{name}' has succeeded")
+
+        @app.task("daily")
+        def greet() -> None:
+            ran.append("greet")
+
+        @app.task("true", name=name)
+        def last() -> None:
+            ran.append(name)
+
+        run(app)
+
+    once("one")
+    once("two")
+    assert [name for name in ran if name == "greet"] == ["greet"]
+    assert {"one", "two"} <= set(ran)
+
+
+def test_a_failure_is_logged_with_its_traceback_and_retried(
+    store: Path | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = App(store, shut_cond="task 'flaky' has failed exactly 3 times")
+    attempts: list[int] = []
+
+    @app.task("daily | retry 2 times")
+    def flaky() -> None:
+        attempts.append(1)
+        raise RuntimeError("no luck")
+
+    with caplog.at_level(logging.INFO, logger="oncue.task"):
+        run(app)
+    assert len(attempts) == 3
+    failures = [r for r in caplog.records if r.__dict__["action"] == "fail"]
+    assert len(failures) == 3
+    assert failures[0].levelno == logging.ERROR
+    assert failures[0].getMessage().endswith("RuntimeError: no luck")
+
+
+def test_the_run_is_in_the_store_before_its_code_begins(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    app = App(path)
+    seen: list[list[tuple[str, str]]] = []
+
+    @app.task("daily", execution="main")
+    def look() -> None:
+        seen.append(log_of(path))
+        app.shut_down()
+
+    run(app)
+    assert seen == [[("look", "run")]]
+    assert log_of(path) == [("look", "run"), ("look", "success")]
+
+
+def test_running_tasks_are_waited_for(store: Path | None, caplog: pytest.LogCaptureFixture) -> None:
+    app = App(store)
+    gate = threading.Event()
+    done: list[str] = []
+
+    @app.task("daily")
+    def long() -> None:
+        app.shut_down()
+        gate.wait(LIMIT)
+        done.append("long")
+
+    @app.task("after task 'long'")
+    def next_() -> None:
+        done.append("never")
+
+    class Opens(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "shutting down, waiting for long":
+                gate.set()
+
+    caplog.set_level(logging.INFO, logger="oncue.scheduler")
+    logger = logging.getLogger("oncue.scheduler")
+    handler = Opens()
+    logger.addHandler(handler)
+    try:
+        run(app)
+    finally:
+        logger.removeHandler(handler)
+    assert done == ["long"]
+
+
+def test_a_second_shut_down_does_not_wait(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    app = App(path)
+    gate = threading.Event()
+
+    @app.task("daily")
+    def deaf() -> None:
+        app.shut_down()
+        app.shut_down()
+        gate.wait(LIMIT)
+
+    run(app)
+    assert log_of(path) == [("deaf", "run")]
+    gate.set()
+    again = App(path, shut_cond="true")
+    run(again)
+    assert log_of(path) == [("deaf", "run"), ("deaf", "crash")]
+
+
+def test_a_task_defined_while_serving_starts(store: Path | None) -> None:
+    app = App(store)
+    ran: list[str] = []
+
+    @app.task("daily")
+    def first() -> None:
+        @app.task("after task 'first'", name="late")
+        def late() -> None:
+            ran.append("late")
+            app.shut_down()
+
+    run(app)
+    assert ran == ["late"]
+
+
+def test_a_store_that_fails_loses_no_ending(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oncue.app.runtime.STORE_RETRY", 1000)
+    path = tmp_path / "log.db"
+    app = App(path, shut_cond="task 'next' has succeeded")
+    store = app._runtime.store
+    failing = 3
+
+    commit = store.commit
+
+    async def flaky_commit(steps: Any) -> Any:
+        nonlocal failing
+        if any(step.record.run for step in steps) and failing:
+            failing -= 1
+            raise StoreError("the disk is full")
+        return await commit(steps)
+
+    monkeypatch.setattr(store, "commit", flaky_commit)
+
+    @app.task("daily", name="first")
+    def first() -> None: ...
+
+    @app.task("after task 'first'", name="next")
+    def next_() -> None: ...
+
+    run(app)
+    assert failing == 0
+    assert log_of(path) == [
+        ("first", "run"),
+        ("first", "success"),
+        ("next", "run"),
+        ("next", "success"),
+    ]
+    told = [r.getMessage() for r in caplog.records if r.name == "oncue.scheduler"]
+    assert told == ["the disk is full; nothing new is started until it answers"]
+
+
+def test_two_apps_in_one_process_share_nothing() -> None:
+    counts = {"one": 0, "two": 0}
+
+    def make(name: str) -> App:
+        app = App(shut_cond="task 'a' has succeeded")
+
+        @app.task("daily", name="a")
+        def a() -> None:
+            counts[name] += 1
+
+        return app
+
+    async def both() -> None:
+        await asyncio.wait_for(asyncio.gather(make("one").serve(), make("two").serve()), LIMIT)
+
+    asyncio.run(both())
+    assert counts == {"one": 1, "two": 1}
+
+
+def test_why_a_task_is_not_running(store: Path | None) -> None:
+    app = App(store, timezone="UTC", shut_cond="true")
+
+    @app.task("false & after task 'b'")
+    def a() -> None: ...
+
+    run(app)
+    explanation = app["a"].explain()
+    assert not explanation.value
+    assert str(explanation) == (
+        "✗ false & after task 'b'\n├─ ✗ false\n"
+        "└─ ✗ after task 'b'  —  'b' has not succeeded yet"
+    )
+    assert explanation.ways == (("false", "after task 'b'"),)
+
+
+def test_an_app_that_never_ran_explains_from_its_store(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+
+    def make() -> App:
+        app = App(path, shut_cond="task 'a' has succeeded")
+
+        @app.task("daily", name="a")
+        def a() -> None: ...
+
+        return app
+
+    run(make())
+    assert "run in this window already" in str(make().explain("a"))
+
+
+# --- definitions -------------------------------------------------------------------------------
+
+
+def test_a_task_is_still_its_function() -> None:
+    app = App()
+
+    @app.task(daily)
+    def double(x: int = 2) -> int:
+        """Twice as much."""
+        return 2 * x
+
+    assert double(21) == 42
+    assert double.__doc__ == "Twice as much."
+    assert app["double"] is double
+    assert "double" in app and "other" not in app
+    assert [task.name for task in app] == ["double"]
+
+
+def nothing() -> None: ...
+
+
+def needs(x: int) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("define", "message"),
+    [
+        (lambda app: app.task("daily", name="a")(nothing), "there is a task 'a' already"),
+        (lambda app: app.task("daily", execution="fibre")(nothing), "no execution 'fibre'; there"),
+        (lambda app: app.task("daily")(lambda: None), "needs a name"),
+        (lambda app: app.task("daily", name="")(nothing), "needs a name"),
+        (lambda app: app.task("daily")(needs), "its function needs x; give them defaults"),
+        (lambda app: app.task(42)(nothing), "a start_cond is text or a condition, not int 42"),
+    ],
+)
+def test_a_wrong_definition_is_refused_before_anything_changes(
+    define: Callable[[App], object], message: str
+) -> None:
+    app = App()
+    app.task("daily", name="a")(nothing)
+    with pytest.raises(DefinitionError, match=message):
+        define(app)
+    assert [task.name for task in app] == ["a"]
+
+
+def test_a_wrong_condition_is_refused_with_a_caret() -> None:
+    app = App()
+    with pytest.raises(ConditionSyntaxError) as caught:
+        app.task("daliy after 10:00")
+    assert "daily" in str(caught.value)
+    assert "\n" in str(caught.value) and "^^^^^" in str(caught.value)
+    assert list(app) == []
+
+
+def test_an_unknown_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="Europe/Dublin"):
+        App(timezone="Europe/Dubln")

@@ -1,0 +1,152 @@
+"""Apps as processes: signals, sudden death, the commands."""
+
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+LIMIT = 30
+
+APP = """
+import asyncio, logging, sys, time
+from oncue import App
+
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+app = App("log.db")
+
+@app.task("daily")
+def quick(): ...
+
+@app.task("after task 'quick'")
+def slow():
+    print("slow began", flush=True)
+    time.sleep(0.5)
+
+@app.task("after task 'slow'")
+def never(): ...
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "jobs.py").write_text(APP)
+    return tmp_path
+
+
+def oncue(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from oncue.app.cli import main; main()", *arguments]
+    return subprocess.Popen(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} never came: {process.communicate()}")
+
+
+def actions(folder: Path, task: str) -> list[str]:
+    with closing(sqlite3.connect(folder / "log.db")) as db:
+        rows = db.execute("SELECT action FROM record WHERE task = ? ORDER BY seq", (task,))
+        return [action for (action,) in rows]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_order(folder: Path, number: signal.Signals) -> None:
+    process = oncue(folder, "run", "jobs:app")
+    wait_for(process, "slow began")
+    process.send_signal(number)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0, err
+    assert err == ""
+    assert "shutting down, waiting for slow" in out
+    assert actions(folder, "slow") == ["run", "success"]
+    assert actions(folder, "never") == []
+
+
+def test_a_second_signal_does_not_wait(folder: Path) -> None:
+    (folder / "jobs.py").write_text(APP.replace("time.sleep(0.5)", "time.sleep(600)"))
+    process = oncue(folder, "run", "jobs:app")
+    wait_for(process, "slow began")
+    process.send_signal(signal.SIGINT)
+    wait_for(process, "shutting down")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=LIMIT)
+    assert err == ""
+    assert "not waited for: slow" in out
+    assert actions(folder, "slow") == ["run"]
+
+
+def test_a_killed_app_goes_on_where_it_was(folder: Path) -> None:
+    process = oncue(folder, "run", "jobs.py")
+    wait_for(process, "slow began")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert actions(folder, "slow") == ["run"]
+    process = oncue(folder, "run", "jobs.py")
+    wait_for(process, "slow began")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=LIMIT)
+    assert actions(folder, "quick") == ["run", "success"]
+    assert actions(folder, "slow") == ["run", "crash", "run", "success"]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.2, 0.3, 0.5])
+def test_an_interrupt_at_any_moment_leaves_no_open_run(folder: Path, delay: float) -> None:
+    process = oncue(folder, "run", "jobs:app")
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=LIMIT)
+    if (folder / "log.db").exists() and (folder / "log.db").stat().st_size:
+        for task in ("quick", "slow"):
+            assert actions(folder, task) in ([], ["run", "success"])
+    assert out.count("run") == out.count("success") + out.count("fail")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("jobs:other", "jobs has no app 'other'; it has app"),
+        ("nowhere:app", "there is no module 'nowhere' here or on the path"),
+        ("nowhere.py", "there is no file 'nowhere.py'"),
+    ],
+)
+def test_a_target_that_is_no_app_is_named(folder: Path, target: str, message: str) -> None:
+    process = oncue(folder, "run", target)
+    _, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 2
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_a_store_that_is_not_ours_is_one_line(folder: Path) -> None:
+    (folder / "log.db").write_text("dear diary")
+    process = oncue(folder, "run", "jobs")
+    _, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 1
+    assert err == "Error: 'log.db' is not an SQLite database; choose another path\n"
+    assert (folder / "log.db").read_text() == "dear diary"
+
+
+def test_check_says_what_is_wrong(folder: Path) -> None:
+    process = oncue(folder, "check", "daliy after 10:00")
+    out, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, err) == (1, "")
+    assert "daily" in out and "^^^^^" in out
+
+
+def test_check_is_silent_when_there_is_nothing_to_say(folder: Path) -> None:
+    process = oncue(folder, "check", "daily after 10:00 & after task 'extract'")
+    out, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, out, err) == (0, "", "")
+
+

@@ -1,0 +1,323 @@
+"""One suite for the protocol, run by every store."""
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+
+from oncue.app.errors import StoreError
+from oncue.app.stores import store_at
+from oncue.app.stores.memory import MemoryStore
+from oncue.app.stores.protocol import Claim, Finish, Refused, Step, Store
+from oncue.app.stores.sqlite import SqliteStore
+from oncue.engine.records import Action, Key, Record
+
+Make = Callable[[], Store]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    if request.param == "memory":
+        return MemoryStore
+    return lambda: SqliteStore(str(tmp_path / "log.db"))
+
+
+@asynccontextmanager
+async def opened(store: Store) -> AsyncIterator[Store]:
+    await store.open(1000)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def claim(task: str, position: int, *reads: Key, at: int = 0) -> Claim:
+    record = Record(task, Action.RUN, at=at, scheduled_at=at, attempt=0, run_id=f"id of {task}")
+    return Claim(record, frozenset(reads), position)
+
+
+def finish(task: str, run: int, action: Action = Action.SUCCESS, at: int = 0) -> Finish:
+    return Finish(Record(task, action, at=at, run=run))
+
+
+async def commit(store: Store, *steps: Step) -> list[int | Refused]:
+    return await store.commit(steps)
+
+
+def test_numbers_are_given_in_commit_order(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            assert await commit(store, claim("a", 0), claim("b", 0)) == [1, 2]
+            assert await commit(store, finish("b", 2), claim("c", 2)) == [3, 4]
+            found = await store.follow(1, 2000)
+            assert [(r.seq, r.task, r.action, r.run) for r in found] == [
+                (2, "b", Action.RUN, None),
+                (3, "b", Action.SUCCESS, 2),
+                (4, "c", Action.RUN, None),
+            ]
+
+    asyncio.run(story())
+
+
+def test_a_record_comes_back_whole(make: Make) -> None:
+    async def story() -> None:
+        whole = Record("a", Action.RUN, at=5, scheduled_at=4, attempt=2, run_id="label")
+        ending = Record("a", Action.FAIL, at=9, run=1, run_id="label", error="Traceback …")
+        async with opened(make()) as store:
+            await commit(store, Claim(whole, frozenset(), 0))
+            await commit(store, Finish(ending))
+            one, two = await store.log_of("a")
+            assert one == Record("a", Action.RUN, 5, 1, 4, 2, None, "label", None)
+            assert two == Record("a", Action.FAIL, 9, 2, None, None, 1, "label", "Traceback …")
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("reads", "position", "refused"),
+    [
+        ((), 2, False),
+        ((Key("a", Action.SUCCESS),), 2, False),
+        ((Key("a", Action.FAIL),), 1, False),
+        ((Key("a", Action.SUCCESS),), 1, True),
+        ((Key("b", Action.RUN), Key("a", Action.SUCCESS)), 0, True),
+    ],
+)
+def test_a_claim_is_refused_when_what_it_read_has_changed(
+    make: Make, reads: tuple[Key, ...], position: int, refused: bool
+) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await commit(store, claim("a", 0))
+            await commit(store, finish("a", 1))
+            expected = Refused.NEWER if refused else 3
+            assert await commit(store, claim("b", position, *reads)) == [expected]
+            assert len(await store.log_of("b")) == (0 if refused else 1)
+
+    asyncio.run(story())
+
+
+def test_a_claim_is_refused_when_its_own_task_has_a_newer_record(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            assert await commit(store, claim("a", 0)) == [1]
+            assert await commit(store, claim("a", 0)) == [Refused.NEWER]
+
+    asyncio.run(story())
+
+
+def test_what_follows_from_a_refused_step_is_refused(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await commit(store, claim("a", 0))
+            b_saw_a_start = claim("b", 1, Key("a", Action.RUN))
+            answers = await commit(store, claim("a", 0), b_saw_a_start, claim("c", 1))
+            assert answers == [Refused.NEWER, Refused.NEWER, 2]
+
+    asyncio.run(story())
+
+
+def test_decisions_of_one_commit_may_have_seen_each_other(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await commit(store, claim("a", 0))
+            steps = (finish("a", 1), claim("b", 1, Key("a", Action.SUCCESS)))
+            assert await commit(store, *steps, claim("c", 1, Key("b", Action.RUN))) == [2, 3, 4]
+
+    asyncio.run(story())
+
+
+def test_a_finish_without_a_lease_changes_nothing(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await commit(store, claim("a", 0))
+            assert await commit(store, finish("a", 1)) == [2]
+            assert await commit(store, finish("a", 1)) == [Refused.LEASE_LOST]
+            assert len(await store.log_of("a")) == 2
+
+    asyncio.run(story())
+
+
+# --- SQLite alone ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "log.db"
+
+
+def test_a_path_opens_sqlite_and_nothing_keeps_the_log_in_memory(path: Path) -> None:
+    assert isinstance(store_at(path), SqliteStore)
+    assert isinstance(store_at(None), MemoryStore)
+    with pytest.raises(ValueError, match="no store for 'mysql://'"):
+        store_at("mysql://localhost/test")
+
+
+def test_commits_are_durable_in_wal_with_full_sync(path: Path) -> None:
+    async def story() -> None:
+        store = SqliteStore(str(path))
+        async with opened(store):
+            assert store._connection is not None
+            for pragma, value in (("journal_mode", "wal"), ("synchronous", 2)):
+                assert store._connection.execute(f"PRAGMA {pragma}").fetchone() == (value,)
+
+    asyncio.run(story())
+
+
+def test_a_start_reads_heads_and_the_look_back_alone(path: Path) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            position = 0
+            for i in range(50):
+                (run,) = await commit(store, claim("a", position, at=10 * i))
+                assert isinstance(run, int)
+                await commit(store, finish("a", run, at=10 * i + 1))
+                position = run + 1
+            assert [r.seq for r in await store.load(1 << 60)] == [99, 100]
+            assert [r.seq for r in await store.load(480)] == [97, 98, 99, 100]
+
+    asyncio.run(story())
+
+
+def test_a_start_reads_the_latest_run_that_did_not_crash(path: Path) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            await commit(store, claim("a", 0), claim("b", 0))
+            await commit(store, finish("a", 1))
+            await commit(store, claim("a", 3))
+            await commit(store, finish("a", 4, Action.CRASH))
+            await commit(store, claim("a", 5))
+            await commit(store, finish("a", 6, Action.CRASH))
+            assert [r.seq for r in await store.load(1 << 60)] == [1, 2, 3, 6, 7]
+
+    asyncio.run(story())
+
+
+CHILD = """
+import asyncio, sys
+from oncue.app.stores.sqlite import SqliteStore
+from oncue.app.stores.protocol import Claim
+from oncue.engine.records import Action, Record
+
+async def main():
+    store = SqliteStore(sys.argv[1])
+    await store.open(0)
+    await store.commit([Claim(Record("a", Action.RUN, at=1), frozenset(), 0)])
+    print("claimed", flush=True)
+    sys.stdin.read()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def child(path: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "claimed\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_killed_process_leaves_a_crash(path: Path, child: subprocess.Popen[str]) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            records = [(r.action, r.run, r.at) for r in await store.log_of("a")]
+            assert records == [(Action.RUN, None, 1), (Action.CRASH, 1, 1000)]
+
+    end(child)
+    asyncio.run(story())
+
+
+def test_a_living_process_keeps_its_runs(path: Path, child: subprocess.Popen[str]) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            assert [r.action for r in await store.log_of("a")] == [Action.RUN]
+            assert await commit(store, finish("a", 1)) == [Refused.LEASE_LOST]
+            end(child)
+            assert [r.action for r in await store.follow(1, 2000)] == [Action.CRASH]
+
+    asyncio.run(story())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def other_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE invoice (id)")
+
+
+def newer_schema(path: Path) -> None:
+    async def once() -> None:
+        async with opened(SqliteStore(str(path))):
+            pass
+
+    asyncio.run(once())
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 99")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def not_a_database(path: Path) -> None:
+    path.write_text("dear diary")
+
+
+def long_text(path: Path) -> None:
+    path.write_text("dear diary\n" * 100)
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 200)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (other_program, "a database of another program"),
+        (newer_schema, "has schema version 99, this oncue knows up to 1; upgrade oncue"),
+        (not_a_database, "is not an SQLite database"),
+        (long_text, "is not an SQLite database"),
+        (damaged, "another program"),
+        (Path.mkdir, "Is a directory"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_refused_untouched(
+    path: Path, prepare: Callable[[Path], None], message: str
+) -> None:
+    prepare(path)
+    before = contents(path.parent) if path.is_file() else {}
+    with pytest.raises(StoreError, match=message):
+        asyncio.run(SqliteStore(str(path)).open(0))
+    assert (contents(path.parent) if path.is_file() else {}) == before
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no folder '.*nowhere'"):
+        asyncio.run(SqliteStore(str(tmp_path / "nowhere" / "log.db")).open(0))
+
+
+def test_an_empty_file_becomes_a_store(path: Path) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            assert await commit(store, claim("a", 0)) == [1]
+
+    path.touch()
+    asyncio.run(story())

@@ -1,0 +1,108 @@
+"""An app without effects, for tests of decisions: an agenda, a log, and a hand on the clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from oncue.engine.agenda import Agenda, Missed, Start
+from oncue.engine.civil import from_datetime, to_datetime, zone
+from oncue.engine.history import History
+from oncue.engine.plan import Planner, without_retry
+from oncue.engine.records import Action, Record
+from oncue.grammar.parser import parse
+
+UTC = zone("UTC")
+DAY = "2026-03-10"
+
+
+def instant(text: str) -> int:
+    """`10:00:01`, on DAY, or a whole `2026-03-11 10:00`; in UTC."""
+    whole = text if "-" in text else f"{DAY} {text}"
+    return from_datetime(datetime.fromisoformat(whole), UTC)
+
+
+def shown(at: int) -> str:
+    moment = to_datetime(at, UTC).replace(tzinfo=None)
+    return moment.isoformat(" ").removeprefix(f"{DAY} ")
+
+
+class World:
+    """Claims are granted as they are made, unless `refuse` says otherwise."""
+
+    def __init__(self, now: str = "00:00:00", **options: int) -> None:
+        self.now = instant(now)
+        self.planner = Planner(History())
+        self.agenda = Agenda(self.planner, self.now, **options)
+        self.seq = 0
+        self.live: dict[str, list[Record]] = {}
+
+    def task(self, name: str, condition: str, *, priority: int = 0, many: bool = False) -> World:
+        node = parse(condition)
+        self.agenda.add(
+            name,
+            self.planner.plan(node, name, UTC),
+            fresh=self.planner.plan(without_retry(node), name, UTC),
+            priority=priority,
+            multilaunch=many,
+        )
+        return self
+
+    def look(self, now: str | None = None) -> list[str]:
+        """Wake up once at `now`; the starts, as `task scheduled_at[ again n]`."""
+        if now is not None:
+            self.now = instant(now)
+        return [self._claim(start) for start in self.agenda.decide(self.now)]
+
+    def until(self, end: str, *, lasting: int = 0) -> list[str]:
+        """Wake up at every instant the agenda asks for; each run ends in success after
+        `lasting` seconds, before anything else happens at that instant."""
+        found: list[str] = []
+        ends = instant(end)
+        while True:
+            found += self.look()
+            finishing = min(
+                (run.at + lasting * 1_000_000 for runs in self.live.values() for run in runs),
+                default=ends,
+            )
+            wake = self.agenda.wake
+            self.now = max(self.now, min(finishing, ends if wake is None else wake))
+            if self.now >= ends:
+                return found
+            for name, runs in list(self.live.items()):
+                while runs and runs[0].at + lasting * 1_000_000 <= self.now:
+                    self.end(name)
+
+    def _claim(self, start: Start) -> str:
+        self.seq += 1
+        record = replace(start.record, seq=self.seq)
+        self.agenda.settle(record.task, start.mark, self.seq)
+        self.agenda.history.position = self.seq
+        self.live.setdefault(record.task, []).append(record)
+        assert record.scheduled_at is not None
+        again = f" again {record.attempt}" if record.attempt else ""
+        return f"{record.task} {shown(record.scheduled_at)}{again}"
+
+    def end(self, name: str, action: Action = Action.SUCCESS, now: str | None = None) -> World:
+        """The task's oldest live run ends."""
+        if now is not None:
+            self.now = instant(now)
+        run = self.live[name].pop(0)
+        return self.record(name, action, run=run.seq)
+
+    def record(self, name: str, action: Action, *, at: str | None = None, **more: int) -> World:
+        """Another instance writes a record."""
+        self.seq += 1
+        when = self.now if at is None else instant(at)
+        self.agenda.take(Record(name, action, at=when, seq=self.seq, **more), self.now)
+        return self
+
+    @property
+    def wakes(self) -> str | None:
+        wake = self.agenda.wake
+        return None if wake is None else shown(wake)
+
+    @property
+    def missed(self) -> list[str]:
+        missed: list[Missed] = self.agenda.missed
+        return [f"{m.task} {shown(m.scheduled_at)}" for m in missed]
