@@ -121,9 +121,7 @@ NAMES = {"task_name": "task", "created": "at"}
 def record_of(line: LogLine, seq: int, zone: Zone) -> Record:
     """A line of a log, as record number `seq`."""
     if isinstance(line, Record):
-        fields: dict[str, Any] = {
-            name: getattr(line, name) for name in Record.__dataclass_fields__
-        }
+        fields: dict[str, Any] = {name: getattr(line, name) for name in Record.__dataclass_fields__}
     else:
         fields = {NAMES.get(name, name): value for name, value in line.items()}
     unknown = fields.keys() - Record.__dataclass_fields__.keys()

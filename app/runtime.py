@@ -162,8 +162,7 @@ class Runtime:
         self._shut = planner.plan(self.shut_cond, "", self.zone)
         tasks = list(self.tasks.values())
         plans = [planner.plan(task.start_cond, task.name, self.zone) for task in tasks]
-        since = min((plan.lookback(now) for plan in plans), default=FOREVER)
-        for record in await self.store.load(since):
+        for record in await self.store.load(planner.lookback(now)):
             planner.history.add(record)
         for task in tasks:
             self._plan(task)
@@ -259,11 +258,8 @@ class Runtime:
             return
         self._failing_since = None
         await self._settle(endings, answers[: len(endings)], now)
-        ready = [
-            replace(record, seq=answer)
-            for record, start, answer in zip(labelled, starts, answers[len(endings) :], strict=True)
-            if self._claimed(start, answer)
-        ]
+        claimed = zip(starts, labelled, answers[len(endings) :], strict=True)
+        ready = [run for claim in claimed if (run := self._claimed(*claim)) is not None]
         await self._read_on(answers, now)
         for record in sorted(ready, key=self._blocks):
             await self._launch(record)
@@ -274,19 +270,22 @@ class Runtime:
             record = ended.record
             self._live.pop(record.run or 0, None)
             if isinstance(answer, Refused):
-                scheduler_log.error("%s of %s not written: %s", record.action, record.task, answer.value)
+                scheduler_log.error(
+                    "%s of %s not written: %s", record.action, record.task, answer.value
+                )
                 self.agenda.reload(record.task, await self.store.log_of(record.task))
             else:
                 self.agenda.settle(record.task, ended.mark, answer)
                 tell(record)
 
-    def _claimed(self, start: Start, answer: Answer) -> bool:
+    def _claimed(self, start: Start, record: Record, answer: Answer) -> Record | None:
+        """The run to launch, unless the store refused it."""
         assert self.agenda is not None
         if isinstance(answer, Refused):
             self.agenda.refused(start)
-            return False
-        self.agenda.settle(start.record.task, start.mark, answer)
-        return True
+            return None
+        self.agenda.settle(record.task, start.mark, answer)
+        return replace(record, seq=answer)
 
     async def _read_on(self, answers: list[Answer], now: int) -> None:
         """Records of other instances may stand between and before ours."""

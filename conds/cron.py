@@ -204,9 +204,7 @@ def read_nth(item: str, at: int, text: str, into: Matches) -> None:
     into.texts.append(f"{spelled(WEEKDAY, name)}#{nth}")
 
 
-def read_numbers(
-    kind: Kind, parts: re.Match[str], at: int, text: str, into: Matches
-) -> None:
+def read_numbers(kind: Kind, parts: re.Match[str], at: int, text: str, into: Matches) -> None:
     """`*`, `a`, `a-b`, each with `/n`: every nth from the first on; `a/n` runs to the end."""
     step = int(parts["step"][:9]) if parts["step"] else 1
     if step == 0:
@@ -247,8 +245,7 @@ def read_range(
             text,
             start=at + parts.start("low"),
             end=at + parts.end("high"),
-            fix=f"{parts['low']}-{spell(kind, kind.high)},"
-            f"{spell(kind, kind.low)}-{parts['high']}",
+            fix=f"{parts['low']}-{spell(kind, kind.high)},{spell(kind, kind.low)}-{parts['high']}",
             code="cron-backwards",
         )
     values = range(low, high + 1, step)

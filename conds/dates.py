@@ -43,7 +43,10 @@ def check_date(year: int, month: int, day: int, text: str) -> None:
         raise ReadError("0000 is out of range: years are 0001 to 9999", text, code="date-range")
     if not 1 <= month <= 12:
         raise ReadError(
-            f"{text[5:7]} is out of range: months are 01 to 12", text, start=5, end=7,
+            f"{text[5:7]} is out of range: months are 01 to 12",
+            text,
+            start=5,
+            end=7,
             code="date-range",
         )
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)

@@ -388,9 +388,7 @@ def read_month_from(text: str, offset: int, end: bool) -> MonthPoint:
     return MonthPoint(-number if parts["back"] or parts["last"] else number, weekday, clock)
 
 
-def check_ordinal(
-    text: str, parts: re.Match[str], number: int, weekday: int | None
-) -> None:
+def check_ordinal(text: str, parts: re.Match[str], number: int, weekday: int | None) -> None:
     """Refuse `32nd`, `2th`, `6th Monday`, `2nd last Friday`."""
     if weekday is not None and parts["back"]:
         raise ReadError(
@@ -401,9 +399,7 @@ def check_ordinal(
             code="point-range",
         )
     if weekday is not None and not 1 <= number <= 5:
-        raise out_of_range(
-            text, parts.start(), "a month has 1st to 5th of a weekday", parts.end()
-        )
+        raise out_of_range(text, parts.start(), "a month has 1st to 5th of a weekday", parts.end())
     if not 1 <= number <= 31:
         end = parts.end("ending") if parts["ending"] else parts.end("n")
         raise out_of_range(text, parts.start(), "a month has days 1st to 31st", end)

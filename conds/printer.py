@@ -77,9 +77,14 @@ PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)(?::([a-z]+))?\}")
 def text(node: Condition) -> str:
     """The canonical text. Raises LimitError where it would be longer than a text may be."""
     written = "".join(pieces(node))
-    if len(written) > MAX_TEXT // 4 and len(written.encode("utf-8", "replace")) > MAX_TEXT:
-        raise LimitError(f"the text of a condition is at most {MAX_TEXT} bytes")
+    if len(written) * 4 > MAX_TEXT and (size := text_size(written)) > MAX_TEXT:
+        raise LimitError(f"a condition of {size} bytes of text is too long: at most {MAX_TEXT}")
     return written
+
+
+def text_size(text: str) -> int:
+    """Bytes of `text` in UTF-8."""
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def pieces(root: Condition) -> Iterator[str]:
@@ -174,8 +179,10 @@ def window_text(
 def other_text(node: Condition) -> str:
     match node:
         case SchedulerAge(duration, over):
-            return f"scheduler has run over {duration}" if over else (
-                f"scheduler started {duration} ago"
+            return (
+                f"scheduler has run over {duration}"
+                if over
+                else (f"scheduler started {duration} ago")
             )
         case SchedulerCycles(count):
             return f"scheduler has {cycles_text(count)}"

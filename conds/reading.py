@@ -38,9 +38,7 @@ class ReadError(ValueError):
         return (_again, (self.message, self.text, self.start, self.end, self.fix, self.code))
 
 
-def _again(
-    message: str, text: str, start: int, end: int, fix: str | None, code: str
-) -> ReadError:
+def _again(message: str, text: str, start: int, end: int, fix: str | None, code: str) -> ReadError:
     return ReadError(message, text, start=start, end=end, fix=fix, code=code)
 
 

@@ -26,7 +26,7 @@ from .civil import BEGINNING, FOREVER
 from .history import History, Mark, TaskLog
 from .plan import Planner
 from .records import Action, Key, Record
-from .verdict import Plan, Read
+from .verdict import NO_READS, Plan, Read
 
 SECOND = 1_000_000
 CYCLE_SLEEP = SECOND // 10
@@ -37,7 +37,8 @@ CRASH_WAIT_MOST = 60 * SECOND
 
 class Entry:
     """One task on the agenda. `fresh` is its plan with `retry` taken as false: a start that
-    only the full plan allows is a retry. `due` is the instant of its valid place in the heap."""
+    only the full plan allows is a retry. `due` is the instant of its valid place in the heap,
+    `reads` what its last decision read: a record of these puts it back there."""
 
     __slots__ = (
         "crash_wait",
@@ -50,6 +51,7 @@ class Entry:
         "not_before",
         "plan",
         "rank",
+        "reads",
         "redo",
     )
 
@@ -64,6 +66,7 @@ class Entry:
         self.due = FOREVER
         self.not_before = BEGINNING
         self.redo: int | None = None
+        self.reads: frozenset[Read] = NO_READS
         self.crash_wait = 0
 
     @property
@@ -196,7 +199,8 @@ class Agenda:
     def _changed(self, read: Read, instant: int) -> None:
         for plan in self.planner.changed(read):
             for entry in self._by_plan.get(plan, ()):
-                self._push(entry, instant)
+                if read in entry.reads:
+                    self._push(entry, instant)
 
     def reset(self, now: int) -> None:
         """The clock was set back: answers are dropped and logical time with them."""
@@ -231,6 +235,7 @@ class Agenda:
     def _consider(self, entry: Entry, instant: int, now: int) -> Start | None:
         if entry.redo is not None:
             instant, entry.redo = entry.redo, None
+        entry.reads = NO_READS
         if not entry.startable:
             return None
         if instant < entry.not_before:
@@ -240,6 +245,7 @@ class Agenda:
         verdict = entry.plan.check(max(instant, forgiven))
         self.checked += 1
         if not verdict.value:
+            entry.reads = verdict.reads
             self._push(entry, verdict.until)
             return None
         if instant < forgiven:  # nobody looked for longer: what is open then, since it opened
@@ -280,6 +286,7 @@ class Agenda:
         verdict = entry.plan.check(instant)
         entry.not_before = instant + (self.cycle_sleep if verdict.value else 1)
         if entry.multilaunch:
+            entry.reads = verdict.reads
             self._push(entry, entry.not_before if verdict.value else verdict.until)
         return start
 

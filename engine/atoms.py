@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..conds.nodes import Age, Bound, Count, Past, ThisCycle
+from ..conds.parts import Age, Bound, Count, Past, ThisCycle
 from .civil import BEGINNING, FOREVER, Zone
 from .history import TaskLog, count_after, count_in
 from .periods import Period, Window, period_of

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, product
 
-from ..conds import nodes
+from ..conds import nodes, parts, points
 from .civil import BEGINNING, FOREVER, Zone, to_datetime
 from .civil import zone as zone_of
 from .history import TaskLog
@@ -190,8 +190,8 @@ class Explainer:
     def interval(
         self,
         length: int,
-        since: nodes.Since,
-        range_: nodes.Range | None,
+        since: parts.Since,
+        range_: parts.Range | None,
         zone: Zone,
         own: TaskLog,
     ) -> str:
@@ -201,17 +201,17 @@ class Explainer:
         else:
             start = own.latest_start
             base = None if start is None else start.scheduled_at
-        what = {nodes.Since.RUN: "run", nodes.Since.FINISH: "finish"}.get(since, str(since))
+        what = {parts.Since.RUN: "run", parts.Since.FINISH: "finish"}.get(since, str(since))
         due = "due now" if base is None or base + length <= self.now else ""
         text = f"no {what} yet" if base is None else f"last {what} {self.at(base, zone)}"
         if not due and base is not None:
             due = f"due {self.at(base + length, zone)}"
         if range_ is not None:
-            window = self.window(nodes.TimeOf(nodes.Unit.DAY, range_), zone)
+            window = self.window(nodes.TimeOf(points.Unit.DAY, range_), zone)
             return f"{text}, {due}; {window}"
         return f"{text}, {due}"
 
-    def dependence(self, name: str, outcome: nodes.Event, own: TaskLog, zone: Zone) -> str:
+    def dependence(self, name: str, outcome: parts.Event, own: TaskLog, zone: Zone) -> str:
         mark = self.planner.history.of(name).latest(ACTIONS[outcome])
         if mark is None:
             return f"'{name}' has not {outcome} yet"

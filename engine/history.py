@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 
-from .records import FINISHED, Action, Key, Record
+from .records import FINISHED, Action, Record
 
 PROVISIONAL = 1 << 62  # sequence numbers from here on are not the store's yet
 
@@ -63,7 +63,17 @@ class TaskLog:
     `streak` is the number of fails and crashes since the latest other ending.
     """
 
-    __slots__ = ("finished", "last", "live", "logical", "outcome", "starts", "streak", "task", "times")
+    __slots__ = (
+        "finished",
+        "last",
+        "live",
+        "logical",
+        "outcome",
+        "starts",
+        "streak",
+        "task",
+        "times",
+    )
 
     def __init__(self, task: str) -> None:
         self.task = task

@@ -8,10 +8,10 @@ term reads; it is true until the earliest of all and reads what all read; an *or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..conds import nodes
+from ..conds import nodes, parts, points
 from .atoms import (
     AfterPlan,
     AgePlan,
@@ -32,30 +32,54 @@ from .records import FINISHED, Action
 from .verdict import NO_READS, ConstantPlan, Plan, Read, Verdict
 
 ACTIONS = {
-    nodes.Event.STARTED: (Action.RUN,),
-    nodes.Event.SUCCEEDED: (Action.SUCCESS,),
-    nodes.Event.FAILED: (Action.FAIL,),
-    nodes.Event.FINISHED: FINISHED,
-    nodes.Event.TERMINATED: (Action.TERMINATE,),
-    nodes.Event.INACTED: (Action.INACTION,),
-    nodes.Event.CRASHED: (Action.CRASH,),
+    parts.Event.STARTED: (Action.RUN,),
+    parts.Event.SUCCEEDED: (Action.SUCCESS,),
+    parts.Event.FAILED: (Action.FAIL,),
+    parts.Event.FINISHED: FINISHED,
+    parts.Event.TERMINATED: (Action.TERMINATE,),
+    parts.Event.INACTED: (Action.INACTION,),
+    parts.Event.CRASHED: (Action.CRASH,),
 }
 SINCE = {
-    nodes.Since.RUN: (),
-    nodes.Since.SUCCESS: (Action.SUCCESS,),
-    nodes.Since.FAIL: (Action.FAIL,),
-    nodes.Since.FINISH: FINISHED,
+    parts.Since.RUN: (),
+    parts.Since.SUCCESS: (Action.SUCCESS,),
+    parts.Since.FAIL: (Action.FAIL,),
+    parts.Since.FINISH: FINISHED,
 }
 
 
-class AllPlan(Plan):
+STOREY = 16  # levels of a condition between two landings
+
+
+class Composite(Plan):
+    """A plan of other plans. `paced` is the interval among them that gives a start its phase."""
+
+    __slots__ = ("paced",)
+
+    def __init__(self, terms: tuple[Plan, ...]) -> None:
+        super().__init__(NO_READS.union(*(term.keys for term in terms)))
+        self.height = 1 + max(term.height for term in terms)
+        below = dict.fromkeys(plan for term in terms for plan in term.landings)
+        grounded = (term for term in terms if term.height and term.height % STOREY == 0)
+        self.landings = (*below, *grounded)
+        self.paced: EveryPlan | None = None
+        for term in terms:
+            candidate = term.paced if isinstance(term, Composite) else term
+            if self.paced is None and isinstance(candidate, EveryPlan):
+                self.paced = candidate
+
+    def phase(self, now: int, since: int) -> int:
+        return now if self.paced is None else self.paced.phase(now, since)
+
+
+class AllPlan(Composite):
     """`a & b & …`"""
 
     __slots__ = ("terms",)
-    stops_at = False
+    decisive = False
 
     def __init__(self, terms: tuple[Plan, ...]) -> None:
-        super().__init__(frozenset[Read]().union(*(term.keys for term in terms)))
+        super().__init__(terms)
         self.terms = terms
 
     def evaluate(self, now: int) -> Verdict[int]:
@@ -64,7 +88,7 @@ class AllPlan(Plan):
         reads: list[frozenset[Read]] = []
         for term in self.terms:
             verdict = term.check(now)
-            if verdict[0] is self.stops_at:
+            if verdict[0] is self.decisive:
                 if decisive is None or verdict[2] > decisive[2]:
                     decisive = verdict
             elif decisive is None:
@@ -74,45 +98,29 @@ class AllPlan(Plan):
                     reads.append(verdict[3])
         if decisive is not None:
             return decisive
-        return Verdict(not self.stops_at, since, until, union(reads))
-
-    def lookback(self, now: int) -> int:
-        return min(term.lookback(now) for term in self.terms)
-
-    def phase(self, now: int, since: int) -> int:
-        for term in self.terms:
-            instant = term.phase(now, since)
-            if instant != now:
-                return instant
-        return now
+        return Verdict(not self.decisive, since, until, NO_READS.union(*reads))
 
 
 class AnyPlan(AllPlan):
     """`a | b | …`, the dual."""
 
     __slots__ = ()
-    stops_at = True
+    decisive = True
 
 
-class NotPlan(Plan):
+class NotPlan(Composite):
     __slots__ = ("term",)
 
     def __init__(self, term: Plan) -> None:
-        super().__init__(term.keys)
+        super().__init__((term,))
         self.term = term
 
     def evaluate(self, now: int) -> Verdict[int]:
         value, since, until, reads = self.term.check(now)
         return Verdict(not value, since, until, reads)
 
-    def lookback(self, now: int) -> int:
-        return self.term.lookback(now)
 
-
-def union(reads: list[frozenset[Read]]) -> frozenset[Read]:
-    if not reads:
-        return NO_READS
-    return reads[0] if len(reads) == 1 else reads[0].union(*reads[1:])
+Question = tuple[nodes.Condition, str, Zone]  # a condition, the task it is of, and its zone
 
 
 @dataclass(slots=True)
@@ -122,55 +130,62 @@ class Planner:
     history: History
     parameters: Mapping[str, object] = field(default_factory=dict)
     scheduler: Scheduler = field(default_factory=Scheduler)
-    _plans: dict[tuple[nodes.Condition, str, Zone], Plan] = field(default_factory=dict)
+    _plans: dict[Question, Plan] = field(default_factory=dict)
     _readers: dict[Read, list[Plan]] = field(default_factory=dict)
 
     def plan(self, node: nodes.Condition, task: str, zone: Zone | None = None) -> Plan:
         """The plan of `node` as a condition of `task`; None is the system's zone."""
-        if zone is None:
-            zone = zone_of(None)
-        key = (node, task, zone)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = self._compile(node, task, zone)
-            for read in plan.keys:
-                self._readers.setdefault(read, []).append(plan)
-        return plan
+        root = (node, task, zone or zone_of(None))
+        if root not in self._plans:
+            for question in reversed(list(below(*root))):
+                if question not in self._plans:
+                    self._keep(question, self._compile(*question))
+        return self._plans[root]
+
+    def _keep(self, question: Question, plan: Plan) -> None:
+        self._plans[question] = plan
+        for read in plan.keys:
+            readers = self._readers.setdefault(read, [])
+            if plan not in readers[-1:]:  # a zone's plan is that of its term
+                readers.append(plan)
+
+    def lookback(self, now: int) -> int:
+        """The instant from which on the plans need every record of the log."""
+        return min((plan.lookback(now) for plan in self._plans.values()), default=FOREVER)
 
     def changed(self, read: Read) -> list[Plan]:
-        """Make the plans whose answer reads `read` forget it; they are returned."""
-        stale = [plan for plan in self._readers.get(read, ()) if read in plan.verdict.reads]
-        for plan in stale:
-            plan.forget()
-        return stale
+        """The plans that may read `read`; those whose answer did forget it."""
+        plans = self._readers.get(read, [])
+        for plan in plans:
+            if read in plan.verdict.reads:
+                plan.forget()
+        return plans
 
     def _compile(self, node: nodes.Condition, task: str, zone: Zone) -> Plan:
-        log = self.history.of
+        """The plan of a node whose operands have theirs."""
         if is_window(node) and not isinstance(node, nodes.Constant):
             return WindowPlan(period_of(node, zone))
+        terms = tuple(self._plans[question] for question in operands(node, task, zone))
+        log = self.history.of
         match node:
             case nodes.Constant(value):
                 return ConstantPlan(value)
-            case nodes.Zoned(term, name):
-                return self.plan(term, task, zone_of(name))
-            case nodes.All(terms):
-                return AllPlan(self._terms(nodes.All, terms, task, zone))
-            case nodes.Any(terms):
-                return AnyPlan(self._terms(nodes.Any, terms, task, zone))
-            case nodes.Not(term):
-                return NotPlan(self.plan(term, task, zone))
+            case nodes.Zoned() | nodes.Defined():
+                return terms[0]
+            case nodes.All() | nodes.Every(range=parts.Between() | parts.After() | parts.Before()):
+                return AllPlan(terms)
+            case nodes.Any():
+                return AnyPlan(terms)
+            case nodes.Not():
+                return NotPlan(terms[0])
+            case nodes.AfterTasks(names, any=either) if len(names) > 1:
+                return AnyPlan(terms) if either else AllPlan(terms)
             case nodes.Cadence() | nodes.Cron() | nodes.Once():
                 return CadencePlan(period_of(node, zone), log(task))
-            case nodes.Every(duration, since, None):
+            case nodes.Every(duration, since):
                 return EveryPlan(duration.microseconds, SINCE[since], log(task))
-            case nodes.Every(duration, since, range_):
-                window = nodes.TimeOf(nodes.Unit.DAY, range_)
-                return self.plan(nodes.All((window, nodes.Every(duration, since))), task, zone)
-            case nodes.AfterTasks((name,), outcome):
-                return AfterPlan(log(name), ACTIONS[outcome], log(task))
-            case nodes.AfterTasks(names, outcome, any=either):
-                each = tuple(self.plan(nodes.AfterTasks((n,), outcome), task, zone) for n in names)
-                return AnyPlan(each) if either else AllPlan(each)
+            case nodes.AfterTasks(names, outcome):
+                return AfterPlan(log(names[0]), ACTIONS[outcome], log(task))
             case nodes.Has(event, name, count, within):
                 return HasPlan(log(name or task), ACTIONS[event], count, within, zone)
             case nodes.Running(name, age, count):
@@ -188,36 +203,55 @@ class Planner:
             case _:
                 raise TypeError(f"no plan for {type(node).__name__}: {node}")
 
-    def _terms(
-        self,
-        kind: type[nodes.All] | type[nodes.Any],
-        terms: tuple[nodes.Condition, ...],
-        task: str,
-        zone: Zone,
-    ) -> tuple[Plan, ...]:
-        """The plans of `terms`, those of windows alone fused into one period."""
-        windows = tuple(term for term in terms if is_window(term))
-        if len(windows) < 2:
-            return tuple(self.plan(term, task, zone) for term in terms)
-        rest = tuple(term for term in terms if not is_window(term))
-        return tuple(self.plan(term, task, zone) for term in (kind(windows), *rest))
-
     def forget(self) -> None:
         """Drop every answer."""
         for plan in self._plans.values():
             plan.forget()
 
 
+def operands(node: nodes.Condition, task: str, zone: Zone) -> list[Question]:
+    """What a node is made of. Windows side by side are fused into one, and so are none apart."""
+    match node:
+        case _ if is_window(node):
+            return []
+        case nodes.Zoned(term, name):
+            return [(term, task, zone_of(name))]
+        case nodes.All(terms) | nodes.Any(terms):
+            windows = tuple(term for term in terms if is_window(term))
+            if len(windows) > 1:
+                rest = tuple(term for term in terms if not is_window(term))
+                terms = (type(node)(windows), *rest)
+            return [(term, task, zone) for term in terms]
+        case nodes.Every(duration, since, range_) if range_ is not None:
+            window = nodes.TimeOf(points.Unit.DAY, range_)
+            return [(window, task, zone), (nodes.Every(duration, since), task, zone)]
+        case nodes.AfterTasks(names, outcome) if len(names) > 1:
+            return [(nodes.AfterTasks((name,), outcome), task, zone) for name in names]
+        case _:
+            return [(term, task, zone) for term in node.operands]
+
+
+def below(node: nodes.Condition, task: str, zone: Zone) -> Iterator[Question]:
+    """The question and all it is made of, each before its operands."""
+    stack: list[Question] = [(node, task, zone)]
+    while stack:
+        question = stack.pop()
+        yield question
+        stack += operands(*question)
+
+
 def without_retry(node: nodes.Condition) -> nodes.Condition:
     """The condition with every `retry` taken as false: does it start anew, or only again?"""
-    match node:
-        case nodes.Retry():
-            return nodes.Constant(False)
-        case nodes.All(terms) | nodes.Any(terms):
-            changed = tuple(without_retry(term) for term in terms)
-            return node if changed == terms else type(node)(changed)
-        case nodes.Not(term) | nodes.Zoned(term):
-            inner = without_retry(term)
-            return node if inner == term else replace(node, term=inner)
-        case _:
-            return node
+    done: dict[int, nodes.Condition] = {}
+    for term in nodes.postorder(node):
+        parts = tuple(done[id(part)] for part in term.operands)
+        match term:
+            case nodes.Retry():
+                done[id(term)] = nodes.Constant(False)
+            case nodes.All() | nodes.Any():
+                done[id(term)] = type(term)(parts)
+            case nodes.Not() | nodes.Zoned() | nodes.Defined():
+                done[id(term)] = replace(term, term=parts[0])
+            case _:
+                done[id(term)] = term
+    return done[id(node)]

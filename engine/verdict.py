@@ -45,17 +45,23 @@ class Plan:
     """A compiled condition. `verdict` is its latest answer, `keys` all it can ever read.
 
     Subclasses give `evaluate`; `check` asks it only when the latest answer no longer stands.
+    `landings` are plans below, lowest first, that are asked beforehand: each finds the answers it
+    needs a few levels below, so no condition is too deep for the stack.
     """
 
-    __slots__ = ("keys", "verdict")
+    __slots__ = ("height", "keys", "landings", "verdict")
 
     def __init__(self, keys: frozenset[Read] = NO_READS) -> None:
         self.keys = keys
         self.verdict = _STALE
+        self.height = 0
+        self.landings: tuple[Plan, ...] = ()
 
     def check(self, now: int) -> Verdict[int]:
         verdict = self.verdict
         if not verdict[1] <= now < verdict[2]:
+            for plan in self.landings:
+                plan.check(now)
             verdict = self.verdict = self.evaluate(now)
         return verdict
 

@@ -3,7 +3,7 @@
 import pytest
 
 from oncue.engine.records import Action
-from world import World
+from oncue.tests.world import World
 
 FAIL, CRASH, SUCCESS = Action.FAIL, Action.CRASH, Action.SUCCESS
 

@@ -240,8 +240,7 @@ def test_why_a_task_is_not_running(store: Path | None) -> None:
     explanation = app["a"].explain()
     assert not explanation.value
     assert str(explanation) == (
-        "✗ false & after task 'b'\n├─ ✗ false\n"
-        "└─ ✗ after task 'b'  —  'b' has not succeeded yet"
+        "✗ false & after task 'b'\n├─ ✗ false\n└─ ✗ after task 'b'  —  'b' has not succeeded yet"
     )
     assert explanation.ways == (("false", "after task 'b'"),)
 

@@ -95,13 +95,19 @@ def test_begun_calls_run_beside_each_other(execution: str) -> None:
             gate.set()
             return "opened"
 
-        first: Callable[[], object] = waits
-        second: Callable[[], object] = opens
+        calls: tuple[Callable[[], object], ...] = waits, opens
     else:
         door = threading.Event()
-        first = lambda: "waited" if door.wait(LIMIT) else "alone"  # noqa: E731
-        second = lambda: door.set() or "opened"  # noqa: E731
-    assert [ending.value for ending in endings(execution, first, second)] == ["opened", "waited"]
+
+        def first() -> str:
+            return "waited" if door.wait(LIMIT) else "alone"
+
+        def second() -> str:
+            door.set()
+            return "opened"
+
+        calls = first, second
+    assert [ending.value for ending in endings(execution, *calls)] == ["opened", "waited"]
 
 
 def test_main_runs_one_call_to_its_end() -> None:
@@ -109,17 +115,19 @@ def test_main_runs_one_call_to_its_end() -> None:
 
     async def story() -> None:
         executor = EXECUTIONS["main"]()
-        other = asyncio.get_running_loop().create_task(asyncio.sleep(0, order.append("made")))
 
         async def task() -> None:
-            await other
+            await asyncio.sleep(0)
             order.append("ran")
 
-        await executor.start(Call(task, lambda ending: order.append("ended")))
+        def done(ending: Ending) -> None:
+            order.append("ended")
+
+        await executor.start(Call(task, done))
         order.append("returned")
 
     asyncio.run(story())
-    assert order == ["made", "ran", "ended", "returned"]
+    assert order == ["ran", "ended", "returned"]
 
 
 def test_threads_are_kept_for_the_next_call_and_go_at_the_close() -> None:
@@ -128,11 +136,12 @@ def test_threads_are_kept_for_the_next_call_and_go_at_the_close() -> None:
 
     async def story() -> None:
         executor = EXECUTIONS["thread"]()
+        ended: asyncio.Queue[Ending] = asyncio.Queue()
         for _ in range(20):
-            ended = asyncio.Event()
-            call = Call(lambda: seen.add(threading.get_ident()), lambda _, e=ended: e.set())
-            await executor.start(call)
-            await asyncio.wait_for(ended.wait(), LIMIT)
+            await executor.start(Call(threading.get_ident, ended.put_nowait))
+            ending = await asyncio.wait_for(ended.get(), LIMIT)
+            assert isinstance(ending.value, int)
+            seen.add(ending.value)
         await executor.close()
 
     asyncio.run(story())

@@ -1,6 +1,5 @@
 """Apps as processes: signals, sudden death, the commands."""
 
-
 import signal
 import sqlite3
 import subprocess
@@ -148,5 +147,3 @@ def test_check_is_silent_when_there_is_nothing_to_say(folder: Path) -> None:
     process = oncue(folder, "check", "daily after 10:00 & after task 'extract'")
     out, err = process.communicate(timeout=LIMIT)
     assert (process.returncode, out, err) == (0, "", "")
-
-

@@ -1,4 +1,4 @@
-"""What is shipped: the packages that pyproject.toml lists are the folders; the wheel holds them all.
+"""What is shipped: the packages that pyproject.toml lists are the folders; the wheel holds all.
 
 The wheel is built for real, without a network, from a copy of the source under another name (a
 checkout may be called anything); installed once as a wheel and once as an editable install; and

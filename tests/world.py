@@ -23,8 +23,9 @@ def instant(text: str) -> int:
 
 
 def shown(at: int) -> str:
-    moment = to_datetime(at, UTC).replace(tzinfo=None)
-    return moment.isoformat(" ").removeprefix(f"{DAY} ")
+    moment = to_datetime(at, UTC)
+    assert moment is not None
+    return moment.replace(tzinfo=None).isoformat(" ").removeprefix(f"{DAY} ")
 
 
 class World:
@@ -90,11 +91,13 @@ class World:
         run = self.live[name].pop(0)
         return self.record(name, action, run=run.seq)
 
-    def record(self, name: str, action: Action, *, at: str | None = None, **more: int) -> World:
+    def record(
+        self, name: str, action: Action, *, at: str | None = None, run: int | None = None
+    ) -> World:
         """Another instance writes a record."""
         self.seq += 1
         when = self.now if at is None else instant(at)
-        self.agenda.take(Record(name, action, at=when, seq=self.seq, **more), self.now)
+        self.agenda.take(Record(name, action, at=when, seq=self.seq, run=run), self.now)
         return self
 
     @property

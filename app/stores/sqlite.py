@@ -318,9 +318,7 @@ def refuse_what_is_not_ours(path: Path) -> None:
         raise StoreError(f"{str(path)!r} is not an SQLite database; choose another path")
     version, application = struct.unpack(">I4xI", header[60:72])
     if application != APPLICATION_ID and (application or has_tables(path)):
-        raise StoreError(
-            f"{str(path)!r} is a database of another program; choose another path"
-        )
+        raise StoreError(f"{str(path)!r} is a database of another program; choose another path")
     if application == APPLICATION_ID and version > VERSION:
         raise StoreError(
             f"{str(path)!r} has schema version {version}, this oncue knows up to {VERSION}; "

@@ -109,12 +109,25 @@ def arc(start: int, end: int, level: int = 0) -> Tree:
     return dial(runs)
 
 
-def picked(slots: Iterable[int], inner: Tree, level: int) -> Tree:
-    """`inner` in each of those slots (sorted), OUT in the others."""
+def drawn(pieces: list[tuple[int, int]], level: int = 0) -> Tree:
+    """The dial whose values are given as pieces: where each ends, and its value."""
+    if len(pieces) == 1:
+        return pieces[0][1]
+    if level == 3:
+        return dial(pieces)
+    step = STEPS[level]
     runs: list[Run] = []
-    for slot in slots:
-        runs += [(slot, OUT), (slot + 1, inner)]
-    return dial([*runs, (SLOTS[level], OUT)])
+    inner: list[tuple[int, int]] = []
+    for end, bits in pieces:
+        slot, rest = divmod(end, step)
+        if inner and slot >= (done := runs[-1][0] if runs else 0) + 1:
+            runs.append((done + 1, drawn([*inner, (step, bits)], level + 1)))
+            inner = []
+        if not inner:
+            runs.append((slot, bits))
+        if rest:
+            inner.append((rest, bits))
+    return dial(runs)
 
 
 def repeated(tree: Tree, level: int) -> Tree:
@@ -213,30 +226,37 @@ def turn(a: Tree, b: Tree, by: int, level: int, memos: tuple[Memo, Memo, Memo, M
     memo = memos[level]
     if (a, b) in memo:
         return memo[a, b]
-    if level == 3:
-        runs = [(end - by, kid) for end, kid in runs_of(a, level) if end > by]
-        runs += [(min(end + SECOND - by, SECOND), kid) for end, kid in runs_of(b, level)]
-    else:
-        skipped, rest = divmod(by, STEPS[level])
-        slots = (spread(a, level) + spread(b, level))[skipped : skipped + SLOTS[level] + 1]
-        pairs = enumerate(zip(slots, slots[1:], strict=False), 1)
-        runs = [(i, turn(one, two, rest, level + 1, memos)) for i, (one, two) in pairs]
-    memo[a, b] = dial(runs)
+    skipped, rest = divmod(by, STEPS[level])
+    width = SLOTS[level]
+    runs = [(end - skipped, kid) for end, kid in runs_of(a, level) if end > skipped]
+    runs += [(end + width - skipped, kid) for end, kid in runs_of(b, level)]
+    memo[a, b] = dial(turned_runs(runs, rest, level, memos) if rest else clipped(runs, width))
     return memo[a, b]
+
+
+def turned_runs(
+    runs: list[Run], rest: int, level: int, memos: tuple[Memo, Memo, Memo, Memo]
+) -> Iterator[Run]:
+    """The runs of a dial each of whose slots begins `rest` into a slot of `runs` and ends as far
+    into the next one."""
+    width = SLOTS[level]
+    for (end, kid), (_, following) in zip(runs, runs[1:], strict=False):
+        if end > 1:
+            yield min(end - 1, width), turn(kid, kid, rest, level + 1, memos)
+        if end > width:
+            return
+        yield end, turn(kid, following, rest, level + 1, memos)
+    yield width, turn(runs[-1][1], runs[-1][1], rest, level + 1, memos)
+
+
+def clipped(runs: Iterable[Run], width: int) -> list[Run]:
+    return [(min(end, width), kid) for end, kid in runs]
 
 
 def runs_of(tree: Tree, level: int) -> list[Run]:
     if isinstance(tree, int):
         return [(SLOTS[level], tree)]
     return list(zip(tree.ends, tree.kids, strict=True))
-
-
-def spread(tree: Tree, level: int) -> list[Tree]:
-    """What each slot holds."""
-    slots: list[Tree] = []
-    for end, kid in runs_of(tree, level):
-        slots += [kid] * (end - len(slots))
-    return slots
 
 
 # --- looking --------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from ..civil import DAY
 from .almanac import (
     ALL,
-    DATUM,
     ERA_DAYS,
     SLOTS,
     YEAR,
@@ -23,10 +22,12 @@ from .almanac import (
     place,
 )
 from .dial import (
+    ANY_EDGE,
     ANY_START,
     BEFORE,
     INSIDE,
     JOINED,
+    MARKS,
     OPPOSITE,
     OUT,
     WITHIN,
@@ -47,19 +48,19 @@ LONGEST_PAGE = 1_500  # windows; a day with more is searched, never listed
 class Page:
     """The windows that begin and end within one day of a tree, for quick look-ups.
 
-    `starts` and `ends` are microseconds of the day; `lead` is where a window that came over
-    midnight ends (0: there is none).
+    `starts` and `ends` are microseconds of the day; `lead` is how much of the day a window that
+    came over midnight takes.
     """
 
     __slots__ = ("lead", "starts", "ends")
 
     def __init__(self, tree: Tree) -> None:
-        self.lead = 0 if value(tree, 0) in (OUT, 1, 3) else first(tree, 0, 4)
+        self.lead = first(tree, 0, ANY_EDGE) % (DAY + 1) if value(tree, 0) == WITHIN else 0
         self.starts: list[int] = []
         self.ends: list[int] = []
         at = first(tree, 0, ANY_START)
         while at >= 0:
-            end = first(tree, at + 1, 4) if at + 1 < DAY else -1
+            end = first(tree, at + 1, ANY_EDGE) if at + 1 < DAY else -1
             if end < 0:
                 break
             self.starts.append(at)
@@ -182,7 +183,7 @@ class Pattern:
         """The windows of a day as lists, or None where they are too many."""
         tree = self.tree(day)
         if tree not in self._pages:
-            self._pages[tree] = Page(tree) if starts_in(tree) <= LONGEST_PAGE else None
+            self._pages[tree] = Page(tree) if starts_in(tree, {}) <= LONGEST_PAGE else None
         return self._pages[tree]
 
     def next_start(self, day: int) -> int | None:
@@ -224,11 +225,8 @@ class Pattern:
         return row
 
 
-ALWAYS = Pattern.daily(WITHIN)
-NEVER = Pattern.daily(OUT)
-CONSTANT = tuple(Pattern.daily(v) for v in range(8))
-BITS = tuple(tuple(v & bit for v in range(8)) for bit in range(8))
-assert DATUM
+CONSTANT = tuple(Pattern.daily(bits) for bits in range(8))
+ONLY = {bit: tuple(bits & bit for bits in range(8)) for bit in (INSIDE, BEFORE, JOINED)}
 
 
 def windows(inside: Pattern, starts: Pattern) -> Pattern:
@@ -236,27 +234,17 @@ def windows(inside: Pattern, starts: Pattern) -> Pattern:
     wherever else it begins."""
     before = inside.delayed(1)
     joined = inside & before & ~starts
-    return inside.mapped(BITS[INSIDE]) | before.mapped(BITS[BEFORE]) | joined.mapped(BITS[JOINED])
+    return inside.mapped(ONLY[INSIDE]) | before.mapped(ONLY[BEFORE]) | joined.mapped(ONLY[JOINED])
 
 
-def starts_in(tree: Tree) -> int:
-    """How many windows begin in a day, counted no further than needed."""
-    return count(tree, 0, {})
-
-
-def count(tree: Tree, level: int, memo: dict[Tree, int]) -> int:
-    from .dial import SLOTS as WIDTHS
-
+def starts_in(tree: Tree, memo: dict[Tree, int]) -> int:
+    """How many windows begin in a tree; `memo` has those of its parts."""
     if isinstance(tree, int):
         return 0
     if tree not in memo:
-        total, at = 0, 0
-        for end, kid in zip(tree.ends, tree.kids, strict=True):
-            each = int(bool(marks(kid) & ANY_START)) if isinstance(kid, int) else count(
-                kid, level + 1, memo
-            )
-            total += each * (end - at)
-            at = end
-        memo[tree] = total
-    assert WIDTHS
+        widths = (end - start for start, end in zip((0, *tree.ends), tree.ends, strict=False))
+        memo[tree] = sum(
+            width * (bool(MARKS[kid] & ANY_START) if isinstance(kid, int) else starts_in(kid, memo))
+            for width, kid in zip(widths, tree.kids, strict=True)
+        )
     return memo[tree]

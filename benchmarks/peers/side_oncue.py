@@ -1,0 +1,94 @@
+"""oncue's side: the defaults of an App, its log in memory, conditions as text."""
+
+import asyncio
+
+from scenarios import (
+    DONE_TODAY,
+    IDLE,
+    NOON,
+    Samples,
+    cpu_share,
+    hours_ahead,
+    links,
+    report,
+    timed,
+    unseen,
+)
+
+from oncue import App, parse
+from oncue.engine.agenda import Agenda
+from oncue.engine.civil import from_datetime, zone
+from oncue.engine.history import History
+from oncue.engine.plan import Planner
+from oncue.engine.records import Action, Record
+
+MANY = 10_000  # tasks of the agenda that is looked at
+UTC = zone("UTC")
+NOW = from_datetime(NOON, UTC)
+HOUR = 3_600_000_000
+
+
+class Oncue:
+    def parse(self, text: str) -> Samples:
+        texts = unseen(text)
+        parse(text)
+        return Samples(timed(lambda: parse(next(texts))))
+
+    def define(self) -> Samples:
+        return Samples(timed(lambda: app_of(DONE_TODAY), repeat=5, number=1))
+
+    def look_idle(self) -> Samples:
+        agenda = idle_agenda()
+        return Samples(timed(lambda: agenda.decide(NOW)), size=MANY)
+
+    def look_due(self) -> Samples:
+        return Samples([self.one_look_due() for _ in range(5)], size=MANY)
+
+    def one_look_due(self) -> float:
+        agenda = idle_agenda()
+        add(agenda, "due")
+        (seconds,) = timed(lambda: agenda.decide(NOW), repeat=1, number=1)
+        assert agenda.history.of("due").live
+        return seconds
+
+    def idle_cpu(self) -> Samples:
+        app = app_of(hours_ahead())
+        return Samples([asyncio.run(cpu_share(app.serve, app.shut_down))], unit="CPU")
+
+    def chain(self) -> Samples:
+        app = App()
+        waited: list[float] = []
+        a, b = links(waited, app.shut_down)
+        app.task("daily | after task 'b'", name="a")(a)
+        app.task("after task 'a'", name="b")(b)
+        asyncio.run(app.serve())
+        return Samples(waited)
+
+
+def app_of(condition: str) -> App:
+    app = App()
+    for i in range(IDLE):
+        app.task(condition, name=f"task {i}")(lambda: None)
+    return app
+
+
+def idle_agenda() -> Agenda:
+    """MANY tasks with a run an hour ago, and everything decided that there was to decide."""
+    records = (
+        Record(f"task {i}", action, at=NOW - HOUR, seq=2 * i + part)
+        for i in range(MANY)
+        for part, action in enumerate((Action.RUN, Action.SUCCESS), 1)
+    )
+    agenda = Agenda(Planner(History(records)), NOW)
+    for i in range(MANY):
+        add(agenda, f"task {i}")
+    assert agenda.decide(NOW) == []
+    return agenda
+
+
+def add(agenda: Agenda, name: str) -> None:
+    agenda.add(name, agenda.planner.plan(parse(DONE_TODAY), name, UTC))
+
+
+if __name__ == "__main__":
+    report(Oncue())

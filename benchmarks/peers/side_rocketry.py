@@ -1,0 +1,85 @@
+"""Rocketry's side: the defaults of an app with execution="async": its log in memory, 0.1 s between
+the end of a cycle and the next. A look of its scheduler is one cycle."""
+
+import asyncio
+
+from rocketry import Rocketry as App
+from rocketry.parse import parse_condition
+from scenarios import (
+    DONE_TODAY,
+    IDLE,
+    NOON,
+    Samples,
+    cpu_share,
+    hours_ahead,
+    links,
+    report,
+    timed,
+)
+
+MANY = IDLE  # a cycle over 10,000 takes it 15 s
+
+
+class Rocketry:
+    def parse(self, text: str) -> Samples:
+        session = new_app().session
+        return Samples(timed(lambda: parse_condition(text, session=session)))
+
+    def define(self) -> Samples:
+        return Samples(timed(lambda: app_of(DONE_TODAY), repeat=1, number=1))
+
+    def look_idle(self) -> Samples:
+        app = done_today(app_of(DONE_TODAY, time_func=NOON.timestamp))
+        return Samples(timed(lambda: cycle(app), repeat=3, number=1), size=MANY)
+
+    def look_due(self) -> Samples:
+        app = done_today(app_of(DONE_TODAY, time_func=NOON.timestamp))
+        app.task(DONE_TODAY, name="due")(nothing)
+        values = timed(lambda: cycle(app), repeat=1, number=1)
+        assert app.session["due"].last_run is not None
+        return Samples(values, size=MANY)
+
+    def idle_cpu(self) -> Samples:
+        app = app_of(hours_ahead())
+        stop = app.session.shut_down
+        return Samples([asyncio.run(cpu_share(app.serve, stop))], unit="CPU")
+
+    def chain(self) -> Samples:
+        app = new_app()
+        waited: list[float] = []
+        a, b = links(waited, app.session.shut_down)
+        app.task("daily | after task 'b'", name="a")(a)
+        app.task("after task 'a'", name="b")(b)
+        asyncio.run(app.serve())
+        return Samples(waited)
+
+
+def new_app(**config: object) -> App:
+    return App(execution="async", **config)
+
+
+async def nothing() -> None: ...
+
+
+def app_of(condition: str, **config: object) -> App:
+    app = new_app(**config)
+    for i in range(IDLE):
+        app.task(condition, name=f"task {i}")(lambda: None)
+    return app
+
+
+def done_today(app: App) -> App:
+    """The app, told that each task has run an hour ago. Reading that from a log of IDLE runs, as
+    it does when it starts, would take it a quarter of a minute."""
+    asyncio.run(app.session.scheduler.startup())
+    for task in app.session.tasks:
+        task._last_run = task._last_success = NOON.timestamp() - 3600
+    return app
+
+
+def cycle(app: App) -> None:
+    asyncio.run(app.session.scheduler.run_cycle())
+
+
+if __name__ == "__main__":
+    report(Rocketry())

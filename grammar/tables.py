@@ -1,0 +1,316 @@
+"""The grammar made ready for the driver: Lark's LALR tables, packed, and kept between processes.
+
+Lark compiles `condition.lark` once; what the driver needs of it is plain tuples and dictionaries,
+kept in the user's cache folder under a name that is a digest of the grammar, of this file and of
+the Python version. A process that finds them there does not import Lark at all.
+
+What is packed, per state of the LALR automaton:
+- a lexer: one regular expression of all terminals the state accepts, each a group;
+- `kinds`, the action for each group; None where the matched word is to be looked up in `words`;
+- `words`, the action for each keyword and symbol, and for the end under the empty text;
+  `fallback`, that for any other word;
+- `default`, the rule to reduce by without looking ahead, where there is only one.
+
+An action is a number: a state to shift to, or ~rule to reduce by, or ERROR.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lark import Lark
+    from lark.grammar import Rule
+    from lark.lexer import TerminalDef
+
+ERROR = 1 << 30
+END = "$END"
+PHRASE = "PHRASE"
+WORDLIKE = ("NAME", "ZONE")  # a keyword of the state wins over them
+SYMBOLS = "&|~(),"
+WORD = r"[^\W\d][\w.:-]*"
+
+GRAMMAR = Path(__file__).with_name("condition.lark")
+
+
+class State(NamedTuple):
+    """One state of the automaton; see the file's head."""
+
+    default: int  # a rule, or -1
+    lexer: int
+    kinds: tuple[int | None, ...]  # the last three are the word, the symbol and the end
+    words: dict[str, int]
+    fallback: int
+    phrase: int  # the action for a registered phrase, or ERROR
+
+
+class PackedRule(NamedTuple):
+    """One rule: how many symbols it takes off the stack, what it makes, of which of them."""
+
+    size: int
+    target: int  # a column of the goto table
+    action: str  # the name of the action; empty: the only kept value as it is
+    kept: tuple[int, ...]  # places from the top of the stack, -1 is the last
+
+
+class Tables(NamedTuple):
+    """All the driver reads. `gotos` maps, per state, a rule's target to the next state;
+    `expected` names, per state, the terminals it accepts; `spelling` what a terminal is called in
+    an error."""
+
+    states: tuple[State, ...]
+    rules: tuple[PackedRule, ...]
+    gotos: tuple[dict[int, int], ...]
+    lexers: tuple[str, ...]
+    start: int  # a state
+    accept: int  # the rule that ends a text
+    expected: tuple[tuple[str, ...], ...]
+    spelling: dict[str, tuple[str, ...]]
+
+
+def load() -> Tables:
+    """The tables, from the cache if it has them; else compiled, and put there."""
+    grammar = GRAMMAR.read_bytes()
+    path = cache_path(grammar)
+    tables = read_cache(path)
+    if tables is None:
+        tables = pack(compile_grammar(grammar.decode()))
+        write_cache(path, tables)
+    return tables
+
+
+def cache_path(grammar: bytes) -> Path:
+    digest = hashlib.sha256(grammar)
+    digest.update(Path(__file__).read_bytes())
+    digest.update(sys.version.encode())
+    return cache_folder() / f"grammar-{digest.hexdigest()[:32]}.bin"
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for oncue, by the custom of the system."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~\\AppData\\Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "oncue"
+
+
+def read_cache(path: Path) -> Tables | None:
+    """The tables kept at `path`; None if there are none, or they are not what was written."""
+    try:
+        kept = path.read_bytes()
+    except OSError:
+        return None
+    digest, payload = kept[:32], kept[32:]
+    if hashlib.sha256(payload).digest() != digest:
+        return None
+    states, rules, gotos, lexers, start, accept, expected, spelling = marshal.loads(payload)
+    return Tables(
+        tuple(State(*state) for state in states),
+        tuple(PackedRule(*rule) for rule in rules),
+        gotos,
+        lexers,
+        start,
+        accept,
+        expected,
+        spelling,
+    )
+
+
+def write_cache(path: Path, tables: Tables) -> None:
+    """Keep the tables at `path`, whole or not at all; a folder that cannot be written is no
+    error, the next process compiles again."""
+    payload = marshal.dumps(plain(tables))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(hashlib.sha256(payload).digest() + payload)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError:
+        return
+
+
+def plain(tables: Tables) -> tuple[object, ...]:
+    """The tables of plain tuples: `marshal` knows no others."""
+    states = tuple(tuple(state) for state in tables.states)
+    rules = tuple(tuple(rule) for rule in tables.rules)
+    return (states, rules, *tables[2:])
+
+
+# --- compiling ------------------------------------------------------------------------------
+
+
+def compile_grammar(text: str) -> Lark:
+    """Lark's own parser of the grammar; its tables are all that is used."""
+    from lark import Lark
+
+    return Lark(text, parser="lalr", lexer="contextual", maybe_placeholders=False)
+
+
+def pack(lark: Lark) -> Tables:
+    """The driver's tables of Lark's."""
+    return Packer(lark).tables()
+
+
+KEYWORD = re.compile(r"\(\?i:(\w+)\)")
+
+
+def spellings(terminal: TerminalDef) -> tuple[str, ...] | None:
+    """The texts of a terminal that is a keyword, a symbol or a choice of keywords; None for one
+    that is a pattern."""
+    pattern = terminal.pattern
+    if type(pattern).__name__ == "PatternStr":
+        return (str(pattern.value),)
+    words = KEYWORD.findall(pattern.value)
+    joined = "|".join(f"(?i:{word})" for word in words)
+    return tuple(words) if words and pattern.value == f"(?:{joined})" else None
+
+
+class Packer:
+    """Packs one grammar. Its fields are set once, in order; nothing of it outlives the packing."""
+
+    def __init__(self, lark: Lark) -> None:
+        table = lark.parser.parser._parse_table  # type: ignore[union-attr]
+        self.table = table
+        self.numbers = {state: number for number, state in enumerate(sorted(table.states))}
+        self.rules: list[Rule] = []
+        self.targets: dict[str, int] = {}
+        self.terminals = {terminal.name: terminal for terminal in lark.terminals}
+        self.spelling = {
+            name: texts
+            for name, terminal in self.terminals.items()
+            if (texts := spellings(terminal)) is not None
+        }
+        self.lexers: dict[str, int] = {}
+        self.actions = [self.state_actions(state) for state in sorted(table.states)]
+
+    def tables(self) -> Tables:
+        (start,) = self.table.start_states.values()
+        states = tuple(self.pack_state(actions) for actions in self.actions)
+        rules = tuple(self.pack_rule(rule) for rule in self.rules)
+        (accept,) = (i for i, rule in enumerate(self.rules) if rule.origin.name == "start")
+        gotos = [self.state_gotos(state) for state in sorted(self.table.states)]
+        shorten(gotos, states, rules)
+        return Tables(
+            states,
+            rules,
+            tuple(gotos),
+            tuple(self.lexers),
+            self.numbers[start],
+            accept,
+            tuple(tuple(sorted(actions)) for actions in self.actions),
+            self.spelling,
+        )
+
+    def state_actions(self, state: int) -> dict[str, int]:
+        """The action for each terminal."""
+        found = {}
+        for name, (kind, argument) in self.table.states[state].items():
+            if not self.is_terminal(name):
+                continue
+            if kind.name == "Shift":
+                found[name] = self.numbers[argument]
+            else:
+                found[name] = ~self.rule_number(argument)
+        return found
+
+    def is_terminal(self, name: str) -> bool:
+        return name in self.terminals or name in (END, PHRASE)
+
+    def state_gotos(self, state: int) -> dict[int, int]:
+        return {
+            self.target(name): self.numbers[argument]
+            for name, (kind, argument) in self.table.states[state].items()
+            if not self.is_terminal(name)
+        }
+
+    def rule_number(self, rule: Rule) -> int:
+        if rule not in self.rules:
+            self.rules.append(rule)
+        return self.rules.index(rule)
+
+    def target(self, name: str) -> int:
+        return self.targets.setdefault(name, len(self.targets))
+
+    def pack_rule(self, rule: Rule) -> PackedRule:
+        size = len(rule.expansion)
+        kept = tuple(
+            place - size
+            for place, symbol in enumerate(rule.expansion)
+            if not (symbol.name.startswith("_") or getattr(symbol, "filter_out", False))
+        )
+        name = str(rule.origin.name)
+        passes = len(kept) == 1 and (rule.options.expand1 or name == "start") and not rule.alias
+        action = "" if passes or name.startswith("_") else rule.alias or name
+        return PackedRule(size, self.target(name), str(action), kept)
+
+    def pack_state(self, actions: dict[str, int]) -> State:
+        words: dict[str, int] = {"": actions[END]} if END in actions else {}
+        patterns = []
+        for name, action in actions.items():
+            if name in self.spelling:
+                for word in self.spelling[name]:
+                    if words.setdefault(word, action) != action:
+                        raise ValueError(f"{word!r} is two terminals in one state")
+            elif name not in (END, PHRASE, *WORDLIKE):
+                patterns.append(name)
+        patterns.sort(key=lambda name: (-self.terminals[name].priority, name))
+        wordlike = [name for name in WORDLIKE if name in actions]
+        if len(wordlike) > 1:
+            raise ValueError(f"{wordlike} are accepted in one state")
+        return State(
+            self.default(actions),
+            self.lexer(patterns, wordlike),
+            (ERROR, *(actions[name] for name in patterns), None, None, None),
+            words,
+            actions[wordlike[0]] if wordlike else ERROR,
+            actions.get(PHRASE, ERROR),
+        )
+
+    def default(self, actions: dict[str, int]) -> int:
+        """The rule of a state that does nothing but reduce by it. The end of a text is looked
+        at first."""
+        first = next(iter(actions.values()), 0)
+        if first >= 0 or set(actions.values()) != {first}:
+            return -1
+        return -1 if self.rules[~first].origin.name == "start" else ~first
+
+    def lexer(self, patterns: list[str], wordlike: list[str]) -> int:
+        """The number of the expression that finds any of `patterns`, a word, a symbol or the
+        end."""
+        word = self.terminals[wordlike[0]].pattern.value if wordlike else WORD
+        groups = [f"({self.terminals[name].pattern.to_regexp()})" for name in patterns]
+        groups += [f"({word})", f"([{re.escape(SYMBOLS)}])", r"(\Z)"]
+        return self.lexers.setdefault(rf"\s*(?:{'|'.join(groups)})", len(self.lexers))
+
+
+def shorten(
+    gotos: list[dict[int, int]], states: tuple[State, ...], rules: tuple[PackedRule, ...]
+) -> None:
+    """Lead each goto past the states that only pass a value on to the next rule."""
+    for row in gotos:
+        for target, state in row.items():
+            while passes_on(states[state], rules):
+                state = row[rules[states[state].default].target]
+            row[target] = state
+
+
+def passes_on(state: State, rules: tuple[PackedRule, ...]) -> bool:
+    if state.default < 0:
+        return False
+    rule = rules[state.default]
+    return rule.size == 1 and not rule.action
