@@ -207,8 +207,7 @@ def unknown_unit(piece: re.Match[str], text: str) -> ReadError:
             code="calendar-unit",
             other=unit,
         )
-    near = nearest(word.lower(), (name for name in UNITS if len(name) > 2), 1)
-    guess = near[0] if near else None
+    guess = near_unit(word.lower(), piece[5] == "1" and piece[6] is None)
     message = f"{word!r} is not a unit of time"
     return ReadError(
         f"{message}: {guess}?" if guess else f"{message}: us, ms, s, min, h, days or weeks",
@@ -218,6 +217,15 @@ def unknown_unit(piece: re.Match[str], text: str) -> ReadError:
         fix=guess,
         code="unknown-unit",
     )
+
+
+def near_unit(word: str, single: bool) -> str | None:
+    """The unit that `word` looks like, in the number that goes with it."""
+    near = nearest(word, (name for _, name in NAMES), 1) or nearest(word, UNITS, 1)
+    if not near:
+        return None
+    stem = near[0].removesuffix("s")
+    return stem if single or stem not in dict.fromkeys(name for _, name in NAMES) else f"{stem}s"
 
 
 SIGNED = re.compile(r"\s*-\s*[0-9]")

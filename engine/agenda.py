@@ -180,10 +180,7 @@ class Agenda:
     def reload(self, task: str, records: Iterable[Record]) -> None:
         """What we took in of `task` was not what the store holds: begin anew with that."""
         self.history.reload(task, records)
-        for action in Action:
-            self._changed(Key(task, action), self.logical)
-        if task in self.entries:
-            self._push(self.entries[task], self.logical)
+        self._rewritten(task)
 
     def _wait_after(self, entry: Entry, ending: Action, instant: int) -> None:
         if ending is not Action.CRASH:
@@ -201,6 +198,14 @@ class Agenda:
             for entry in self._by_plan.get(plan, ()):
                 if read in entry.reads:
                     self._push(entry, instant)
+
+    def _rewritten(self, task: str) -> None:
+        """The log of a task is not what it was: whoever may read it looks again."""
+        for plan in self.planner.rewritten(task):
+            for entry in self._by_plan.get(plan, ()):
+                self._push(entry, self.logical)
+        if task in self.entries:
+            self._push(self.entries[task], self.logical)
 
     def reset(self, now: int) -> None:
         """The clock was set back: answers are dropped and logical time with them."""
@@ -284,7 +289,7 @@ class Agenda:
         start = Start(record, entry.log.add(record), reads, position, instant)
         self._changed(Key(entry.name, Action.RUN), instant)
         verdict = entry.plan.check(instant)
-        entry.not_before = instant + (self.cycle_sleep if verdict.value else 1)
+        entry.not_before = instant + max(1, self.cycle_sleep if verdict.value else 0)
         if entry.multilaunch:
             entry.reads = verdict.reads
             self._push(entry, entry.not_before if verdict.value else verdict.until)
@@ -295,7 +300,7 @@ class Agenda:
         instant, once that record has been taken in."""
         task = start.record.task
         self.history.of(task).drop(start.mark)
-        self._changed(Key(task, Action.RUN), self.logical)
+        self._rewritten(task)
         entry = self.entries.get(task)
         if entry is not None:
             entry.not_before = BEGINNING

@@ -248,11 +248,13 @@ class RunningPlan(Plan):
     def __init__(self, log: TaskLog, age: Age | None, count: Count | None) -> None:
         super().__init__(keys(log, Action))
         self.log = log
-        self.age = age or Age()
+        self.age = age
         self.count = count or AT_LEAST_ONE
 
     def _bounds(self, started: int) -> tuple[int, int]:
         """When a run that started then comes into the age asked for, and when it leaves it."""
+        if self.age is None:
+            return BEGINNING, FOREVER
         low, high = self.age.at_least, self.age.less_than
         return (
             started + low.microseconds if low else BEGINNING,

@@ -16,19 +16,17 @@ finite and the year 9999 no harder than this one.
 from __future__ import annotations
 
 import os
-import re
-import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cache, lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from dateutil import tz as dateutil_tz
 
-from ..conds.diagnostic import nearest
 from ..conds.durations import DAY, HOUR, MINUTE, SECOND
+from ..conds.zones import is_iana, is_offset, near_zones
 
 __all__ = [
     "BEGINNING",
@@ -129,11 +127,12 @@ class Zone:
     Only the table of segments is mutable: it grows, and what is in it never changes.
     """
 
-    __slots__ = ("name", "tzinfo", "fixed", "_blocks", "_last")
+    __slots__ = ("_blocks", "_gap", "_last", "fixed", "name", "tzinfo")
 
     def __init__(self, name: str, tzinfo: tzinfo) -> None:
         self.name = name
         self.tzinfo = tzinfo
+        self._gap: int | None = None
         self._blocks: dict[int, tuple[list[int], list[Segment]]] = {}
         offset = tzinfo.utcoffset(None)  # known without a date only where it never changes
         self.fixed = offset is not None
@@ -196,6 +195,13 @@ class Zone:
         for segment in self.segments(start, end - 1):
             if segment.shift and segment.start >= start:
                 yield segment
+
+    def longest_gap(self) -> int:
+        """The most that the wall clock of this zone ever jumps forward."""
+        if self._gap is None:
+            shifts = [segment.shift for segment in self.changes(ANCIENT, REGULAR + ERA // 8)]
+            self._gap = max(0, *shifts) if shifts else 0
+        return self._gap
 
     def _block(self, index: int) -> tuple[list[int], list[Segment]]:
         found = self._blocks.get(index)
@@ -282,52 +288,23 @@ def moved(segment: Segment, by: int) -> Segment:
 
 # --- names ----------------------------------------------------------------------------------
 
-POSIX = re.compile(r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]+>)[+-]?[0-9]")
-
 
 def zone(name: str | None = None) -> Zone:
     """The zone called `name`; None is the system's. One object per name.
 
-    Names are IANA's, then what `dateutil.tz.gettz` reads without a file (`UTC+12`, which is east;
-    `EST5EDT,M3.2.0,M11.1.0`). No name is ever taken as a path. Raises UnknownZoneError.
+    Names are those that `conds.zones` knows: IANA's, and what `dateutil` reads without a file
+    (`UTC+12`, which is east; `EST5EDT,M3.2.0,M11.1.0`). Raises UnknownZoneError.
     """
     return system_zone() if name is None else named_zone(name)
 
 
 @lru_cache(maxsize=1024)
 def named_zone(name: str) -> Zone:
-    found = iana_zone(name) or spelled_zone(name)
-    if found is None:
-        raise UnknownZoneError(name, nearest(name, zone_names()))
-    return Zone(name, found)
-
-
-def iana_zone(name: str) -> tzinfo | None:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-
-
-def spelled_zone(name: str, posix_sign: bool = False) -> tzinfo | None:
-    """A zone whose name is its definition, or one of the system's abbreviations."""
-    if name in time.tzname:
-        return dateutil_tz.tzlocal()
-    if not POSIX.match(name):
-        return None
-    try:
-        found = dateutil_tz.tzstr(name, posix_offset=posix_sign)
-        datetime(2000, 1, 1, tzinfo=found).utcoffset()
-        datetime(2000, 7, 1, tzinfo=found).utcoffset()
-    except ValueError:  # not such a definition, or an offset of a day and more
-        return None
-    return found
-
-
-@cache
-def zone_names() -> tuple[str, ...]:
-    """The IANA names of this machine, sorted."""
-    return tuple(sorted(available_timezones()))
+    if is_iana(name):
+        return Zone(name, ZoneInfo(name))
+    if is_offset(name):
+        return Zone(name, dateutil_tz.tzstr(name))
+    raise UnknownZoneError(name, near_zones(name))
 
 
 def system_zone() -> Zone:
@@ -343,13 +320,14 @@ def read_system_zone(variable: str) -> Zone:
     if path:
         target = os.path.realpath(path)
         _, _, name = target.partition("zoneinfo/")
-        if not iana_zone(name) and os.path.isfile(target):
+        if not is_iana(name) and os.path.isfile(target):
             with open(target, "rb") as file:
                 return Zone("local", ZoneInfo.from_file(file))
-    if iana_zone(name):
+    if is_iana(name):
         return named_zone(name)
-    found = spelled_zone(name, posix_sign=True)
-    return Zone(name, found) if found else Zone("local", dateutil_tz.tzlocal())
+    if is_offset(name):  # in this variable, and nowhere else, a positive sign is west
+        return Zone(name, dateutil_tz.tzstr(name, posix_offset=True))
+    return Zone("local", dateutil_tz.tzlocal())
 
 
 # --- datetimes, at the face only ------------------------------------------------------------

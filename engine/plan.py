@@ -28,7 +28,7 @@ from .civil import BEGINNING, FOREVER, Zone
 from .civil import zone as zone_of
 from .history import History
 from .periods import is_window, period_of
-from .records import FINISHED, Action
+from .records import FINISHED, Action, Key
 from .verdict import NO_READS, ConstantPlan, Plan, Read, Verdict
 
 ACTIONS = {
@@ -159,6 +159,13 @@ class Planner:
         for plan in plans:
             if read in plan.verdict.reads:
                 plan.forget()
+        return plans
+
+    def rewritten(self, task: str) -> list[Plan]:
+        """The plans that may read the log of `task`; all of them forget their answer."""
+        plans = [plan for action in Action for plan in self._readers.get(Key(task, action), ())]
+        for plan in plans:
+            plan.forget()
         return plans
 
     def _compile(self, node: nodes.Condition, task: str, zone: Zone) -> Plan:

@@ -77,7 +77,7 @@ class Machine:
                     elif token.isascii() and (action := words.get(token.lower())) is not None:
                         value = key = token.lower()
                     else:
-                        action = fallback
+                        action = fallback if group == len(kinds) - 3 else ERROR
                         value = (token, begin)
                 if action >= 0:
                     if action == ERROR:

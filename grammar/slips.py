@@ -55,7 +55,9 @@ def open_quote(stop: Stop) -> Diagnostic | None:
 def empty_text(stop: Stop) -> Diagnostic | None:
     if stop.plain.strip():
         return None
-    return stop.error("empty", "empty condition: as in daily or every 10 minutes", 0, len(stop.text))
+    return stop.error(
+        "empty", "empty condition: as in daily or every 10 minutes", 0, len(stop.text)
+    )
 
 
 def foreign_operator(stop: Stop) -> Diagnostic | None:
@@ -79,8 +81,9 @@ def foreign_operator(stop: Stop) -> Diagnostic | None:
 
 def missing_operand(stop: Stop) -> Diagnostic | None:
     """An operator at the end or the start, two in a row, an empty group."""
-    if not operand_wanted(stop) or not (stop.token in ("", ")") or stop.word in BINARY
-                                        or stop.token in BINARY):
+    if not operand_wanted(stop) or not (
+        stop.token in ("", ")") or stop.word in BINARY or stop.token in BINARY
+    ):
         return None
     previous = stop.previous
     if previous == "(" and stop.token == ")":
@@ -90,9 +93,11 @@ def missing_operand(stop: Stop) -> Diagnostic | None:
         start, message = stop.starts[-1], f"an operand is missing after {previous}"
         if stop.token in ("", ")"):
             before = len(stop.plain[:start].rstrip())
-            return stop.error("missing-operand", message, start, stop.read_to, "") if (
-                before
-            ) else stop.error("missing-operand", message, start, stop.read_to)
+            return (
+                stop.error("missing-operand", message, start, stop.read_to, "")
+                if (before)
+                else stop.error("missing-operand", message, start, stop.read_to)
+            )
         return stop.error("missing-operand", message, start, stop.end, SYMBOL[stop.token.lower()])
     if stop.token in ("", ")"):
         message = f"an operand is missing after {previous or 'nothing'}"
@@ -102,12 +107,10 @@ def missing_operand(stop: Stop) -> Diagnostic | None:
 
 
 def open_parenthesis(stop: Stop) -> Diagnostic | None:
-    if stop.token or not operand_done(stop):
+    if stop.token or "RPAR" not in stop.accepts or operand_wanted(stop):
         return None
     openings = [
-        start
-        for start, value in zip(stop.starts, stop.values, strict=True)
-        if value == "("
+        start for start, value in zip(stop.starts, stop.values, strict=True) if value == "("
     ]
     if not openings:
         return None
@@ -134,9 +137,14 @@ def missing_operator(stop: Stop) -> Diagnostic | None:
     mended = stop.mended(gap_start, gap_end, " & ")
     where = f"before {stop.token}" if stop.token != "," else "in the place of the comma"
     message = f"& or | is missing {where}: {mended}"
-    return stop.error("missing-operator", message, gap_start, max(gap_end, stop.end), (
-        f" & {stop.plain[gap_end:stop.end]}" if stop.token != "," else " &"
-    ), ("&", "|"))
+    return stop.error(
+        "missing-operator",
+        message,
+        gap_start,
+        max(gap_end, stop.end),
+        (f" & {stop.plain[gap_end : stop.end]}" if stop.token != "," else " &"),
+        ("&", "|"),
+    )
 
 
 def near_keyword(stop: Stop) -> Diagnostic | None:
@@ -146,9 +154,7 @@ def near_keyword(stop: Stop) -> Diagnostic | None:
     near = nearest(stop.word, stop.keywords, 1)
     if not near:
         return None
-    return stop.error(
-        "unknown-word", f"{stop.token!r} is not known here: {near[0]}?", fix=near[0]
-    )
+    return stop.error("unknown-word", f"{stop.token!r} is not known here: {near[0]}?", fix=near[0])
 
 
 # --- the start of an operand ------------------------------------------------------------------
@@ -162,9 +168,7 @@ def lone_name(stop: Stop) -> Diagnostic | None:
     token = stop.plain[start:end]
     if token[0] in "'\"":
         fix = f"after task {token}"
-        return stop.error(
-            "lone-name", f"a name alone is no condition: {fix}?", start, end, fix
-        )
+        return stop.error("lone-name", f"a name alone is no condition: {fix}?", start, end, fix)
     return unknown_condition(stop, token, start, end)
 
 
@@ -192,7 +196,9 @@ def not_an_operand(stop: Stop) -> Diagnostic | None:
     found = operand_fix(stop, rest)
     if found is not None:
         return stop.error(
-            "bare-point", f"{rest} alone is no condition: {found}", end=stop.start + len(rest),
+            "bare-point",
+            f"{rest} alone is no condition: {found}",
+            end=stop.start + len(rest),
             fix=found,
         )
     if stop.word in PARTS:
@@ -232,7 +238,7 @@ def operand_fix(stop: Stop, rest: str) -> str | None:
         return f"daily {rest}"
     if stop.word in EVENTS or stop.word in SYNONYMS:
         event = SYNONYMS.get(stop.word, stop.word)
-        return f"has {event}{rest[len(stop.token):]}"
+        return f"has {event}{rest[len(stop.token) :]}"
     return None
 
 
@@ -315,7 +321,10 @@ def count_without_bound(stop: Stop) -> Diagnostic | None:
     end = times.end() if times else stop.end
     fix = f"at least {stop.token} {'time' if int(stop.token[:18]) == 1 else 'times'}"
     return stop.error(
-        "bare-count", f"a count needs a bound: {fix}", end=end, fix=fix,
+        "bare-count",
+        f"a count needs a bound: {fix}",
+        end=end,
+        fix=fix,
         expected=("at least", "at most", "exactly"),
     )
 
@@ -339,12 +348,12 @@ def between_without_and(stop: Stop) -> Diagnostic | None:
         return None
     if stop.word in ("to", "until", "till") or stop.token in ("-", "&"):
         return stop.error(
-            "between-and", f"the ends of between are joined by and, not {stop.token!r}",
-            fix="and", expected=("and",),
+            "between-and",
+            f"the ends of between are joined by and, not {stop.token!r}",
+            fix="and",
+            expected=("and",),
         )
-    return stop.error(
-        "between-and", "and is missing: between needs two ends", expected=("and",)
-    )
+    return stop.error("between-and", "and is missing: between needs two ends", expected=("and",))
 
 
 def bad_point(stop: Stop) -> Diagnostic | None:
@@ -394,16 +403,22 @@ def bad_duration(stop: Stop) -> Diagnostic | None:
     if stop.previous == "every" and text.lower() in WEEKDAY_NUMBERS:
         fix = f"weekly on {WEEKDAYS[WEEKDAY_NUMBERS[text.lower()]]}"
         return stop.error(
-            "weekday-interval", f"every takes a duration: {fix}", stop.starts[-1],
-            stop.start + len(text), fix,
+            "weekday-interval",
+            f"every takes a duration: {fix}",
+            stop.starts[-1],
+            stop.start + len(text),
+            fix,
         )
     if stop.previous == "every" and text.lower() in CADENCE_NOUNS:
         fix = CADENCE_NOUNS[text.lower()]
         unit = text.lower()
         more = f", or every 1 {unit}" if unit in UNITS else ""
         return stop.error(
-            "number-missing", f"a number is missing after every: {fix}{more}", stop.starts[-1],
-            stop.start + len(text), fix,
+            "number-missing",
+            f"a number is missing after every: {fix}{more}",
+            stop.starts[-1],
+            stop.start + len(text),
+            fix,
         )
     return reader_error(stop, lambda: read_duration(text), text)
 

@@ -16,14 +16,13 @@ An action is a number: a state to shift to, or ~rule to reduce by, or ERROR.
 
 from __future__ import annotations
 
-import hashlib
 import marshal
 import os
 import re
 import sys
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -37,7 +36,7 @@ WORDLIKE = ("NAME", "ZONE")  # a keyword of the state wins over them
 SYMBOLS = "&|~(),"
 WORD = r"[^\W\d][\w.:-]*"
 
-GRAMMAR = Path(__file__).with_name("condition.lark")
+GRAMMAR = os.path.join(os.path.dirname(__file__), "condition.lark")
 
 
 class State(NamedTuple):
@@ -75,25 +74,31 @@ class Tables(NamedTuple):
     spelling: dict[str, tuple[str, ...]]
 
 
-def load() -> Tables:
-    """The tables, from the cache if it has them; else compiled, and put there."""
-    grammar = GRAMMAR.read_bytes()
+def load(make: Callable[[str], Tables] | None = None) -> Tables:
+    """The tables, from the cache if it has them; else compiled (by `make`), and put there."""
+    grammar = read_bytes(GRAMMAR)
     path = cache_path(grammar)
     tables = read_cache(path)
     if tables is None:
-        tables = pack(compile_grammar(grammar.decode()))
+        tables = (make or compile_tables)(grammar.decode())
         write_cache(path, tables)
     return tables
 
 
-def cache_path(grammar: bytes) -> Path:
-    digest = hashlib.sha256(grammar)
-    digest.update(Path(__file__).read_bytes())
-    digest.update(sys.version.encode())
-    return cache_folder() / f"grammar-{digest.hexdigest()[:32]}.bin"
+def read_bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
 
 
-def cache_folder() -> Path:
+def cache_path(grammar: bytes) -> str:
+    """Where the tables of `grammar` are kept: the name tells all they depend on. It is a check
+    sum and not a digest; who can write there can do as much by other means."""
+    parts = (grammar, read_bytes(__file__), sys.version.encode())
+    name = "-".join(f"{zlib.crc32(part):08x}{len(part):x}" for part in parts)
+    return os.path.join(cache_folder(), f"grammar-{name}.bin")
+
+
+def cache_folder() -> str:
     """The user's cache folder for oncue, by the custom of the system."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~\\AppData\\Local"
@@ -101,50 +106,43 @@ def cache_folder() -> Path:
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "oncue"
+    return os.path.join(os.path.expanduser(base), "oncue")
 
 
-def read_cache(path: Path) -> Tables | None:
+def read_cache(path: str) -> Tables | None:
     """The tables kept at `path`; None if there are none, or they are not what was written."""
     try:
-        kept = path.read_bytes()
+        kept = read_bytes(path)
     except OSError:
         return None
-    digest, payload = kept[:32], kept[32:]
-    if hashlib.sha256(payload).digest() != digest:
+    payload = memoryview(kept)[4:]
+    if kept[:4] != checksum(payload):
         return None
-    states, rules, gotos, lexers, start, accept, expected, spelling = marshal.loads(payload)
+    states, rules, *rest = marshal.loads(payload)
     return Tables(
-        tuple(State(*state) for state in states),
-        tuple(PackedRule(*rule) for rule in rules),
-        gotos,
-        lexers,
-        start,
-        accept,
-        expected,
-        spelling,
+        tuple(State(*state) for state in states), tuple(PackedRule(*rule) for rule in rules), *rest
     )
 
 
-def write_cache(path: Path, tables: Tables) -> None:
+def checksum(payload: bytes | memoryview) -> bytes:
+    return zlib.crc32(payload).to_bytes(4, "big")
+
+
+def write_cache(path: str, tables: Tables) -> None:
     """Keep the tables at `path`, whole or not at all; a folder that cannot be written is no
     error, the next process compiles again."""
     payload = marshal.dumps(plain(tables))
+    passing = f"{path}.{os.getpid()}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(hashlib.sha256(payload).digest() + payload)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(passing, "wb") as file:
+            file.write(checksum(payload) + payload)
+        os.replace(passing, path)
     except OSError:
         return
 
 
-def plain(tables: Tables) -> tuple[object, ...]:
+def plain(tables: Tables) -> Any:
     """The tables of plain tuples: `marshal` knows no others."""
     states = tuple(tuple(state) for state in tables.states)
     rules = tuple(tuple(rule) for rule in tables.rules)
@@ -152,6 +150,11 @@ def plain(tables: Tables) -> tuple[object, ...]:
 
 
 # --- compiling ------------------------------------------------------------------------------
+
+
+def compile_tables(grammar: str) -> Tables:
+    """The tables of a grammar's text."""
+    return pack(compile_grammar(grammar))
 
 
 def compile_grammar(text: str) -> Lark:
@@ -184,7 +187,7 @@ class Packer:
     """Packs one grammar. Its fields are set once, in order; nothing of it outlives the packing."""
 
     def __init__(self, lark: Lark) -> None:
-        table = lark.parser.parser._parse_table  # type: ignore[union-attr]
+        table = lark.parser.parser._parse_table
         self.table = table
         self.numbers = {state: number for number, state in enumerate(sorted(table.states))}
         self.rules: list[Rule] = []

@@ -2,6 +2,12 @@
 
 import asyncio
 
+from oncue import App, parse
+from oncue.engine.agenda import Agenda
+from oncue.engine.civil import from_datetime, zone
+from oncue.engine.history import History
+from oncue.engine.plan import Planner
+from oncue.engine.records import Action, Record
 from scenarios import (
     DONE_TODAY,
     IDLE,
@@ -14,13 +20,6 @@ from scenarios import (
     timed,
     unseen,
 )
-
-from oncue import App, parse
-from oncue.engine.agenda import Agenda
-from oncue.engine.civil import from_datetime, zone
-from oncue.engine.history import History
-from oncue.engine.plan import Planner
-from oncue.engine.records import Action, Record
 
 MANY = 10_000  # tasks of the agenda that is looked at
 UTC = zone("UTC")

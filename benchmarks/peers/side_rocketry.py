@@ -5,6 +5,7 @@ import asyncio
 
 from rocketry import Rocketry as App
 from rocketry.parse import parse_condition
+
 from scenarios import (
     DONE_TODAY,
     IDLE,

@@ -1,15 +1,17 @@
-"""Boolean combinations of periods, as trees over leaves.
+"""Boolean combinations of periods.
 
-A tree is read in two ways by the same fold: with bits (what holds at one instant) and with
-patterns (what holds on a stretch of the timeline on which every leaf is a pattern or a constant).
+An expression is a list of steps in postfix order, so that nothing recurses over a deep condition.
+It is read in two ways by the same fold: with bits (what holds at one instant) and with patterns
+(what holds on a stretch of the timeline on which every leaf is a pattern or a constant).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import reduce
+from itertools import chain
 from typing import assert_never
 
 from ..civil import Zone
@@ -53,46 +55,49 @@ class Constant:
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
-    terms: tuple[Expression, ...]
+class Operator(Enum):
+    BOTH = "&"
+    EITHER = "|"
+    OPPOSITE = "~"
+    WIDEST = "the same instants in maximal windows"
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
-    terms: tuple[Expression, ...]
+class Operation:
+    """An operator on the `count` expressions before it."""
+
+    operator: Operator
+    count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Opposite:
-    term: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Widest:
-    """The same instants in maximal windows."""
-
-    term: Expression
-
-
-Expression = Leaf | Span | Constant | Both | Either | Opposite | Widest
 Atom = Leaf | Span
+Step = Atom | Constant | Operation
+Expression = tuple[Step, ...]
+
+OPPOSITE_OF_ONE = Operation(Operator.OPPOSITE, 1)
+WIDEST_OF_ONE = Operation(Operator.WIDEST, 1)
 
 
-def atoms(expression: Expression) -> Iterator[Atom]:
-    """The leaves and spans, left to right, with repeats."""
-    match expression:
-        case Leaf() | Span():
-            yield expression
-        case Constant():
-            pass
-        case Both(terms) | Either(terms):
-            for term in terms:
-                yield from atoms(term)
-        case Opposite(term) | Widest(term):
-            yield from atoms(term)
-        case _:
-            assert_never(expression)
+def all_of(*terms: Expression) -> Expression:
+    return (*chain(*terms), Operation(Operator.BOTH, len(terms)))
+
+
+def any_of(*terms: Expression) -> Expression:
+    return (*chain(*terms), Operation(Operator.EITHER, len(terms)))
+
+
+def opposite(term: Expression) -> Expression:
+    return (*term, OPPOSITE_OF_ONE)
+
+
+def difference(term: Expression, other: Expression) -> Expression:
+    """What is in the one and not in the other, in maximal windows."""
+    return (*all_of(term, opposite(other)), WIDEST_OF_ONE)
+
+
+def atoms(expression: Expression) -> list[Atom]:
+    """The leaves and spans, without repeats."""
+    return list(dict.fromkeys(step for step in expression if isinstance(step, (Leaf, Span))))
 
 
 Value = int | Pattern
@@ -102,21 +107,34 @@ pattern."""
 
 def fold(expression: Expression, atom: Callable[[Atom], Value]) -> Value:
     """The value of the whole, from those of the leaves and spans."""
-    match expression:
-        case Leaf() | Span():
-            return atom(expression)
-        case Constant(value):
-            return WITHIN if value else OUT
-        case Both(terms):
-            return reduce(meet, (fold(term, atom) for term in terms))
-        case Either(terms):
-            return reduce(join, (fold(term, atom) for term in terms))
-        case Opposite(term):
-            return mapped(fold(term, atom), OPPOSITE)
-        case Widest(term):
-            return mapped(fold(term, atom), WIDEST)
+    stack: list[Value] = []
+    for step in expression:
+        match step:
+            case Leaf() | Span():
+                stack.append(atom(step))
+            case Constant(value):
+                stack.append(WITHIN if value else OUT)
+            case Operation(operator, count):
+                terms = stack[-count:]
+                stack[-count:] = [apply(operator, terms)]
+            case _:
+                assert_never(step)
+    (whole,) = stack
+    return whole
+
+
+def apply(operator: Operator, terms: list[Value]) -> Value:
+    match operator:
+        case Operator.BOTH:
+            return reduce(meet, terms)
+        case Operator.EITHER:
+            return reduce(join, terms)
+        case Operator.OPPOSITE:
+            return mapped(terms[0], OPPOSITE)
+        case Operator.WIDEST:
+            return mapped(terms[0], WIDEST)
         case _:
-            assert_never(expression)
+            assert_never(operator)
 
 
 def meet(a: Value, b: Value) -> Value:

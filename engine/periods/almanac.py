@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 
 SLOTS = 366  # bits for each kind of year
-KINDS = 14  # 7 * leap + the weekday (Monday is 0) of 1 January
+KINDS = range(14)  # 7 * leap + the weekday (Monday is 0) of 1 January
 YEAR = (1 << SLOTS) - 1
 ERA_DAYS = 146_097
 
@@ -73,9 +73,9 @@ def months_of_kind(kind: int) -> Iterator[Month]:
         bit += length
 
 
-MONTHS = tuple(month for kind in range(KINDS) for month in months_of_kind(kind))
+MONTHS = tuple(month for kind in KINDS for month in months_of_kind(kind))
 ALL = sum(month.days(1, month.length) for month in MONTHS)
-NEW_YEARS = sum(1 << kind * SLOTS for kind in range(KINDS))
+NEW_YEARS = sum(1 << kind * SLOTS for kind in KINDS)
 
 
 def days(choose: Callable[[Month], int]) -> int:
@@ -87,7 +87,7 @@ def days(choose: Callable[[Month], int]) -> int:
 def weekday_days(weekday: int) -> int:
     """All Mondays, say (0)."""
     year = sum(1 << day for day in range(0, SLOTS + 7, 7))
-    shifts = ((weekday - kind) % 7 for kind in range(KINDS))
+    shifts = ((weekday - kind) % 7 for kind in KINDS)
     return sum((year << shift & YEAR) << kind * SLOTS for kind, shift in enumerate(shifts)) & ALL
 
 
@@ -104,7 +104,7 @@ def day_after(mask: int) -> int:
     the two kinds of New Year's Day apart, nor the two of 31 December.
     """
     following = mask << 1 & ALL & ~NEW_YEARS
-    for kind in range(KINDS):
+    for kind in KINDS:
         before = (kind - 1) % 7  # a common year that ends the day before begins on that weekday
         following |= (mask >> (before * SLOTS + 364) & 1) << kind * SLOTS
     return following
@@ -113,7 +113,7 @@ def day_after(mask: int) -> int:
 def day_before(mask: int) -> int:
     """The kinds of the days that precede a day of the set."""
     preceding = (mask & ~NEW_YEARS) >> 1
-    for kind in range(KINDS):
+    for kind in KINDS:
         leap, weekday = divmod(kind, 7)
         after = (weekday + 1 + leap) % 7  # and a common year that begins the day after
         preceding |= (mask >> after * SLOTS & 1) << (kind * SLOTS + 364 + leap)

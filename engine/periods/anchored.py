@@ -12,20 +12,23 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import assert_never
 
-from ...conds.nodes import After, At, Before, Between, Range, Starting
+from ...conds.parts import After, At, Before, Between, Range, Starting
 from ...conds.points import Clock, MonthPoint, Point, Unit, WeekPoint, YearPoint
 from ..civil import DAY, HOUR, MINUTE, SECOND
 from .almanac import (
     ALL,
+    KINDS,
     MONTHS,
     NEW_YEARS,
+    SLOTS,
+    YEAR,
     Month,
     day_after,
     days,
     month_days,
     weekday_days,
 )
-from .dial import BEGIN, END, OUT, SEAM, SPANS, WITHIN, arc, drawn, repeated
+from .dial import ANY_START, BEGIN, END, OUT, SEAM, SPANS, WITHIN, arc, drawn, marks, repeated
 from .pattern import Pattern, windows
 
 LEVELS = {Unit.DAY: 0, Unit.HOUR: 1, Unit.MINUTE: 2, Unit.SECOND: 3}
@@ -249,6 +252,19 @@ def day_of_month(day: int, weekday: int | None) -> tuple[int, int, int]:
     return on, later, lacking
 
 
+def skips_cycles(unit: Unit, range: Range) -> bool:
+    """Whether some months (of a range of a month) or some years (of a year) have no window of
+    it, because they lack a day."""
+    if unit not in (Unit.MONTH, Unit.YEAR):
+        return False
+    if isinstance(range, Between) and wraps(range.start, range.end):
+        return False
+    begins = sum(mask for mask, tree in anchored(unit, range).parts if marks(tree) & ANY_START)
+    if unit is Unit.YEAR:
+        return any(not begins >> kind * SLOTS & YEAR for kind in KINDS)
+    return any(not begins & month.days(1, month.length) for month in MONTHS)
+
+
 def day_number(day: int, weekday: int | None, month: Month) -> int | None:
     """Which day of that month `5th`, `2nd last` or `1st Mon` is; None if it does not have it."""
     if weekday is None:
@@ -285,7 +301,7 @@ def moment(point: Point, month: Month, is_end: bool) -> int:
             return (number - 1) * DAY + clock_within(clock, is_end)
         case YearPoint(number, None):
             return (number * 32 + (month.length if is_end else 0)) * DAY
-        case YearPoint(number, MonthPoint() as day):
+        case YearPoint(number, day):
             return number * 32 * DAY + moment(day, month, is_end)
         case _:
             assert_never(point)

@@ -49,19 +49,20 @@ class Page:
     """The windows that begin and end within one day of a tree, for quick look-ups.
 
     `starts` and `ends` are microseconds of the day; `lead` is how much of the day a window that
-    came over midnight takes.
-    """
+    came over midnight takes; `overnight` says that one begins here and ends later."""
 
-    __slots__ = ("lead", "starts", "ends")
+    __slots__ = ("ends", "lead", "overnight", "starts")
 
     def __init__(self, tree: Tree) -> None:
         self.lead = first(tree, 0, ANY_EDGE) % (DAY + 1) if value(tree, 0) == WITHIN else 0
         self.starts: list[int] = []
         self.ends: list[int] = []
+        self.overnight = False
         at = first(tree, 0, ANY_START)
         while at >= 0:
             end = first(tree, at + 1, ANY_EDGE) if at + 1 < DAY else -1
             if end < 0:
+                self.overnight = True
                 break
             self.starts.append(at)
             self.ends.append(end)

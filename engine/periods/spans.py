@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..civil import BEGINNING, DAY, FOREVER, Gap, Zone, local_time
-from .algebra import Constant, Expression, Span
+from .algebra import Constant, Span
 
 
 def span_of(
     start: datetime | None, end: datetime | None, end_is_date: bool, zone: Zone
-) -> Expression:
+) -> Span | Constant:
     """[start, end) on the wall clock of `zone`; an end that is a bare date includes its day.
 
     The rules of a repeated and of a skipped hour are those of any boundary: the first occurrence,

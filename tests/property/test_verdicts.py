@@ -29,9 +29,9 @@ durations = st.sampled_from([1, 30, 60, 600, 3600, 86_400]).map(lambda s: Durati
 
 @st.composite
 def ranges(draw: st.DrawFn, unit: Unit) -> parts.Range | None:
-    step = LENGTH[unit] // 12
-    places = st.integers(0, 11).map(lambda k: Clock(k * step))
-    ends = st.integers(1, 12).map(lambda k: Clock(k * step))
+    step = LENGTH[unit] // 10
+    places = st.integers(0, 9).map(lambda k: Clock(k * step))
+    ends = st.integers(1, 9).map(lambda k: Clock(k * step))
     kind = draw(st.integers(0, 5))
     a, b = draw(places), draw(ends)
     if kind == 0:

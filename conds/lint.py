@@ -1,0 +1,454 @@
+"""Hints that the tree alone can give: what a correct condition does that its author may not want.
+
+Each hint is one function from the condition (as the start_cond of a task) to diagnostics; `lint`
+joins them. Hints that need windows (never true, always true, a time that some days skip) are the
+engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from .diagnostic import Diagnostic, Severity, nearest
+from .nodes import (
+    AfterTasks,
+    All,
+    Any,
+    Cadence,
+    Call,
+    Condition,
+    Constant,
+    Cron,
+    Dates,
+    Defined,
+    Every,
+    Func,
+    Has,
+    Not,
+    Once,
+    Phrase,
+    Retry,
+    Running,
+    TimeOf,
+    TimeOfCron,
+    Zoned,
+    postorder,
+)
+from .parts import After, At, Before, Between, Bound, Event, Range, ThisCycle
+from .points import (
+    LONG_MONTHS,
+    LONG_WEEKDAYS,
+    WEEKDAYS,
+    MonthPoint,
+    Point,
+    Unit,
+    WeekPoint,
+    YearPoint,
+)
+from .printer import text
+from .reading import ordinal
+from .words import is_keyword
+
+
+class Subject(NamedTuple):
+    """What the hints look at: the condition, the names of the known tasks (None: not known), and
+    the text it was read from (None: not known)."""
+
+    root: Condition
+    tasks: Collection[str] | None
+    source: str | None
+
+
+def lint(
+    node: Condition, *, tasks: Collection[str] | None = None, source: str | None = None
+) -> list[Diagnostic]:
+    """The hints for `node` as the start_cond of a task, in the order of their places.
+
+    `tasks` are the names of the known tasks: given, others are warned of. `source` is the text
+    that `node` was parsed from: given, hints show its line, and know which names were quoted."""
+    subject = Subject(node, tasks, source)
+    found = [hint for look in HINTS for hint in look(subject)]
+    placed = [replace(hint, source=source) for hint in found]
+    return sorted(placed, key=lambda hint: -1 if hint.span is None else hint.span.start)
+
+
+def warning(code: str, message: str, node: Condition, fix: str | None = None) -> Diagnostic:
+    return Diagnostic(Severity.WARNING, code, message, node.span, (), fix)
+
+
+def information(code: str, message: str, node: Condition, fix: str | None = None) -> Diagnostic:
+    return Diagnostic(Severity.INFORMATION, code, message, node.span, (), fix)
+
+
+# --- what a condition consumes ----------------------------------------------------------------
+
+CADENCES = (Cadence, Every, Cron, Once)
+
+
+def is_cadence(node: Condition) -> bool:
+    return isinstance(node, CADENCES)
+
+
+def bare(node: Condition) -> Condition:
+    """`node` without the zones and names around it."""
+    while isinstance(node, Zoned | Defined):
+        node = node.term
+    return node
+
+
+def consumes(root: Condition) -> bool:
+    """Whether a run makes the condition false, so that it does not start again at once.
+
+    A custom condition may do so, and is given the benefit of the doubt."""
+    done: dict[int, tuple[bool, bool]] = {}  # by id: as it is, and under not
+    for node in postorder(root):
+        done[id(node)] = consumed(node, [done[id(term)] for term in node.operands])
+    return done[id(root)][0]
+
+
+def consumed(node: Condition, terms: list[tuple[bool, bool]]) -> tuple[bool, bool]:
+    """Whether a run makes `node` false, and whether it makes its opposite false."""
+    match node:
+        case All():
+            return any(term[0] for term in terms), all(term[1] for term in terms)
+        case Any():
+            return all(term[0] for term in terms), any(term[1] for term in terms)
+        case Not():
+            return terms[0][1], terms[0][0]
+        case Zoned() | Defined():
+            return terms[0]
+        case Constant(value):
+            return not value, value
+        case Has():
+            return has_consumes(node)
+        case Cadence() | Every() | Cron() | Once() | AfterTasks() | Retry():
+            return True, False
+        case Call() | Phrase() | Func():
+            return True, True
+        case _:
+            return False, False
+
+
+def has_consumes(node: Has) -> tuple[bool, bool]:
+    """Of the owner's own log: a run ends `has … at most n times`, and the opposite of `has …`."""
+    own = node.task is None
+    at_most = node.count is not None and node.count.bound is Bound.AT_MOST
+    at_least = node.count is None or node.count.bound is Bound.AT_LEAST
+    return own and at_most, own and at_least
+
+
+def runs_again(subject: Subject) -> Iterator[Diagnostic]:
+    """No self-consuming atom."""
+    root = subject.root
+    if consumes(root):
+        return
+    fix = None
+    if isinstance(root, TimeOf):
+        fix = text(Cadence(root.unit, root.range))
+    message = "a task with this condition would run again and again: nothing in it is used up"
+    yield warning("runs-again", f"{message}; {fix} runs once each" if fix else message, root, fix)
+
+
+def two_cadences(subject: Subject) -> Iterator[Diagnostic]:
+    """Two cadences joined by *and*: each must be due, so the slower one rules."""
+    for node in postorder(subject.root):
+        if not isinstance(node, All):
+            continue
+        rhythmic = [term for term in node.terms if has_cadence(term)]
+        if len(rhythmic) > 1:
+            fix = one_cadence(node, rhythmic)
+            message = "two cadences joined by and: a run must be due by both"
+            yield warning("two-cadences", f"{message}: {fix}?" if fix else message, node, fix)
+
+
+def has_cadence(root: Condition) -> bool:
+    """Whether a cadence of `root` decides when it is due, nots aside."""
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        if is_cadence(node):
+            return True
+        if not isinstance(node, Not):
+            stack.extend(node.operands)
+    return False
+
+
+def one_cadence(node: All, rhythmic: list[Condition]) -> str | None:
+    """The fastest cadence first, the others as windows; None where that cannot be said."""
+    if not all(isinstance(term, Cadence | Every | Cron) for term in rhythmic):
+        return None
+    fastest = min(rhythmic, key=pace)
+    rest = [as_window(term) for term in node.terms if term is not fastest]
+    if any(is_cadence(term) for term in rest):
+        return None
+    return text(All((fastest, *rest)))
+
+
+def pace(node: Condition) -> int:
+    """The length of a cycle, roughly, in seconds; the order is all that is used."""
+    match node:
+        case Every(duration):
+            return int(duration.seconds)
+        case Cadence(unit):
+            return SECONDS[unit]
+        case _:
+            return SECONDS[Unit.MINUTE]
+
+
+SECONDS = {
+    Unit.SECOND: 1,
+    Unit.MINUTE: 60,
+    Unit.HOUR: 3_600,
+    Unit.DAY: 86_400,
+    Unit.WEEK: 604_800,
+    Unit.MONTH: 2_592_000,
+    Unit.YEAR: 31_536_000,
+}
+
+
+def as_window(node: Condition) -> Condition:
+    match node:
+        case Cadence(unit, range_):
+            return TimeOf(unit, range_)
+        case Cron(fields):
+            return TimeOfCron(fields)
+        case _:
+            return node
+
+
+def negated_cadence(subject: Subject) -> Iterator[Diagnostic]:
+    """A cadence under *not*: true when no run is due, so also right after one."""
+    for node in postorder(subject.root):
+        if isinstance(node, Not) and has_cadence(node.term):
+            fix = None
+            if isinstance(node.term, Cadence) and node.term.range is not None:
+                fix = text(Not(TimeOf(node.term.unit, node.term.range)))
+            message = "a cadence under not is true whenever no run is due, also right after a run"
+            yield warning("negated-cadence", f"{message}: {fix}?" if fix else message, node, fix)
+
+
+def cadence_and_log(subject: Subject) -> Iterator[Diagnostic]:
+    """`daily & ~has succeeded today`: the same, but for a run over the end of the cycle."""
+    for node in postorder(subject.root):
+        if not isinstance(node, All):
+            continue
+        units = {term.unit: term for term in map(bare, node.terms) if isinstance(term, Cadence)}
+        for term in map(bare, node.terms):
+            unit = own_cycle(term)
+            if unit is not None and unit in units:
+                message = (
+                    f"{units[unit]} runs once each {unit} by itself, by when the run began; "
+                    f"{term} goes by when it ended, so a run over the end of the {unit} makes "
+                    f"them differ"
+                )
+                yield warning("cadence-and-log", message, term)
+
+
+def own_cycle(node: Condition) -> Unit | None:
+    """The unit of `~has succeeded this unit`, of the owner."""
+    if not isinstance(node, Not) or not isinstance(node.term, Has):
+        return None
+    has = node.term
+    if has.task is not None or has.event not in (Event.SUCCEEDED, Event.FINISHED):
+        return None
+    return has.within.unit if isinstance(has.within, ThisCycle) else None
+
+
+# --- points ---------------------------------------------------------------------------------
+
+
+def ranges(root: Condition) -> Iterator[tuple[Condition, Unit, Range]]:
+    """Every range of the tree, with its cycle's unit and the atom it is of."""
+    for node in postorder(root):
+        match node:
+            case TimeOf(unit, range_) | Cadence(unit, range_):
+                if range_ is not None:
+                    yield node, unit, range_
+            case Every(_, _, range_):
+                if range_ is not None:
+                    yield node, Unit.DAY, range_
+            case Has(_, _, _, ThisCycle(unit, range_)):
+                if range_ is not None:
+                    yield node, unit, range_
+            case _:
+                pass
+
+
+def with_range(node: Condition, range_: Range) -> Condition:
+    """The atom with another range."""
+    match node:
+        case TimeOf(unit) | Cadence(unit):
+            return type(node)(unit, range_)
+        case Has(event, task, count, ThisCycle(unit)):
+            return Has(event, task, count, ThisCycle(unit, range_))
+        case _:
+            raise TypeError(f"{node!r} has no range of a month or year")
+
+
+def rare_day(subject: Subject) -> Iterator[Diagnostic]:
+    """A day that some months do not have: the window of those months is left out."""
+    for node, _, range_ in ranges(subject.root):
+        match range_:
+            case At(points):
+                pass
+            case After(start):
+                points = (start,)
+            case _:
+                continue
+        for point in points:
+            found = rarity(point)
+            if found is None:
+                continue
+            rule, instead = found
+            changed = tuple(instead if item == point and instead else item for item in points)
+            fix = None
+            if instead is not None:
+                fix = text(
+                    with_range(node, At(changed) if isinstance(range_, At) else After(changed[0]))
+                )
+            message = f"{rule} are left out"
+            yield warning("rare-day", f"{message}: {fix}?" if fix else message, node, fix)
+
+
+def rarity(point: Point) -> tuple[str, Point | None] | None:
+    """Which cycles do not have a point, and the point that all have in its place."""
+    match point:
+        case MonthPoint(day, None, clock) if 29 <= day or day <= -29:
+            rule = f"months without a {ordinal(day)}" if day > 0 else "the shorter months"
+            return rule, MonthPoint(-1, None, clock) if day == 31 else None
+        case MonthPoint(5, weekday, clock) if weekday is not None:
+            rule = f"months without a fifth {LONG_WEEKDAYS[weekday]}"
+            return rule, MonthPoint(-1, weekday, clock)
+        case YearPoint(month, MonthPoint(day, None, clock)) if month == 2 and day == 29:
+            return "years without 29 February", YearPoint(2, MonthPoint(-1, None, clock))
+        case YearPoint(month, MonthPoint(5, weekday, clock)) if weekday is not None:
+            rule = f"years without a fifth {LONG_WEEKDAYS[weekday]} in {LONG_MONTHS[month - 1]}"
+            return rule, YearPoint(month, MonthPoint(-1, weekday, clock))
+        case _:
+            return None
+
+
+def whole_day_end(subject: Subject) -> Iterator[Diagnostic]:
+    """An end without a clock time names a whole day (or month), which is included."""
+    for node, unit, range_ in ranges(subject.root):
+        if isinstance(range_, Before | Between):
+            included = whole_day(range_.end)
+            if included is not None:
+                shown = range_.end.text(unit)
+                message = f"an end of {shown} includes {included}; {shown}{EXACT[unit]} does not"
+                yield information("whole-day-end", message, node)
+    for node in postorder(subject.root):
+        if isinstance(node, Dates) and node.end is not None and node.end_is_date:
+            day = node.end.date().isoformat()
+            message = f"an end of {day} includes that day; {day} 00:00 does not"
+            yield information("whole-day-end", message, node)
+
+
+EXACT = {Unit.WEEK: " 00:00", Unit.MONTH: " 00:00", Unit.YEAR: " 1st 00:00"}
+
+
+def whole_day(end: Point) -> str | None:
+    """What an end includes, if it names a whole day or month."""
+    match end:
+        case WeekPoint(weekday, None):
+            return LONG_WEEKDAYS[weekday]
+        case MonthPoint(_, _, None):
+            return f"the {end.text()}" if end.weekday is None else f"that {WEEKDAYS[end.weekday]}"
+        case YearPoint(month, None):
+            return f"all of {LONG_MONTHS[month - 1]}"
+        case YearPoint(_, MonthPoint(_, _, None)):
+            return "that day"
+        case _:
+            return None
+
+
+def sixty_times(subject: Subject) -> Iterator[Diagnostic]:
+    """`cron 20 4 * * * *`: a sixth field is for seconds, so this fires in each of them."""
+    for node in postorder(subject.root):
+        if isinstance(node, Cron) and node.fields.seconds == tuple(range(60)):
+            five = f"cron {node.fields.text.rpartition(' ')[0]}"
+            message = f"a sixth field of * fires sixty times a minute: {five}?"
+            yield warning("sixty-times", message, node, five)
+
+
+# --- names ----------------------------------------------------------------------------------
+
+
+def named_tasks(node: Condition) -> tuple[str, ...]:
+    """The tasks that an atom names."""
+    match node:
+        case AfterTasks(tasks):
+            return tasks
+        case Has(_, task) | Running(task):
+            return () if task is None else (task,)
+        case _:
+            return ()
+
+
+def unknown_task(subject: Subject) -> Iterator[Diagnostic]:
+    """The name of no known task; until there is one, the atom is false."""
+    if subject.tasks is None:
+        return
+    for node in postorder(subject.root):
+        for name in named_tasks(node):
+            if name in subject.tasks:
+                continue
+            near = nearest(name, subject.tasks)
+            message = f"no task is called {name!r}"
+            fix = text(renamed(node, name, near[0])) if near else None
+            if near:
+                message += f": {' or '.join(map(repr, near))}?"
+            yield warning("unknown-task", message, node, fix)
+
+
+def renamed(node: Condition, old: str, new: str) -> Condition:
+    match node:
+        case AfterTasks(tasks):
+            return replace(node, tasks=tuple(new if name == old else name for name in tasks))
+        case Has() | Running():
+            return replace(node, task=new)
+        case _:
+            return node
+
+
+def keyword_name(subject: Subject) -> Iterator[Diagnostic]:
+    """`after task success`: a name without quotes that is a keyword elsewhere."""
+    for node in postorder(subject.root):
+        for name in named_tasks(node):
+            if not is_keyword(name) or (subject.tasks is not None and name in subject.tasks):
+                continue
+            if written_quoted(node, name, subject.source):
+                continue
+            message = f"{name!r} is read as a task's name"
+            if isinstance(node, AfterTasks):
+                message += f"; for an outcome say after task 'x' {outcome_like(name)}"
+            yield information("keyword-name", message, node, text(node))
+
+
+def outcome_like(word: str) -> str:
+    """The outcome that a word was perhaps meant for."""
+    lower = word.lower()
+    stems = {"fail": Event.FAILED, "finish": Event.FINISHED, "terminat": Event.TERMINATED}
+    return next((event for stem, event in stems.items() if lower.startswith(stem)), "succeeded")
+
+
+def written_quoted(node: Condition, name: str, source: str | None) -> bool:
+    if source is None or node.span is None:
+        return False
+    written = source[node.span.start : node.span.end]
+    return f"'{name}'" in written or f'"{name}"' in written
+
+
+HINTS: tuple[Callable[[Subject], Iterator[Diagnostic]], ...] = (
+    runs_again,
+    two_cadences,
+    negated_cadence,
+    cadence_and_log,
+    rare_day,
+    whole_day_end,
+    sixty_times,
+    unknown_task,
+    keyword_name,
+)

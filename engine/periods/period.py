@@ -1,0 +1,236 @@
+"""Periods: sets of windows of real time, closed under `& | ~ -`.
+
+Windows are cells: `&` cuts them, `|` joins those that overlap, and `~` and `-` give maximal ones.
+Equality and the laws are about membership, whatever windows it comes in.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ..civil import BEGINNING, DAY, FOREVER
+from .algebra import (
+    Constant,
+    Expression,
+    Leaf,
+    Rule,
+    all_of,
+    any_of,
+    atoms,
+    difference,
+    fold,
+    opposite,
+)
+from .dial import ANY_EDGE, ANY_IN, ANY_OUT, INSIDE, MARKS, OUT
+from .pattern import Pattern
+from .timeline import Timeline
+
+
+class Window(NamedTuple):
+    """[start, end) in instants; BEGINNING and FOREVER where it has no bound."""
+
+    start: int
+    end: int
+
+
+class Period:
+    """A set of instants, in windows. Immutable; a search takes a few microseconds and is bounded
+    for every period. `period_of` makes them of nodes."""
+
+    __slots__ = ("_hash", "_line", "expression")
+
+    def __init__(self, expression: Expression) -> None:
+        self.expression = expression
+        self._line = Timeline(expression)
+        self._hash: int | None = None
+
+    @classmethod
+    def all_of(cls, periods: Iterable[Period]) -> Period:
+        """What is in all of them, cut where any has a cut."""
+        return cls(all_of(*(period.expression for period in periods)))
+
+    @classmethod
+    def any_of(cls, periods: Iterable[Period]) -> Period:
+        """What is in any of them, joined where windows overlap."""
+        return cls(any_of(*(period.expression for period in periods)))
+
+    # --- looking ---
+
+    def contains(self, t: int) -> bool:
+        """Whether the instant `t` is in a window."""
+        return bool(self._line.value(t) & INSIDE)
+
+    def window_from(self, t: int) -> Window | None:
+        """The first window that ends after `t`."""
+        found = self._listed(t)
+        if found is not None:
+            return found
+        inside = self._line.first(t, ANY_IN)
+        if inside is None:
+            return None
+        return Window(self._begin(inside) if inside == t else inside, self._end(inside))
+
+    def window_before(self, t: int) -> Window | None:
+        """The last window that starts at or before `t`."""
+        inside = self._line.last(t, ANY_IN)
+        return None if inside is None else Window(self._begin(inside), self._end(inside))
+
+    def change_after(self, t: int) -> int:
+        """The first instant after `t` at which membership changes; FOREVER if it never does."""
+        change = self._line.first(t, ANY_OUT if self.contains(t) else ANY_IN)
+        return FOREVER if change is None else change
+
+    def windows_from(self, t: int) -> Iterator[Window]:
+        """The windows from the one that contains or follows `t` on."""
+        window = self.window_from(t)
+        while window is not None:
+            yield window
+            window = self.window_from(window.end)
+
+    def windows_before(self, t: int) -> Iterator[Window]:
+        """The windows from the one that contains or precedes `t` backwards."""
+        window = self.window_before(t)
+        while window is not None:
+            yield window
+            window = self.window_before(window.start - 1)
+
+    def cursor(self) -> Cursor:
+        """A reader that remembers where it is; see `Cursor`."""
+        return Cursor(self)
+
+    def _begin(self, inside: int) -> int:
+        edge = self._line.last(inside, ANY_EDGE)
+        return BEGINNING if edge is None else edge
+
+    def _end(self, inside: int) -> int:
+        edge = self._line.first(inside + 1, ANY_EDGE)
+        return FOREVER if edge is None else edge
+
+    def _listed(self, t: int) -> Window | None:
+        """The first window that ends after `t`, if a day's list has it; None says nothing."""
+        piece = self._line.piece(t)
+        if not isinstance(piece.value, Pattern):
+            return None
+        day, clock = divmod(t + piece.offset, DAY)
+        page = piece.value.page(day)
+        if page is None or clock < page.lead:
+            return None
+        i = bisect_right(page.ends, clock)
+        if i == len(page.ends):
+            following = None if page.overnight else piece.value.next_start(day + 1)
+            if following is None:
+                return None
+            page = piece.value.page(following)
+            if page is None or not page.ends:
+                return None
+            i, clock = 0, clock - (following - day) * DAY
+        midnight = t - clock
+        start, end = midnight + page.starts[i], midnight + page.ends[i]
+        return Window(start, end) if piece.start <= start and end < piece.end else None
+
+    # --- sets ---
+
+    def __and__(self, other: Period) -> Period:
+        return Period(all_of(self.expression, other.expression))
+
+    def __or__(self, other: Period) -> Period:
+        return Period(any_of(self.expression, other.expression))
+
+    def __invert__(self) -> Period:
+        return Period(opposite(self.expression))
+
+    def __sub__(self, other: Period) -> Period:
+        return Period(difference(self.expression, other.expression))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same instants."""
+        if not isinstance(other, Period):
+            return NotImplemented
+        a, b = self.expression, other.expression
+        return a == b or is_empty(any_of(difference(a, b), difference(b, a)))
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            first = self.change_after(SAMPLE)
+            second = self.change_after(first)
+            third = self.change_after(second)
+            self._hash = hash((self.contains(SAMPLE), first, second, third))
+        return self._hash
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no instant is in it, ever."""
+        return is_empty(self.expression)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every instant is in it."""
+        return is_empty(opposite(self.expression))
+
+    def __repr__(self) -> str:
+        return f"Period({self.expression!r})"
+
+
+ALWAYS = Period((Constant(True),))
+NEVER = Period((Constant(False),))
+
+SAMPLE = 978_307_200_000_000  # 2001-01-01: equal periods change alike after any instant
+
+
+def is_empty(expression: Expression) -> bool:
+    """Whether an expression has no instant: read off its pattern, where real time cannot add one
+    to it or take one away; else looked for on its line."""
+    if is_steady(expression):
+        value = fold(expression, lambda atom: atom.pattern if isinstance(atom, Leaf) else OUT)
+        return not (MARKS[value] if isinstance(value, int) else value.marks) & ANY_IN
+    return Timeline(expression).first(BEGINNING, ANY_IN) is None
+
+
+def is_steady(expression: Expression) -> bool:
+    """Whether membership is that of one pattern on one wall clock: a single leaf; or all follow
+    real time; or no window is so short that a gap could swallow it."""
+    found = atoms(expression)
+    leaves = [atom for atom in found if isinstance(atom, Leaf)]
+    if len(expression) == len(leaves):
+        return True
+    if len(leaves) < len(found) or len({leaf.zone for leaf in leaves}) != 1:
+        return False
+    if all(leaf.rule is Rule.REAL for leaf in leaves):
+        return True
+    if any(leaf.rule is not Rule.WALL for leaf in leaves):
+        return False
+    return min(leaf.shortest for leaf in leaves) > leaves[0].zone.longest_gap()
+
+
+class Cursor:
+    """Where one reader is on a period: the window or the gap [since, until) it asked about last,
+    and whether that is a window (`inside`).
+
+    Asking again within it is one comparison and allocates nothing. A cursor belongs to one
+    reader; it may go back as well as forward."""
+
+    __slots__ = ("inside", "period", "since", "until")
+
+    def __init__(self, period: Period) -> None:
+        self.period = period
+        self.since = self.until = 0
+        self.inside = False
+
+    def at(self, t: int) -> bool:
+        """Whether the instant `t` is in a window; afterwards since <= t < until."""
+        if self.since <= t < self.until:
+            return self.inside
+        return self._move(t)
+
+    def _move(self, t: int) -> bool:
+        window = self.period.window_from(t)
+        if window is not None and window.start <= t:
+            self.since, self.until, self.inside = window.start, window.end, True
+            return True
+        before = self.period.window_before(t)
+        self.since = BEGINNING if before is None else before.end
+        self.until = FOREVER if window is None else window.start
+        self.inside = False
+        return False
