@@ -47,7 +47,10 @@ def check(
     except ConditionSyntaxError as error:
         return list(error.diagnostics)
     known = None if tasks is None else tuple(tasks)
-    return [*tree_lint.lint(node, tasks=known), *window_lint.lint(node, zone_of(timezone))]
+    return [
+        *tree_lint.lint(node, tasks=known, source=text),
+        *window_lint.lint(node, zone_of(timezone)),
+    ]
 
 
 def evaluate(
@@ -59,6 +62,7 @@ def evaluate(
     params: Mapping[str, object] | None = None,
     timezone: str | None = None,
     scheduler_started: datetime | None = None,
+    cycles: int | None = None,
 ) -> Verdict[datetime | None]:
     """Whether a condition of `task` holds at an instant, and for how long that stands.
 
@@ -67,7 +71,7 @@ def evaluate(
     `run_id`, `attempt`. Raises ConditionSyntaxError for text that is no condition, ValueError
     for an unknown zone or a line of the log that cannot be read.
     """
-    question = Question(cond, at, log, task, params, timezone, scheduler_started)
+    question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles)
     value, since, until, reads = question.plan.check(question.now)
     return Verdict(value, question.shown(since), question.shown(until), reads)
 
@@ -81,12 +85,13 @@ def explain(
     params: Mapping[str, object] | None = None,
     timezone: str | None = None,
     scheduler_started: datetime | None = None,
+    cycles: int | None = None,
 ) -> Explanation:
     """Why a condition of `task` holds or does not, and when time alone will change that.
 
     The parameters are those of `evaluate`; `str` of the result draws the tree.
     """
-    question = Question(cond, at, log, task, params, timezone, scheduler_started)
+    question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles)
     return Explainer(question.planner, task, question.now).explain(question.node, question.zone)
 
 
@@ -102,13 +107,14 @@ class Question:
         params: Mapping[str, object] | None,
         timezone: str | None,
         scheduler_started: datetime | None,
+        cycles: int | None,
     ) -> None:
         self.node = parse(cond) if isinstance(cond, str) else cond
         self.zone = zone_of(timezone)
         self.now = from_datetime(at, self.zone)
         started = None if scheduler_started is None else from_datetime(scheduler_started, self.zone)
         history = History(record_of(line, n, self.zone) for n, line in enumerate(log, 1))
-        self.planner = Planner(history, params or {}, Scheduler(started))
+        self.planner = Planner(history, params or {}, Scheduler(started, cycles))
         self.plan = self.planner.plan(self.node, task, self.zone)
 
     def shown(self, instant: int) -> datetime | None:
@@ -121,10 +127,10 @@ NAMES = {"task_name": "task", "created": "at"}
 def record_of(line: LogLine, seq: int, zone: Zone) -> Record:
     """A line of a log, as record number `seq`."""
     if isinstance(line, Record):
-        fields: dict[str, Any] = {name: getattr(line, name) for name in Record.__dataclass_fields__}
+        fields: dict[str, Any] = line._asdict()
     else:
         fields = {NAMES.get(name, name): value for name, value in line.items()}
-    unknown = fields.keys() - Record.__dataclass_fields__.keys()
+    unknown = fields.keys() - set(Record._fields)
     missing = {"task", "action", "at"} - fields.keys()
     if unknown or missing:
         what = f"has no {sorted(missing)}" if missing else f"has the unknown {sorted(unknown)}"

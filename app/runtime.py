@@ -16,7 +16,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -213,7 +213,7 @@ class Runtime:
         for task in self._drain(self._new):
             await self._admit(task, now)
         for record in self._drain(self._ended):
-            numbered = replace(record, seq=agenda.history.next_provisional())
+            numbered = record._replace(seq=agenda.history.next_provisional())
             self._unsaved.append(Ended(record, agenda.take(numbered, now)))
         if self._failing_since is not None or now >= self._follow_at:
             if not await self._follow(now):
@@ -242,7 +242,7 @@ class Runtime:
         """Endings and claims in one commit; then launch what was claimed."""
         assert self.agenda is not None
         agenda = self.agenda
-        labelled = [replace(start.record, seq=0, run_id=uuid4().hex) for start in starts]
+        labelled = [start.record._replace(seq=0, run_id=uuid4().hex) for start in starts]
         claims = [
             Claim(record, start.reads, start.position)
             for record, start in zip(labelled, starts, strict=True)
@@ -285,7 +285,7 @@ class Runtime:
             self.agenda.refused(start)
             return None
         self.agenda.settle(record.task, start.mark, answer)
-        return replace(record, seq=answer)
+        return record._replace(seq=answer)
 
     async def _read_on(self, answers: list[Answer], now: int) -> None:
         """Records of other instances may stand between and before ours."""

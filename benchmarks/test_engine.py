@@ -9,8 +9,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from oncue.engine.agenda import Agenda
 from oncue.engine.civil import from_datetime, zone
 from oncue.engine.history import History
-from oncue.engine.plan import Plan, Planner
+from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Record
+from oncue.engine.verdict import Plan
 from oncue.grammar.parser import parse
 
 UTC = zone("UTC")

@@ -123,7 +123,9 @@ def consumed(node: Condition, terms: list[tuple[bool, bool]]) -> tuple[bool, boo
             return not value, value
         case Has():
             return has_consumes(node)
-        case Cadence() | Every() | Cron() | Once() | AfterTasks() | Retry():
+        case Cadence() | Every() | Cron() | Once():
+            return True, True  # what is wrong with a cadence under not has a hint of its own
+        case AfterTasks() | Retry():
             return True, False
         case Call() | Phrase() | Func():
             return True, True
@@ -153,7 +155,7 @@ def runs_again(subject: Subject) -> Iterator[Diagnostic]:
 
 def two_cadences(subject: Subject) -> Iterator[Diagnostic]:
     """Two cadences joined by *and*: each must be due, so the slower one rules."""
-    for node in postorder(subject.root):
+    for node in postorder(subject.root, written=True):
         if not isinstance(node, All):
             continue
         rhythmic = [term for term in node.terms if has_cadence(term)]
@@ -220,7 +222,7 @@ def as_window(node: Condition) -> Condition:
 
 def negated_cadence(subject: Subject) -> Iterator[Diagnostic]:
     """A cadence under *not*: true when no run is due, so also right after one."""
-    for node in postorder(subject.root):
+    for node in postorder(subject.root, written=True):
         if isinstance(node, Not) and has_cadence(node.term):
             fix = None
             if isinstance(node.term, Cadence) and node.term.range is not None:
@@ -231,7 +233,7 @@ def negated_cadence(subject: Subject) -> Iterator[Diagnostic]:
 
 def cadence_and_log(subject: Subject) -> Iterator[Diagnostic]:
     """`daily & ~has succeeded today`: the same, but for a run over the end of the cycle."""
-    for node in postorder(subject.root):
+    for node in postorder(subject.root, written=True):
         if not isinstance(node, All):
             continue
         units = {term.unit: term for term in map(bare, node.terms) if isinstance(term, Cadence)}
@@ -261,7 +263,7 @@ def own_cycle(node: Condition) -> Unit | None:
 
 def ranges(root: Condition) -> Iterator[tuple[Condition, Unit, Range]]:
     """Every range of the tree, with its cycle's unit and the atom it is of."""
-    for node in postorder(root):
+    for node in postorder(root, written=True):
         match node:
             case TimeOf(unit, range_) | Cadence(unit, range_):
                 if range_ is not None:
@@ -339,7 +341,7 @@ def whole_day_end(subject: Subject) -> Iterator[Diagnostic]:
                 shown = range_.end.text(unit)
                 message = f"an end of {shown} includes {included}; {shown}{EXACT[unit]} does not"
                 yield information("whole-day-end", message, node)
-    for node in postorder(subject.root):
+    for node in postorder(subject.root, written=True):
         if isinstance(node, Dates) and node.end is not None and node.end_is_date:
             day = node.end.date().isoformat()
             message = f"an end of {day} includes that day; {day} 00:00 does not"
@@ -366,7 +368,7 @@ def whole_day(end: Point) -> str | None:
 
 def sixty_times(subject: Subject) -> Iterator[Diagnostic]:
     """`cron 20 4 * * * *`: a sixth field is for seconds, so this fires in each of them."""
-    for node in postorder(subject.root):
+    for node in postorder(subject.root, written=True):
         if isinstance(node, Cron) and node.fields.seconds == tuple(range(60)):
             five = f"cron {node.fields.text.rpartition(' ')[0]}"
             message = f"a sixth field of * fires sixty times a minute: {five}?"
@@ -391,7 +393,7 @@ def unknown_task(subject: Subject) -> Iterator[Diagnostic]:
     """The name of no known task; until there is one, the atom is false."""
     if subject.tasks is None:
         return
-    for node in postorder(subject.root):
+    for node in postorder(subject.root, written=True):
         for name in named_tasks(node):
             if name in subject.tasks:
                 continue
@@ -415,7 +417,7 @@ def renamed(node: Condition, old: str, new: str) -> Condition:
 
 def keyword_name(subject: Subject) -> Iterator[Diagnostic]:
     """`after task success`: a name without quotes that is a keyword elsewhere."""
-    for node in postorder(subject.root):
+    for node in postorder(subject.root, written=True):
         for name in named_tasks(node):
             if not is_keyword(name) or (subject.tasks is not None and name in subject.tasks):
                 continue

@@ -155,12 +155,13 @@ class Composite(Condition):
         return (rebuild, (program(self),))
 
 
-def postorder(root: Condition) -> Iterator[Condition]:
-    """Every node of the tree, operands before the node that joins them, left to right."""
+def postorder(root: Condition, *, written: bool = False) -> Iterator[Condition]:
+    """Every node of the tree, operands before the node that joins them, left to right; if
+    `written`, without what stands behind a defined name."""
     stack: list[tuple[Condition, bool]] = [(root, False)]
     while stack:
         node, seen = stack.pop()
-        operands = () if seen else node.operands
+        operands = () if seen or (written and isinstance(node, Defined)) else node.operands
         if operands:
             stack.append((node, True))
             stack.extend((term, False) for term in reversed(operands))
@@ -310,7 +311,7 @@ class Zoned(Composite):
     def __post_init__(self) -> None:
         check_condition(self.term)
         check_zone(self.zone)
-        self._measure(self.term.nesting + isinstance(self.term, (All, Any, Not, Zoned)))
+        self._measure(self.term.nesting + needs_parentheses(self.term))
 
     @property
     def operands(self) -> tuple[Condition, ...]:
@@ -319,6 +320,18 @@ class Zoned(Composite):
     @property
     def label(self) -> str:
         return self.zone
+
+
+def needs_parentheses(term: Condition) -> bool:
+    """Whether a zone after `term` would not be read as the zone of all of it. A pattern could
+    take the zone's words for its own."""
+    match term:
+        case All() | Any() | Not() | Zoned():
+            return True
+        case Phrase():
+            return term.text is not None
+        case _:
+            return False
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

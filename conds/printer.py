@@ -44,6 +44,7 @@ from .nodes import (
     TimeOf,
     TimeOfCron,
     Zoned,
+    needs_parentheses,
     shown_fields,
 )
 from .parts import (
@@ -110,7 +111,8 @@ def layout(node: Composite) -> list[str | Condition]:
         case Not(term):
             return ["~", *enclosed(term, (All, Any))]
         case Zoned(term, zone):
-            return [*enclosed(term, (All, Any, Not, Zoned)), f" in {quoted(zone)}"]
+            inner = ["(", term, ")"] if needs_parentheses(term) else [term]
+            return [*inner, f" in {quoted(zone)}"]
         case Defined(name):
             return [name]
         case _:

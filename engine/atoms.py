@@ -45,50 +45,56 @@ class WindowPlan(Plan):
         self.period = period
 
     def evaluate(self, now: int) -> Verdict[int]:
-        window = self.period.window_from(now)
-        if window is not None and window.start <= now:
-            return Verdict(True, window.start, self.period.change_after(now), NO_READS)
-        until = FOREVER if window is None else window.start
-        return Verdict(False, end_before(self.period, now), until, NO_READS)
+        cursor = self.period.cursor()
+        if not cursor.at(now):
+            return Verdict(False, cursor.since, cursor.until, NO_READS)
+        return Verdict(True, cursor.since, self.period.change_after(now), NO_READS)
 
 
-def end_before(period: Period, now: int) -> int:
-    """Since when `now`, outside every window, has been outside."""
-    window = period.window_before(now)
-    return BEGINNING if window is None else window.end
+class Cells:
+    """Where one period stands: the window or gap looked at last, and the window that follows it.
+    All plans of the period share it, so one search serves a thousand tasks."""
+
+    __slots__ = ("_end", "_next", "cursor")
+
+    def __init__(self, period: Period) -> None:
+        self.cursor = period.cursor()
+        self._end = self._next = BEGINNING
+
+    def next_start(self) -> int:
+        """When the window after the one looked at last begins."""
+        end = self.cursor.until
+        if end != self._end:
+            following = self.cursor.period.window_from(end)
+            self._end, self._next = end, FOREVER if following is None else following.start
+        return self._next
 
 
 class CadencePlan(Plan):
     """`daily …`, `cron …`, `once at …`: in a window, and no counting run has its logical
     instant in it."""
 
-    __slots__ = ("log", "period", "starting", "undoing", "window")
+    __slots__ = ("cells", "log", "starting", "undoing")
 
-    def __init__(self, period: Period, log: TaskLog) -> None:
+    def __init__(self, cells: Cells, log: TaskLog) -> None:
         self.starting = keys(log, STARTING)
         self.undoing = keys(log, (Action.CRASH,))
         super().__init__(self.starting | self.undoing)
-        self.period = period
+        self.cells = cells
         self.log = log
-        self.window: Window | None = None
 
     def evaluate(self, now: int) -> Verdict[int]:
-        window = self.window
-        if window is None or not window.start <= now < window.end:
-            window = self.window = self.period.window_from(now)
-        if window is None:
-            return Verdict(False, end_before(self.period, now), FOREVER, NO_READS)
-        if now < window.start:
-            return Verdict(False, end_before(self.period, now), window.start, NO_READS)
-        if not self.log.counts_in(window.start, window.end):
-            return Verdict(True, window.start, window.end, self.starting)
-        following = self.period.window_from(window.end)
-        until = FOREVER if following is None else following.start
-        return Verdict(False, window.start, until, self.undoing if self.log.live else NO_READS)
+        cursor = self.cells.cursor
+        if not cursor.at(now):
+            return Verdict(False, cursor.since, cursor.until, NO_READS)
+        if not self.log.counts_in(cursor.since, cursor.until):
+            return Verdict(True, cursor.since, cursor.until, self.starting)
+        reads = self.undoing if self.log.live else NO_READS
+        return Verdict(False, cursor.since, self.cells.next_start(), reads)
 
     def lookback(self, now: int) -> int:
-        window = self.period.window_from(now)
-        return FOREVER if window is None else window.start
+        cursor = self.cells.cursor
+        return cursor.since if cursor.at(now) else FOREVER
 
 
 class EveryPlan(Plan):
@@ -300,10 +306,36 @@ class RetryPlan(Plan):
 
 @dataclass(slots=True)
 class Scheduler:
-    """What the scheduler atoms ask: the instant it started (None: it has not), its cycles."""
+    """What the scheduler atoms ask. Nothing here goes round in cycles: one is a `cycle` of time
+    since `started` (None: it has not); `cycles` is given where a question fixes their number."""
 
     started: int | None = None
-    cycles: int = 0
+    cycles: int | None = None
+    cycle: int = 100_000
+
+
+class CyclesPlan(Plan):
+    """`scheduler has more than n cycles`."""
+
+    __slots__ = ("count", "scheduler")
+
+    def __init__(self, scheduler: Scheduler, count: Count) -> None:
+        super().__init__()
+        self.scheduler = scheduler
+        self.count = count
+
+    def evaluate(self, now: int) -> Verdict[int]:
+        started, cycle = self.scheduler.started, self.scheduler.cycle
+        if self.scheduler.cycles is not None or started is None:
+            value = satisfies(self.count, self.scheduler.cycles or 0)
+            return Verdict(value, BEGINNING, FOREVER, NO_READS)
+        value = satisfies(self.count, max(0, now - started) // cycle)
+        edges = (started + n * cycle for n in (self.count.times, self.count.times + 1))
+        changes = (edge for edge in edges if now < edge)
+        until = next(
+            (e for e in changes if satisfies(self.count, (e - started) // cycle) != value), FOREVER
+        )
+        return Verdict(value, now, until, NO_READS)
 
 
 class AgePlan(Plan):

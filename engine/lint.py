@@ -29,9 +29,8 @@ from ..conds.nodes import (
     postorder,
 )
 from ..conds.parts import After, At, Between, Range, ThisCycle, range_ends
-from ..conds.points import MonthPoint, Point, Unit, YearPoint, clock_text
-from ..conds.reading import ordinal
-from .civil import DAY, ERA, HOUR, REGULAR, SECOND, Segment, Zone
+from ..conds.points import MONTHS, MonthPoint, Point, Unit, YearPoint, clock_text
+from .civil import DAY, ERA, MINUTE, SECOND, Segment, Zone
 from .civil import zone as zone_of
 from .periods import ALWAYS, NEVER, Period, is_window, period_of
 from .periods.anchored import clock_of, skips_cycles
@@ -45,7 +44,7 @@ RULES_END = RULES_START + ERA // 14  # and every kind of year
 def lint(node: Condition, zone: Zone) -> list[Diagnostic]:
     """What may surprise in the windows of a condition, judged in `zone` where it names none.
     Raises UnknownZoneError for a zone that it names and that does not exist."""
-    found = [*never_true(node, zone), *always_true(node, zone)]
+    found = list(never_true(node, zone)) or list(always_true(node, zone))
     for part in ranged_parts(node, zone):
         found += unreachable_day(part)
         found += clock_change(part)
@@ -192,29 +191,20 @@ def unreachable_day(part: Part) -> Iterator[Diagnostic]:
 
 def unreachable(part: Part, point: Point) -> Diagnostic:
     """What to say of a day that is not always there."""
+    month = f"{MONTHS[point.month - 1]} " if isinstance(point, YearPoint) else ""
     day = point.day if isinstance(point, YearPoint) else point
     assert isinstance(day, MonthPoint)
-    bare = MonthPoint(day.day, day.weekday)
-    if isinstance(point, YearPoint) and day.weekday is None:
-        return warning(
-            "unreachable-day",
-            f"{YearPoint(point.month, bare).text()} comes only in leap years: the others are "
-            f"skipped; say {YearPoint(point.month, MonthPoint(-1)).text()} for the month's end",
-            part.node,
-        )
-    instead = "L" if isinstance(part.node, (Cron, TimeOfCron)) else last_instead(day)
-    hint = f"; say {instead} for the last" if instead else ""
-    return warning(
-        "unreachable-day",
-        f"some months have no {bare.text()} and are skipped{hint}",
-        part.node,
-    )
+    name = month + MonthPoint(day.day, day.weekday).text()
+    instead = "L" if isinstance(part.node, (Cron, TimeOfCron)) else month + always_there(day)
+    cycle = Unit.YEAR if month else Unit.MONTH
+    message = f"some {cycle}s have no {name} and are skipped; every {cycle} has {instead}"
+    return warning("unreachable-day", message, part.node)
 
 
-def last_instead(day: MonthPoint) -> str | None:
-    """What is there in every month, and is meant more often than not."""
+def always_there(day: MonthPoint) -> str:
+    """The day that every month has, and that may be meant."""
     if day.weekday is None:
-        return "last" if day.day > 0 else f"1st instead of {ordinal(-day.day)} last"
+        return "last" if day.day > 0 else "1st"
     return MonthPoint(-1, day.weekday).text()
 
 
@@ -278,7 +268,7 @@ def fixed_times(part: Part) -> list[int]:
             if fields.real_time:
                 return []
             minutes = [hour * 60 + minute for hour in fields.hours for minute in fields.minutes]
-            return [minute * HOUR // 60 for minute in minutes]
+            return [minute * MINUTE for minute in minutes]
     if part.range is None:
         return []
     times = (clock_of(point) for point, _ in range_ends(part.range))

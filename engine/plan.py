@@ -16,6 +16,8 @@ from .atoms import (
     AfterPlan,
     AgePlan,
     CadencePlan,
+    Cells,
+    CyclesPlan,
     EveryPlan,
     HasPlan,
     ParameterPlan,
@@ -131,19 +133,20 @@ class Planner:
     parameters: Mapping[str, object] = field(default_factory=dict)
     scheduler: Scheduler = field(default_factory=Scheduler)
     _plans: dict[Question, Plan] = field(default_factory=dict)
+    _cells: dict[tuple[nodes.Condition, Zone], Cells] = field(default_factory=dict)
     _readers: dict[Read, list[Plan]] = field(default_factory=dict)
 
     def plan(self, node: nodes.Condition, task: str, zone: Zone | None = None) -> Plan:
         """The plan of `node` as a condition of `task`; None is the system's zone."""
-        root = (node, task, zone or zone_of(None))
+        root = question(node, task, zone or zone_of(None))
         if root not in self._plans:
-            for question in reversed(list(below(*root))):
-                if question not in self._plans:
-                    self._keep(question, self._compile(*question))
+            for asked in reversed(list(below(root))):
+                if asked not in self._plans:
+                    self._keep(asked, self._compile(*asked))
         return self._plans[root]
 
-    def _keep(self, question: Question, plan: Plan) -> None:
-        self._plans[question] = plan
+    def _keep(self, asked: Question, plan: Plan) -> None:
+        self._plans[asked] = plan
         for read in plan.keys:
             readers = self._readers.setdefault(read, [])
             if plan not in readers[-1:]:  # a zone's plan is that of its term
@@ -161,6 +164,12 @@ class Planner:
                 plan.forget()
         return plans
 
+    def _cells_of(self, node: nodes.Condition, zone: Zone) -> Cells:
+        cells = self._cells.get((node, zone))
+        if cells is None:
+            cells = self._cells[node, zone] = Cells(period_of(node, zone))
+        return cells
+
     def rewritten(self, task: str) -> list[Plan]:
         """The plans that may read the log of `task`; all of them forget their answer."""
         plans = [plan for action in Action for plan in self._readers.get(Key(task, action), ())]
@@ -172,7 +181,7 @@ class Planner:
         """The plan of a node whose operands have theirs."""
         if is_window(node) and not isinstance(node, nodes.Constant):
             return WindowPlan(period_of(node, zone))
-        terms = tuple(self._plans[question] for question in operands(node, task, zone))
+        terms = tuple(self._plans[asked] for asked in operands(node, task, zone))
         log = self.history.of
         match node:
             case nodes.Constant(value):
@@ -188,7 +197,7 @@ class Planner:
             case nodes.AfterTasks(names, any=either) if len(names) > 1:
                 return AnyPlan(terms) if either else AllPlan(terms)
             case nodes.Cadence() | nodes.Cron() | nodes.Once():
-                return CadencePlan(period_of(node, zone), log(task))
+                return CadencePlan(self._cells_of(node, zone), log(task))
             case nodes.Every(duration, since):
                 return EveryPlan(duration.microseconds, SINCE[since], log(task))
             case nodes.AfterTasks(names, outcome):
@@ -201,6 +210,8 @@ class Planner:
                 return RetryPlan(times, delay.microseconds if delay else 0, log(task))
             case nodes.SchedulerAge(duration, over):
                 return AgePlan(self.scheduler, duration.microseconds, over)
+            case nodes.SchedulerCycles(count):
+                return CyclesPlan(self.scheduler, count)
             case nodes.Env(name):
                 return ParameterPlan(self.parameters, ("env",), name)
             case nodes.ParamsExist(names):
@@ -216,35 +227,38 @@ class Planner:
             plan.forget()
 
 
+def question(node: nodes.Condition, task: str, zone: Zone) -> Question:
+    """Windows are the same for every task."""
+    return (node, "" if is_window(node) else task, zone)
+
+
 def operands(node: nodes.Condition, task: str, zone: Zone) -> list[Question]:
-    """What a node is made of. Windows side by side are fused into one, and so are none apart."""
+    """What the plan of a node is made of: windows side by side are one, and none is split."""
+    if is_window(node):
+        return []
     match node:
-        case _ if is_window(node):
-            return []
         case nodes.Zoned(term, name):
-            return [(term, task, zone_of(name))]
+            return [question(term, task, zone_of(name))]
         case nodes.All(terms) | nodes.Any(terms):
             windows = tuple(term for term in terms if is_window(term))
             if len(windows) > 1:
-                rest = tuple(term for term in terms if not is_window(term))
-                terms = (type(node)(windows), *rest)
-            return [(term, task, zone) for term in terms]
+                terms = (type(node)(windows), *(term for term in terms if not is_window(term)))
         case nodes.Every(duration, since, range_) if range_ is not None:
-            window = nodes.TimeOf(points.Unit.DAY, range_)
-            return [(window, task, zone), (nodes.Every(duration, since), task, zone)]
+            terms = (nodes.TimeOf(points.Unit.DAY, range_), nodes.Every(duration, since))
         case nodes.AfterTasks(names, outcome) if len(names) > 1:
-            return [(nodes.AfterTasks((name,), outcome), task, zone) for name in names]
+            terms = tuple(nodes.AfterTasks((name,), outcome) for name in names)
         case _:
-            return [(term, task, zone) for term in node.operands]
+            terms = node.operands
+    return [question(term, task, zone) for term in terms]
 
 
-def below(node: nodes.Condition, task: str, zone: Zone) -> Iterator[Question]:
+def below(root: Question) -> Iterator[Question]:
     """The question and all it is made of, each before its operands."""
-    stack: list[Question] = [(node, task, zone)]
+    stack = [root]
     while stack:
-        question = stack.pop()
-        yield question
-        stack += operands(*question)
+        asked = stack.pop()
+        yield asked
+        stack += operands(*asked)
 
 
 def without_retry(node: nodes.Condition) -> nodes.Condition:

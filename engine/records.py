@@ -6,7 +6,6 @@ from 1; "later" and "latest" mean later in sequence, never by the clock (LANGUAG
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -33,8 +32,7 @@ class Key(NamedTuple):
     action: Action
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One line of the log.
 
     `scheduled_at` and `attempt` are of RUN records: the logical instant at which the start was

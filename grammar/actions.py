@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any as Value
+from typing import Protocol
 
 from ..conds import nodes
 from ..conds.dates import read_datetime
@@ -76,12 +77,24 @@ class Refused(Exception):
         self.expected = expected
 
 
+class Custom(Protocol):
+    """What the parser asks the registry of custom conditions (`phrases.Phrases`)."""
+
+    def match(
+        self, text: str, position: int
+    ) -> tuple[Callable[[Span], Condition], int, int] | None: ...
+
+    def knows_call(self, name: str) -> bool: ...
+
+    def like(self, word: str) -> tuple[str, ...]: ...
+
+
 class Source:
     """The text that is parsed, and where its lines begin; it never changes."""
 
     __slots__ = ("text", "phrases", "_lines")
 
-    def __init__(self, text: str, phrases: object = None) -> None:
+    def __init__(self, text: str, phrases: Custom | None = None) -> None:
         self.text = text
         self.phrases = phrases
         self._lines: list[int] | None = None
@@ -655,6 +668,12 @@ def param_is_number(source: Source, start: int, end: int, name: str, value: Toke
 def call(
     source: Source, start: int, end: int, name: str, args: list[Value] | None = None
 ) -> Condition:
+    if source.phrases is not None and not source.phrases.knows_call(name):
+        near = source.phrases.like(name)
+        message = f"unknown condition {name!r}"
+        raise Refused(
+            "unknown-condition", f"{message}: {near[0]}?" if near else message, start, end
+        )
     return nodes.Call(name, tuple(args or ()), span=source.span(start, end))
 
 

@@ -9,7 +9,9 @@ explained once it has happened, so the loop itself carries nothing for it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 from typing import Any as Value
 
 from ..conds.nodes import MAX_NESTING, Condition
@@ -17,6 +19,9 @@ from ..conds.printer import MAX_TEXT, text_size
 from .actions import ACTIONS, Refused, Source
 from .errors import ConditionSyntaxError, Stuck, explain, refused
 from .tables import ERROR, Tables, load
+
+if TYPE_CHECKING:
+    from .phrases import Phrases
 
 KEPT = 2048  # texts whose conditions are remembered
 LONGEST_KEPT = 4096  # characters; a longer text is read anew each time
@@ -47,9 +52,12 @@ class Machine:
         rows, gotos, accept = tables.states, tables.gotos, tables.accept
         matchers, phrases = self.matchers, source.phrases
         state = tables.start
-        states, values, starts = [state], [], []
+        states = [state]
+        values: list[Value] = []
+        starts: list[int] = []
         begin = end = last = 0  # of the token looked at, and the end of the last one shifted
         value: Value = None
+        action: int | None
         key: str | None = None  # the token looked at, if it is a keyword, a symbol or the end
         while True:
             rule, lexer, kinds, words, fallback, phrase = rows[state]
@@ -59,9 +67,9 @@ class Machine:
                 elif (
                     phrases is not None
                     and phrase != ERROR
-                    and (found := phrases.match(text, last)) is not None
+                    and (operand := phrases.match(text, last)) is not None
                 ):
-                    value, begin, end = found
+                    value, begin, end = operand
                     action = phrase
                 else:
                     found = (matchers[lexer] or self.matcher(lexer))(text, last)
@@ -112,16 +120,19 @@ def machine() -> Machine:
     return Machine(load())
 
 
-def parse(text: str, *, phrases: Value = ()) -> Condition:
+def parse(text: str, *, phrases: Phrases | Iterable[object] = ()) -> Condition:
     """The condition that `text` spells, with spans on its nodes.
 
-    `phrases` are the custom conditions that the text may use, see `phrases.Phrases`; without any,
-    a call of a function of any name is taken as it is. Raises ConditionSyntaxError and, for
-    anything but a text, TypeError."""
+    `phrases` are the custom conditions that the text may use: a `Phrases`, or templates, patterns
+    and the rest that it takes. Without any, a call of a function of any name is taken as it is.
+    Raises ConditionSyntaxError and, for anything but a text, TypeError."""
     if not isinstance(text, str):
         raise TypeError(f"{text!r} is not the text of a condition")
-    if phrases:
-        return phrases.parse(text)  # type: ignore[no-any-return]
+    if phrases != ():
+        from .phrases import Phrases, registry
+
+        known = phrases if isinstance(phrases, Phrases) else registry(tuple(phrases))
+        return known.parse(text)
     return read_kept(text) if len(text) <= LONGEST_KEPT else read(text)
 
 
@@ -130,7 +141,7 @@ def read_kept(text: str) -> Condition:
     return read(text)
 
 
-def read(text: str, phrases: Value = None) -> Condition:
+def read(text: str, phrases: Phrases | None = None) -> Condition:
     """Parse `text` anew, whether it was read before or not. Raises ConditionSyntaxError."""
     plain = blank_comments(text) if "#" in text else text
     source = Source(plain, phrases)

@@ -180,8 +180,10 @@ def unknown_condition(stop: Stop, word: str, start: int, end: int) -> Diagnostic
     if lower in MONTH_NUMBERS:
         fix = f"time of year on {word}"
         return stop.error("bare-point", f"a month alone is no condition: {fix}", start, end, fix)
-    phrases = stop.phrases.names() if stop.phrases is not None else ()
-    near = nearest(lower, (*sorted(STARTERS), *phrases), 1)
+    near = nearest(lower, sorted(STARTERS), 1)
+    if not near and stop.phrases is not None and (like := stop.phrases.like(word)):
+        message = f"unknown condition {word!r}: {like[0]}?"
+        return stop.error("unknown-condition", message, start, end)
     if near:
         message = f"unknown condition {word!r}: {near[0]}?"
         return stop.error("unknown-condition", message, start, end, near[0])

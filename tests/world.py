@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from oncue.engine.agenda import Agenda, Missed, Start
@@ -76,7 +75,7 @@ class World:
 
     def _claim(self, start: Start) -> str:
         self.seq += 1
-        record = replace(start.record, seq=self.seq)
+        record = start.record._replace(seq=self.seq)
         self.agenda.settle(record.task, start.mark, self.seq)
         self.agenda.history.position = self.seq
         self.live.setdefault(record.task, []).append(record)

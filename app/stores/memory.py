@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ...engine.records import Record
 from .protocol import Answer, Claim, Refused, Step, judge
@@ -35,7 +34,7 @@ class MemoryStore:
 
     def _write(self, step: Step) -> Answer:
         seq = len(self._log) + 1
-        self._log.append(replace(step.record, seq=seq))
+        self._log.append(step.record._replace(seq=seq))
         if isinstance(step, Claim):
             self._held.add(seq)
         else:

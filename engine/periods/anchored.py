@@ -299,10 +299,9 @@ def moment(point: Point, month: Month, is_end: bool) -> int:
             if number is None:
                 return month.length * DAY
             return (number - 1) * DAY + clock_within(clock, is_end)
-        case YearPoint(number, None):
-            return (number * 32 + (month.length if is_end else 0)) * DAY
         case YearPoint(number, day):
-            return number * 32 * DAY + moment(day, month, is_end)
+            whole = month.length * DAY if is_end else 0
+            return number * 32 * DAY + (whole if day is None else moment(day, month, is_end))
         case _:
             assert_never(point)
 

@@ -3,7 +3,6 @@ right from `since` to `until`, and no record but those it reads can change it.""
 
 from __future__ import annotations
 
-from dataclasses import replace
 
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -102,10 +101,10 @@ def records(draw: st.DrawFn, log: list[Record]) -> Record:
     if action is Action.RUN:
         late = draw(st.integers(0, 3)) * 300 * SECOND
         attempt = draw(st.none() | st.integers(0, 2))
-        return replace(record, scheduled_at=at - late, attempt=attempt)
+        return record._replace(scheduled_at=at - late, attempt=attempt)
     ended = {r.run for r in log}
     live = [r.seq for r in log if r.task == task and r.action is Action.RUN and r.seq not in ended]
-    return replace(record, run=draw(st.sampled_from(live)) if live else -1)
+    return record._replace(run=draw(st.sampled_from(live)) if live else -1)
 
 
 @st.composite

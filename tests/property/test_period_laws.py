@@ -1,0 +1,259 @@
+"""Periods, generated: against a model that reads the wall clock, and the laws of their algebra."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from zoneinfo import ZoneInfo
+
+from hypothesis import assume, given, note, settings
+from hypothesis import strategies as st
+
+from oncue.conds import nodes, parts
+from oncue.conds.points import (
+    Clock,
+    CronFields,
+    MonthPoint,
+    Point,
+    Unit,
+    WeekPoint,
+    YearPoint,
+)
+from oncue.engine.civil import DAY, FOREVER, HOUR, MINUTE, SECOND, from_datetime, zone
+from oncue.engine.periods import Period, Window, period_of
+from oncue.tests.property import wall_clock
+
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/St_Johns",  # changed at one minute past midnight
+    "America/Havana",  # changes at midnight
+    "Australia/Lord_Howe",  # by half an hour
+    "Antarctica/Troll",  # by two hours
+    "Africa/Casablanca",  # four times a year
+    "Europe/Dublin",  # standard time in summer
+    "Asia/Kathmandu",
+    "Asia/Tehran",
+    "Pacific/Apia",  # left out a day
+    "Pacific/Kwajalein",  # left out a day, too
+)
+CHANGES = {
+    name: [change.start for change in zone(name).changes(3 * 365 * DAY, 60 * 365 * DAY)]
+    for name in ZONES
+}
+
+
+def at(name: str) -> st.SearchStrategy[int]:
+    """Instants, half of them within a day of a change of offset."""
+    anywhere = st.integers(3 * 365 * DAY // MINUTE, 60 * 365 * DAY // MINUTE)
+    anywhere = anywhere.map(lambda minutes: minutes * MINUTE)
+    if not CHANGES[name]:
+        return anywhere
+    around = st.builds(
+        lambda change, minutes: change + minutes * MINUTE,
+        st.sampled_from(CHANGES[name]),
+        st.integers(-24 * 60, 24 * 60),
+    )
+    return st.one_of(anywhere, around)
+
+
+clocks = st.one_of(
+    st.integers(0, 24 * 60 - 1).map(lambda minutes: minutes * MINUTE),
+    st.sampled_from([0, HOUR, 2 * HOUR, 2 * HOUR + MINUTE, 150 * MINUTE, 3 * HOUR, 23 * HOUR]),
+)
+maybe_clock = st.none() | clocks
+month_points = st.one_of(
+    st.builds(
+        MonthPoint, st.sampled_from([1, 2, 15, 28, 29, 30, 31, -1, -2, -29]), clock=maybe_clock
+    ),
+    st.builds(MonthPoint, st.sampled_from([1, 4, 5, -1]), st.integers(0, 6), maybe_clock),
+)
+
+
+def fits(month: int, day: MonthPoint | None) -> bool:
+    try:
+        YearPoint(month, day)
+    except ValueError:
+        return False
+    return True
+
+
+year_points = (
+    st.tuples(st.integers(1, 12), st.none() | month_points)
+    .filter(lambda pair: fits(*pair))
+    .map(lambda pair: YearPoint(*pair))
+)
+POINTS: dict[Unit, st.SearchStrategy[Point]] = {
+    Unit.SECOND: st.integers(0, 999).map(lambda n: Clock(n * 1000)),
+    Unit.MINUTE: st.sampled_from([0, 1, 15, 30, 45, 59.5]).map(lambda s: Clock(int(s * SECOND))),
+    Unit.HOUR: st.integers(0, 59).map(lambda n: Clock(n * MINUTE)),
+    Unit.DAY: clocks.map(Clock),
+    Unit.WEEK: st.builds(WeekPoint, st.integers(0, 6), maybe_clock),
+    Unit.MONTH: month_points,
+    Unit.YEAR: year_points,
+}
+
+
+@st.composite
+def ranges(draw: st.DrawFn, unit: Unit) -> parts.Range | None:
+    points = POINTS[unit]
+    kind = draw(st.sampled_from(["none", "after", "before", "between", "starting", "at"]))
+    try:
+        match kind:
+            case "none":
+                return None
+            case "after":
+                return parts.After(draw(points))
+            case "before":
+                found: parts.Range = parts.Before(draw(points))
+            case "between":
+                found = parts.Between(draw(points), draw(points))
+            case "starting":
+                found = parts.Starting(draw(points))
+            case _:
+                found = parts.At(tuple(draw(st.lists(points, min_size=1, max_size=3))))
+        parts.check_range(unit, found)
+    except ValueError:
+        assume(False)
+    return found
+
+
+CRONS = (
+    "* * * * *",
+    "*/7 * * * *",
+    "30 * * * *",
+    "* 2 * * *",
+    "*/20 1-3 * * *",
+    "0,30 2 * * *",
+    "59 1,2 * * *",
+    "0 0 * * *",
+    "0 3 31 * *",
+    "15 2 13 * FRI",
+    "5 1 L * *",
+    "10 0 * * MON#2",
+    "0-59 0-3 * * *",
+    "0 0 29 2 *",
+    "0 2 * 3,10,11 SUN",
+    "30 23 * * * */20",
+)
+
+
+def timed(*units: Unit) -> st.SearchStrategy[nodes.Condition]:
+    return st.sampled_from(units).flatmap(lambda u: st.builds(nodes.TimeOf, st.just(u), ranges(u)))
+
+
+crons = st.sampled_from(CRONS).map(lambda text: nodes.TimeOfCron(CronFields.parse(text)))
+weekdays = st.lists(st.integers(0, 6), min_size=1, max_size=4).map(
+    lambda days: nodes.OnWeekdays(tuple(days))
+)
+
+
+def combined(leaves: st.SearchStrategy[nodes.Condition]) -> st.SearchStrategy[nodes.Condition]:
+    return st.recursive(
+        leaves,
+        lambda inner: st.one_of(
+            st.builds(lambda a, b: a & b, inner, inner),
+            st.builds(lambda a, b: a | b, inner, inner),
+            st.builds(lambda a: ~a, inner),
+        ),
+        max_leaves=4,
+    )
+
+
+long_windows = timed(Unit.WEEK, Unit.MONTH, Unit.YEAR) | weekdays
+day_windows = timed(Unit.HOUR, Unit.DAY, Unit.DAY, Unit.WEEK) | crons | weekdays
+short_windows = timed(Unit.SECOND, Unit.MINUTE) | timed(Unit.HOUR, Unit.DAY) | crons
+any_window = timed(*Unit) | crons | weekdays
+
+
+@st.composite
+def dates(draw: st.DrawFn) -> nodes.Condition:
+    """A span of dates, often about a change of offset in Berlin or Apia."""
+    day = draw(
+        st.sampled_from([datetime(2011, 12, 28), datetime(2022, 3, 26), datetime(2022, 10, 29)])
+    )
+    start = day + timedelta(minutes=draw(st.integers(0, 4 * 24 * 60)))
+    end = start + timedelta(minutes=draw(st.integers(1, 24 * 60)))
+    match draw(st.integers(0, 3)):
+        case 0:
+            return nodes.Dates(start, None)
+        case 1:
+            return nodes.Dates(None, end)
+        case 2:
+            return nodes.Dates(start, end)
+        case _:
+            return nodes.Dates(day, day + timedelta(days=2), end_is_date=True)
+
+
+zoned_windows = st.one_of(
+    day_windows,
+    dates(),
+    st.builds(nodes.Zoned, day_windows | dates(), st.sampled_from(ZONES)),
+)
+
+
+def model(node: nodes.Condition, start: int, end: int, name: str) -> list[Window]:
+    """What the model says of [start, end)."""
+    cells = wall_clock.windows(node, moment(start), moment(end), ZoneInfo(name))
+    utc = zone("UTC")
+    return [Window(from_datetime(a, utc), from_datetime(b, utc)) for a, b in cells]
+
+
+def moment(instant: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)
+
+
+def forward(period: Period, start: int, end: int) -> list[Window]:
+    """The windows of a period, clipped to [start, end)."""
+    found = takewhile(lambda window: window.start < end, period.windows_from(start))
+    return [Window(max(a, start), min(b, end)) for a, b in found]
+
+
+def backward(period: Period, start: int, end: int) -> list[Window]:
+    found = takewhile(lambda window: window.end > start, period.windows_before(end - 1))
+    return [Window(max(a, start), min(b, end)) for a, b in found][::-1]
+
+
+def agree(node: nodes.Condition, start: int, length: int, name: str) -> None:
+    period, end = period_of(node, zone(name)), start + length
+    expected = model(node, start, end, name)
+    note(f"{node} in {name} from {moment(start)}")
+    assert forward(period, start, end) == expected
+    assert backward(period, start, end) == expected
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), name=st.sampled_from(ZONES), node=combined(long_windows))
+def test_windows_of_days_are_those_of_the_model(
+    data: st.DataObject, name: str, node: nodes.Condition
+) -> None:
+    agree(node, data.draw(at(name)), 450 * DAY, name)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), name=st.sampled_from(ZONES), node=combined(day_windows))
+def test_windows_of_hours_are_those_of_the_model(
+    data: st.DataObject, name: str, node: nodes.Condition
+) -> None:
+    agree(node, data.draw(at(name)), 2 * DAY, name)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    name=st.sampled_from(ZONES),
+    node=combined(zoned_windows),
+    start=st.sampled_from([datetime(2011, 12, 28), datetime(2022, 3, 26), datetime(2022, 10, 29)]),
+)
+def test_windows_of_several_zones_and_dates_are_those_of_the_model(
+    name: str, node: nodes.Condition, start: datetime
+) -> None:
+    agree(node, from_datetime(start, zone("UTC")), 4 * DAY, name)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), name=st.sampled_from(ZONES), node=combined(short_windows))
+def test_windows_of_seconds_are_those_of_the_model(
+    data: st.DataObject, name: str, node: nodes.Condition
+) -> None:
+    agree(node, data.draw(at(name)), 2 * MINUTE, name)
