@@ -1,13 +1,13 @@
 """Hints that the tree alone can give: what a correct condition does that its author may not want.
 
 Each hint is one function from the condition (as the start_cond of a task) to diagnostics; `lint`
-joins them. Hints that need windows (never true, always true, a time that some days skip) are the
-engine's.
+joins them. Hints that need windows (never true, always true, days that some months lack, times
+that a clock change skips) are the engine's; `arrange` is for both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ from .nodes import (
     Zoned,
     postorder,
 )
-from .parts import After, At, Before, Between, Bound, Event, Range, ThisCycle
+from .parts import Before, Between, Bound, Event, Range, ThisCycle
 from .points import (
     LONG_MONTHS,
     LONG_WEEKDAYS,
@@ -48,7 +48,6 @@ from .points import (
     YearPoint,
 )
 from .printer import text
-from .reading import ordinal
 from .words import is_keyword
 
 
@@ -69,8 +68,15 @@ def lint(
     `tasks` are the names of the known tasks: given, others are warned of. `source` is the text
     that `node` was parsed from: given, hints show its line, and know which names were quoted."""
     subject = Subject(node, tasks, source)
-    found = [hint for look in HINTS for hint in look(subject)]
-    placed = [replace(hint, source=source) for hint in found]
+    return arrange([hint for look in HINTS for hint in look(subject)], source)
+
+
+def arrange(hints: Iterable[Diagnostic], source: str | None) -> list[Diagnostic]:
+    """The hints of all floors in the order of their places, each with its source. What is never
+    true does not run again and again."""
+    placed = [replace(hint, source=source) for hint in hints]
+    if any(hint.code == "never-true" for hint in placed):
+        placed = [hint for hint in placed if hint.code != "runs-again"]
     return sorted(placed, key=lambda hint: -1 if hint.span is None else hint.span.start)
 
 
@@ -278,60 +284,6 @@ def ranges(root: Condition) -> Iterator[tuple[Condition, Unit, Range]]:
                 pass
 
 
-def with_range(node: Condition, range_: Range) -> Condition:
-    """The atom with another range."""
-    match node:
-        case TimeOf(unit) | Cadence(unit):
-            return type(node)(unit, range_)
-        case Has(event, task, count, ThisCycle(unit)):
-            return Has(event, task, count, ThisCycle(unit, range_))
-        case _:
-            raise TypeError(f"{node!r} has no range of a month or year")
-
-
-def rare_day(subject: Subject) -> Iterator[Diagnostic]:
-    """A day that some months do not have: the window of those months is left out."""
-    for node, _, range_ in ranges(subject.root):
-        match range_:
-            case At(points):
-                pass
-            case After(start):
-                points = (start,)
-            case _:
-                continue
-        for point in points:
-            found = rarity(point)
-            if found is None:
-                continue
-            rule, instead = found
-            changed = tuple(instead if item == point and instead else item for item in points)
-            fix = None
-            if instead is not None:
-                fix = text(
-                    with_range(node, At(changed) if isinstance(range_, At) else After(changed[0]))
-                )
-            message = f"{rule} are left out"
-            yield warning("rare-day", f"{message}: {fix}?" if fix else message, node, fix)
-
-
-def rarity(point: Point) -> tuple[str, Point | None] | None:
-    """Which cycles do not have a point, and the point that all have in its place."""
-    match point:
-        case MonthPoint(day, None, clock) if 29 <= day or day <= -29:
-            rule = f"months without a {ordinal(day)}" if day > 0 else "the shorter months"
-            return rule, MonthPoint(-1, None, clock) if day == 31 else None
-        case MonthPoint(5, weekday, clock) if weekday is not None:
-            rule = f"months without a fifth {LONG_WEEKDAYS[weekday]}"
-            return rule, MonthPoint(-1, weekday, clock)
-        case YearPoint(month, MonthPoint(day, None, clock)) if month == 2 and day == 29:
-            return "years without 29 February", YearPoint(2, MonthPoint(-1, None, clock))
-        case YearPoint(month, MonthPoint(5, weekday, clock)) if weekday is not None:
-            rule = f"years without a fifth {LONG_WEEKDAYS[weekday]} in {LONG_MONTHS[month - 1]}"
-            return rule, YearPoint(month, MonthPoint(-1, weekday, clock))
-        case _:
-            return None
-
-
 def whole_day_end(subject: Subject) -> Iterator[Diagnostic]:
     """An end without a clock time names a whole day (or month), which is included."""
     for node, unit, range_ in ranges(subject.root):
@@ -448,7 +400,6 @@ HINTS: tuple[Callable[[Subject], Iterator[Diagnostic]], ...] = (
     two_cadences,
     negated_cadence,
     cadence_and_log,
-    rare_day,
     whole_day_end,
     sixty_times,
     unknown_task,

@@ -131,7 +131,6 @@ def test_main_runs_one_call_to_its_end() -> None:
 
 
 def test_threads_are_kept_for_the_next_call_and_go_at_the_close() -> None:
-    before = threading.active_count()
     seen: set[int] = set()
 
     async def story() -> None:
@@ -146,7 +145,8 @@ def test_threads_are_kept_for_the_next_call_and_go_at_the_close() -> None:
 
     asyncio.run(story())
     assert len(seen) == 1
+    (left,) = seen
     for thread in threading.enumerate():
-        if thread.name.startswith("oncue-task"):
+        if thread.ident == left:
             thread.join(LIMIT)
-    assert threading.active_count() == before
+            assert not thread.is_alive()

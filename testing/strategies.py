@@ -1,0 +1,415 @@
+"""Hypothesis strategies for what oncue is about: conditions, windows, instants, zones and logs.
+
+Everything drawn is valid, and shrinks to short canonical text: the first choice of every strategy
+is the plainest (`daily`, 00:00, `Mon`, the task `a`).
+
+    from hypothesis import given
+    from oncue.testing.strategies import conditions
+
+    @given(conditions(tasks=["extract", "load"]))
+    def test_of_mine(condition): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any as Value
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from ..conds import nodes
+from ..conds.nodes import Condition
+from ..conds.parts import (
+    After,
+    Age,
+    At,
+    Before,
+    Between,
+    Bound,
+    Count,
+    Event,
+    Past,
+    Range,
+    Since,
+    Starting,
+    ThisCycle,
+)
+from ..conds.points import (
+    MONTH_LENGTHS,
+    Clock,
+    CronFields,
+    Duration,
+    MonthPoint,
+    Point,
+    ReadError,
+    Unit,
+    WeekPoint,
+    YearPoint,
+    is_cycle_start,
+    read_cron,
+)
+from ..engine.records import Action, Record
+
+TASKS = ("a", "b", "c")
+ZONES = (
+    "UTC",
+    "Europe/Dublin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "America/St_Johns",
+    "UTC+12",
+)
+"""Zones with every kind of oddity: winter time as the exception, half hours, a half-hour change,
+a day left out, a rule without a name."""
+
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
+ODD_NAMES = (
+    "success",
+    "after",
+    "a & b (c)",
+    "it's",
+    'say "hi"',
+    "back\\slash",
+    "# no",
+    "Ünïcode",
+    "1",
+)
+
+
+# --- values ---------------------------------------------------------------------------------
+
+
+def zones() -> SearchStrategy[str]:
+    """Names of zones, the plain ones first."""
+    return st.sampled_from(ZONES)
+
+
+def names(tasks: Iterable[str] = TASKS) -> SearchStrategy[str]:
+    """Names of tasks and parameters; sometimes one that needs quotes."""
+    plain = st.sampled_from(tuple(tasks))
+    return plain | st.sampled_from(ODD_NAMES) | st.text(min_size=1, max_size=8)
+
+
+def durations(
+    shortest: timedelta = timedelta(microseconds=1),
+    longest: timedelta = timedelta(days=999_999_999),
+) -> SearchStrategy[Duration]:
+    """Durations, mostly whole numbers of one unit."""
+    low, high = shortest // MICROSECOND, longest // MICROSECOND
+    units = [unit for unit in (60 * SECOND, SECOND, 3600 * SECOND, DAY, 7 * DAY, 1000, 1)]
+    round_ones = st.builds(lambda n, unit: n * unit, st.integers(1, 90), st.sampled_from(units))
+    any_length = st.integers(low, high)
+    lengths = round_ones.filter(lambda length: low <= length <= high) | any_length
+    return lengths.map(Duration)
+
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+def clocks(unit: Unit = Unit.DAY) -> SearchStrategy[int]:
+    """Microseconds of wall clock in a cycle of `unit`, mostly round."""
+    cycle, step = {
+        Unit.SECOND: (SECOND, 1000),
+        Unit.MINUTE: (60 * SECOND, SECOND),
+        Unit.HOUR: (3600 * SECOND, 60 * SECOND),
+        Unit.DAY: (DAY, 3600 * SECOND),
+    }[unit]
+    round_ones = st.integers(0, cycle // step - 1).map(lambda n: n * step)
+    fine = st.integers(0, cycle // 1000 - 1).map(lambda n: n * 1000)
+    if unit is Unit.SECOND:
+        return round_ones
+    return round_ones | fine | st.integers(0, cycle - 1)
+
+
+def points(unit: Unit) -> SearchStrategy[Point]:
+    """Points of a cycle of `unit`."""
+    clock = st.none() | clocks()
+    match unit:
+        case Unit.SECOND | Unit.MINUTE | Unit.HOUR | Unit.DAY:
+            return clocks(unit).map(Clock)
+        case Unit.WEEK:
+            return st.builds(WeekPoint, st.integers(0, 6), clock)
+        case Unit.MONTH:
+            return month_points(31)
+        case Unit.YEAR:
+            return st.integers(1, 12).flatmap(
+                lambda month: st.builds(
+                    YearPoint, st.just(month), st.none() | month_points(MONTH_LENGTHS[month - 1])
+                )
+            )
+
+
+def month_points(length: int) -> SearchStrategy[MonthPoint]:
+    """Points of a month of `length` days."""
+    clock = st.none() | clocks()
+    days = st.integers(1, length) | st.just(-1) | st.integers(-length, -1)
+    nths = st.integers(1, 5) | st.just(-1)
+    return st.builds(MonthPoint, days, st.none(), clock) | st.builds(
+        MonthPoint, nths, st.integers(0, 6), clock
+    )
+
+
+def ends(unit: Unit) -> SearchStrategy[Point]:
+    """Points of a cycle of `unit` that may end a range; a day may end at 24:00."""
+    if unit is Unit.DAY:
+        return points(unit) | st.just(Clock(DAY))
+    return points(unit)
+
+
+def ranges(unit: Unit) -> SearchStrategy[Range]:
+    """Ranges of a cycle of `unit`."""
+    return simple_ranges(unit) | st.one_of(
+        points(unit).map(Starting),
+        st.lists(points(unit), min_size=1, max_size=3).map(lambda many: At(tuple(many))),
+    )
+
+
+def simple_ranges(unit: Unit) -> SearchStrategy[Value]:
+    """Ranges that are a single stretch of the cycle."""
+    return st.one_of(
+        points(unit).map(After),
+        ends(unit).filter(lambda end: not is_cycle_start(end)).map(Before),
+        st.builds(Between, points(unit), ends(unit)),
+    )
+
+
+def units() -> SearchStrategy[Unit]:
+    """Units, the day first."""
+    others = [unit for unit in Unit if unit is not Unit.DAY]
+    return st.sampled_from((Unit.DAY, *others))
+
+
+def cron_expressions() -> SearchStrategy[CronFields]:
+    """Cron expressions of five or six fields; none that never matches."""
+    fields = (
+        cron_field(0, 59),
+        cron_field(0, 23),
+        cron_field(1, 31, extra=("L", "L,15")),
+        cron_field(1, 12, extra=("JAN", "MAR-MAY")),
+        cron_field(0, 7, extra=("MON", "MON-FRI", "TUE#2", "FRI#5,MON")),
+    )
+    five = st.tuples(*fields)
+    six = st.tuples(*fields, cron_field(0, 59))
+    return (five | six).map(" ".join).filter(is_cron).map(read_cron)
+
+
+def is_cron(text: str) -> bool:
+    """Whether `text` is a cron expression that can match."""
+    try:
+        read_cron(text)
+    except ReadError:
+        return False
+    return True
+
+
+def cron_field(low: int, high: int, extra: Sequence[str] = ()) -> SearchStrategy[str]:
+    """One field: `*`, numbers, ranges, steps, lists, or one of the texts of `extra`."""
+    number = st.integers(low, high)
+    numbers = st.lists(number, min_size=1, max_size=3, unique=True)
+    pair = st.tuples(number, number).map(sorted)
+    step = st.integers(1, high)
+    return st.one_of(
+        st.just("*"),
+        number.map(str),
+        step.map(lambda n: f"*/{n}"),
+        pair.map(lambda ends: f"{ends[0]}-{ends[1]}"),
+        st.tuples(pair, step).map(lambda it: f"{it[0][0]}-{it[0][1]}/{it[1]}"),
+        numbers.map(lambda many: ",".join(map(str, sorted(many)))),
+        st.tuples(number, step).map(lambda it: f"{it[0]}/{it[1]}"),
+        *map(st.just, extra),
+    )
+
+
+def datetimes() -> SearchStrategy[datetime]:
+    """Naive datetimes: dates, minutes, or anything."""
+    day = st.dates().map(lambda date: datetime(date.year, date.month, date.day))
+    minute = st.datetimes().map(lambda moment: moment.replace(second=0, microsecond=0))
+    return day | minute | st.datetimes()
+
+
+# --- conditions -----------------------------------------------------------------------------
+
+
+def counts() -> SearchStrategy[Count]:
+    return st.builds(Count, st.sampled_from(Bound), st.integers(0, 5) | st.integers(0, 10**17))
+
+
+def dates() -> SearchStrategy[Condition]:
+    """`between …`, `after …` and `before …` of dates."""
+    pair = st.tuples(datetimes(), datetimes()).filter(lambda ends: ends[0] < ends[1])
+    days = st.tuples(st.dates(), st.dates()).map(sorted)
+    return st.one_of(
+        datetimes().map(lambda start: nodes.Dates(start, None)),
+        datetimes().map(lambda end: nodes.Dates(None, end)),
+        pair.map(lambda ends: nodes.Dates(*ends)),
+        days.map(lambda ends: nodes.Dates(at_midnight(ends[0]), at_midnight(ends[1]), True)),
+    )
+
+
+def at_midnight(day: Value) -> datetime:
+    return datetime(day.year, day.month, day.day)
+
+
+def ages() -> SearchStrategy[Age]:
+    pair = st.tuples(durations(), durations()).filter(lambda ends: ends[0] < ends[1])
+    return st.one_of(
+        durations().map(Age),
+        durations().map(lambda length: Age(None, length)),
+        pair.map(lambda ends: Age(*ends)),
+    )
+
+
+def arguments() -> SearchStrategy[Value]:
+    """Arguments of a custom condition."""
+    decimals = st.decimals(-1000, 1000, places=3, allow_nan=False).map(float)
+    return st.one_of(names(), st.integers(-(10**17), 10**17), decimals, durations(), datetimes())
+
+
+def atom_strategies(tasks: Sequence[str] = TASKS) -> dict[type[Condition], SearchStrategy[Value]]:
+    """For each class of atoms, the strategy of its nodes."""
+    name = names(tasks)
+    owner_or_name = st.none() | name
+    spans = st.one_of(
+        st.none(),
+        units().flatmap(lambda unit: st.builds(ThisCycle, st.just(unit), optional(ranges(unit)))),
+        durations().map(Past),
+    )
+    ranged = units().flatmap(lambda unit: st.tuples(st.just(unit), optional(ranges(unit))))
+    intervals = st.builds(
+        nodes.Every, durations(), st.sampled_from(Since), optional(simple_ranges(Unit.DAY))
+    )
+    several = st.lists(name, min_size=1, max_size=3).map(tuple)
+    return {
+        nodes.Cadence: ranged.map(lambda it: nodes.Cadence(*it)),
+        nodes.TimeOf: ranged.map(lambda it: nodes.TimeOf(*it)),
+        nodes.Constant: st.builds(nodes.Constant, st.booleans()),
+        nodes.Every: intervals,
+        nodes.AfterTasks: st.builds(
+            nodes.AfterTasks, several, st.sampled_from(nodes.OUTCOMES), st.booleans()
+        ),
+        nodes.Has: st.builds(
+            nodes.Has, st.sampled_from(Event), owner_or_name, optional(counts()), spans
+        ),
+        nodes.Running: st.builds(nodes.Running, owner_or_name, optional(ages()))
+        | st.builds(nodes.Running, owner_or_name, st.none(), counts()),
+        nodes.Retry: st.builds(nodes.Retry, optional(st.integers(0, 9)), optional(durations())),
+        nodes.OnWeekdays: st.lists(st.integers(0, 6), min_size=1).map(
+            lambda days: nodes.OnWeekdays(tuple(days))
+        ),
+        nodes.Cron: cron_expressions().map(nodes.Cron),
+        nodes.TimeOfCron: cron_expressions().map(nodes.TimeOfCron),
+        nodes.Once: datetimes().map(nodes.Once),
+        nodes.Dates: dates(),
+        nodes.SchedulerAge: st.builds(nodes.SchedulerAge, durations(), st.booleans()),
+        nodes.SchedulerCycles: counts().map(nodes.SchedulerCycles),
+        nodes.Env: name.map(nodes.Env),
+        nodes.ParamsExist: several.map(nodes.ParamsExist),
+        nodes.ParamIs: st.builds(nodes.ParamIs, name, name | st.just("")),
+        nodes.Call: st.builds(nodes.Call, name, st.lists(arguments(), max_size=3).map(tuple)),
+    }
+
+
+def optional(strategy: SearchStrategy[Value]) -> SearchStrategy[Value]:
+    return st.none() | strategy
+
+
+WINDOWS = (nodes.TimeOf, nodes.OnWeekdays, nodes.Dates, nodes.TimeOfCron, nodes.Constant)
+CADENCES = (nodes.Cadence, nodes.Every, nodes.Cron, nodes.Once)
+
+
+def conditions(
+    *,
+    atoms: Iterable[type[Condition]] | None = None,
+    tasks: Sequence[str] = TASKS,
+    leaves: int = 8,
+    zoned: bool = True,
+) -> SearchStrategy[Condition]:
+    """Conditions of at most about `leaves` atoms.
+
+    `atoms` are the classes of atoms to draw from (default: all that the grammar has), `tasks` the
+    names that are mostly used, `zoned` whether parts may name a zone."""
+    known = atom_strategies(tasks)
+    chosen = known if atoms is None else {kind: known[kind] for kind in atoms}
+    leaf: SearchStrategy[Condition] = st.one_of(*chosen.values())
+
+    def extend(inner: SearchStrategy[Condition]) -> SearchStrategy[Condition]:
+        several = st.lists(inner, min_size=2, max_size=4).map(tuple)
+        joined: list[SearchStrategy[Condition]] = [
+            inner.map(lambda term: ~term),
+            several.map(nodes.All),
+            several.map(nodes.Any),
+        ]
+        if zoned:
+            joined.append(st.builds(nodes.Zoned, inner, zones()))
+        return st.one_of(*joined)
+
+    return st.recursive(leaf, extend, max_leaves=leaves)
+
+
+def periods(*, leaves: int = 4, zoned: bool = True) -> SearchStrategy[Condition]:
+    """Conditions of windows alone: they say "is it now?", whatever the log."""
+    return conditions(atoms=WINDOWS, leaves=leaves, zoned=zoned)
+
+
+# --- time and logs --------------------------------------------------------------------------
+
+
+def instants(
+    earliest: datetime = datetime(2000, 1, 1), latest: datetime = datetime(2040, 1, 1)
+) -> SearchStrategy[int]:
+    """Instants in microseconds since the epoch, mostly on a boundary or beside one. The bounds
+    are in UTC."""
+    low = (earliest - EPOCH) // MICROSECOND
+    high = (latest - EPOCH) // MICROSECOND
+    steps = st.sampled_from((DAY, 3600 * SECOND, 60 * SECOND, SECOND))
+    anywhere = st.integers(low, high)
+    boundary = st.builds(lambda at, step: at - at % step, anywhere, steps)
+    beside = st.builds(lambda at, off: at + off, boundary, st.sampled_from((-1, 1)))
+    return (boundary | beside | anywhere).filter(lambda at: low <= at <= high)
+
+
+EPOCH = datetime(1970, 1, 1)
+ENDINGS = tuple(action for action in Action if action is not Action.RUN)
+
+
+@st.composite
+def logs(
+    draw: Callable[[SearchStrategy[Value]], Value],
+    tasks: Sequence[str] = ("self", *TASKS),
+    *,
+    earliest: datetime = datetime(2024, 1, 1),
+    latest: datetime = datetime(2024, 3, 1),
+    runs: int = 12,
+) -> list[Record]:
+    """Logs of at most `runs` runs, in order of sequence: each a RUN record and, mostly, what
+    ended it. A run may be logged late, and be on its way while others begin."""
+    steps = []
+    for number in range(draw(st.integers(0, runs))):
+        task = draw(st.sampled_from(tuple(tasks)))
+        due = draw(instants(earliest, latest))
+        start = due + draw(st.sampled_from((0, 1, SECOND, 3600 * SECOND)))
+        attempt = draw(st.sampled_from((0, None, 1)))
+        steps.append((start, number, task, Action.RUN, due, attempt))
+        if draw(st.sampled_from((True, True, True, False))):
+            end = start + draw(st.sampled_from((SECOND, 60 * SECOND, 7200 * SECOND, DAY)))
+            steps.append((end, number, task, draw(st.sampled_from(ENDINGS)), None, None))
+    return numbered(sorted(steps, key=lambda step: (step[0], step[1])))
+
+
+def numbered(steps: Iterable[tuple[Value, ...]]) -> list[Record]:
+    """The records of the steps, with sequence numbers, each ending linked to its run."""
+    records: list[Record] = []
+    begun: dict[int, int] = {}
+    for seq, (at, number, task, action, due, attempt) in enumerate(steps, 1):
+        if action is Action.RUN:
+            begun[number] = seq
+            records.append(Record(task, action, at, seq, due, attempt, run_id=f"r{number}"))
+        else:
+            run = begun.get(number)
+            records.append(Record(task, action, at, seq, run=run, run_id=f"r{number}"))
+    return records
