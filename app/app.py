@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from ..conds.nodes import Condition
 from ..engine.civil import zone as zone_of
 from ..engine.explain import Explanation
 from .clock import Clock, SystemClock
-from .errors import DefinitionError
+from .errors import DefinitionError, OncueError
 from .runtime import Runtime
 from .stores import store_at
 from .task import Task, condition_of, execution_of, name_of, refuse_parameters
@@ -40,9 +43,9 @@ class App:
         self.zone = zone_of(timezone)
         self.shut_cond = condition_of(shut_cond)
         self.tasks: dict[str, Task[..., Any]] = {}
-        self._runtime = Runtime(
-            store_at(store), clock or SystemClock(), self.zone, self.shut_cond, self.tasks
-        )
+        self._store = store_at(store)
+        self._clock = clock or SystemClock()
+        self._life: Runtime | None = None
 
     def __getitem__(self, name: str) -> Task[..., Any]:
         return self.tasks[name]
@@ -85,7 +88,9 @@ class App:
                 execution=execution_of(function, execution, called),
                 priority=priority,
             )
-            self._runtime.define(task)
+            self.tasks[called] = task
+            if self._life is not None and self._life.serving:
+                self._life.call(partial(self._life.define, task))
             return task
 
         return define
@@ -96,18 +101,44 @@ class App:
         Running tasks are waited for; a second signal does not wait. Raises StoreError when the
         store cannot be opened or endings cannot be written.
         """
-        asyncio.run(self._runtime.serve(signals=True))
+        with suppress(KeyboardInterrupt):  # one that comes before or after the loop's own care
+            asyncio.run(self._begin().serve(signals=in_main_thread()))
 
     async def serve(self) -> None:
         """`run`, on a running event loop; signals are left to their owner."""
-        await self._runtime.serve()
+        await self._begin().serve()
+
+    def _begin(self) -> Runtime:
+        if self._life is not None and self._life.serving:
+            raise OncueError("the app is running already")
+        self._life = Runtime(self.tasks, self._store, self._clock, self.zone, self.shut_cond)
+        return self._life
 
     def shut_down(self) -> None:
         """Start nothing more and end when the running tasks have; a second call does not wait.
         May be called from any thread."""
-        self._runtime.shut_down()
+        if self._life is not None and self._life.serving:
+            self._life.call(self._life.shut_down)
 
     def explain(self, name: str) -> Explanation:
-        """Why the start_cond of the task holds or does not, now. Raises KeyError for a name of
-        no task, and StoreError when the app has not run and its store cannot be read."""
-        return self._runtime.explain(self.tasks[name])
+        """Why the start_cond of the task holds or does not, now. May be called from any thread.
+        Raises KeyError for a name of no task, and StoreError when the app has not run and its
+        store cannot be read."""
+        task = self.tasks[name]
+        if self._life is None:
+            asyncio.run(self._look())
+        life = self._life
+        assert life is not None
+        if not life.serving:
+            return life.explain(task)
+        found: list[Explanation] = []
+        life.call(lambda: found.append(life.explain(task)))
+        return found[0]
+
+    async def _look(self) -> None:
+        await self._begin().look()
+        await self._store.close()
+
+
+def in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -216,6 +216,11 @@ class Agenda:
             entry.due = FOREVER
             self._push(entry, now)
 
+    def drain_missed(self) -> list[Missed]:
+        """The occurrences missed since this was last asked."""
+        missed, self.missed = self.missed, []
+        return missed
+
     # --- decisions ------------------------------------------------------------------------
 
     def decide(self, now: int) -> list[Start]:

@@ -103,10 +103,13 @@ class Machine:
                 states.pop()
             else:
                 start = starts[-size]
-                if make is not None:
-                    result = make(source, start, last, *[values[place] for place in kept])
-                else:
+                if make is None:
                     result = values[kept[0]] if kept else None
+                else:
+                    try:
+                        result = make(source, start, last, *[values[place] for place in kept])
+                    except ValueError as error:
+                        raise Refused("limit", str(error), start, last) from None
                 del states[-size:], values[-size:], starts[-size:]
                 values.append(result)
                 starts.append(start)

@@ -176,10 +176,10 @@ def test_a_task_defined_while_serving_starts(store: Path | None) -> None:
 def test_a_store_that_fails_loses_no_ending(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oncue.app.runtime.STORE_RETRY", 1000)
+    monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 1000)
     path = tmp_path / "log.db"
     app = App(path, shut_cond="task 'next' has succeeded")
-    store = app._runtime.store
+    store = app._store
     failing = 3
 
     commit = store.commit

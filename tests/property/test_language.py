@@ -97,9 +97,7 @@ def quoted_parts(text: str) -> list[str]:
 
 
 @given(conditions(leaves=20), st.integers(20, 100))
-def test_formatting_keeps_the_condition_and_is_idempotent(
-    condition: Condition, width: int
-) -> None:
+def test_formatting_keeps_the_condition_and_is_idempotent(condition: Condition, width: int) -> None:
     laid_out = format_condition(str(condition), width=width)
     assert read(laid_out) == condition
     assert format_condition(laid_out, width=width) == laid_out

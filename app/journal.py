@@ -1,0 +1,191 @@
+"""Keeps what the agenda knows of the log and what the store holds in step.
+
+Endings are known here first and written with the next commit; claims are written before their
+runs are launched. Records of other instances are read when a commit shows that there are some,
+and every `FOLLOW`. A store that fails starts nothing new and loses nothing: endings are kept and
+tried again every `STORE_RETRY`, and refused decisions are made anew once it answers.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from uuid import uuid4
+
+from ..engine.agenda import Agenda, Start
+from ..engine.history import Mark
+from ..engine.records import Action, Record
+from .errors import StoreError
+from .stores.protocol import Answer, Claim, Finish, Refused, Step, Store
+
+SECOND = 1_000_000
+FOLLOW = 5 * SECOND
+STORE_RETRY = SECOND
+LAST_TRIES = 10
+
+task_log = logging.getLogger("oncue.task")
+scheduler_log = logging.getLogger("oncue.scheduler")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An ending that is not in the store yet; `mark` is its place in the history."""
+
+    record: Record
+    mark: Mark
+
+
+class Journal:
+    """`live` are the claimed runs whose ending is not in the store; `look_at` is the next
+    instant at which the store is to be looked at."""
+
+    def __init__(self, store: Store, agenda: Agenda) -> None:
+        self.store = store
+        self.agenda = agenda
+        self.live: dict[int, Record] = {}
+        self.look_at = 0
+        self._unsaved: list[Ended] = []
+        self._own: set[int] = set()  # numbers of our records beyond the history's position
+        self._wanted: set[str] = set()  # tasks whose log is to be read anew, whole
+        self._failures = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether every run has ended and every ending is in the store."""
+        return not (self.live or self._unsaved)
+
+    @property
+    def failing(self) -> bool:
+        return self._failures > 0
+
+    async def load(self, now: int) -> None:
+        """Read what the plans made so far need of the log."""
+        for record in await self.store.load(self.agenda.planner.lookback(now)):
+            self.agenda.history.add(record)
+            if record.action is Action.CRASH and record.at >= now:
+                tell(record)  # written just now, on opening the store
+        self.look_at = now + FOLLOW
+
+    def want(self, tasks: set[str], now: int) -> None:
+        """Read the logs of these tasks whole before anything more is decided."""
+        self._wanted |= tasks
+        self.look_at = now
+
+    def end(self, record: Record, now: int) -> None:
+        """A run of ours has ended."""
+        numbered = record._replace(seq=self.agenda.history.next_provisional())
+        self._unsaved.append(Ended(record, self.agenda.take(numbered, now)))
+
+    # --- writing --------------------------------------------------------------------------
+
+    async def commit(self, starts: list[Start], now: int) -> list[Record]:
+        """Write the endings and claim the starts in one commit; the runs to be launched."""
+        runs = [start.record._replace(seq=0, run_id=uuid4().hex) for start in starts]
+        claims = [Claim(run, s.reads, s.position) for run, s in zip(runs, starts, strict=True)]
+        endings, self._unsaved = self._unsaved, []
+        steps: list[Step] = [*(Finish(ended.record) for ended in endings), *claims]
+        if not steps:
+            return []
+        try:
+            answers = await self.store.commit(steps)
+        except StoreError as error:
+            self._unsaved = endings + self._unsaved
+            for start in starts:
+                self.agenda.refused(start)
+            self._fail(error, now)
+            return []
+        self._failures = 0
+        for ended, answer in zip(endings, answers, strict=False):
+            self._ended(ended, answer, now)
+        answered = zip(starts, runs, answers[len(endings) :], strict=True)
+        claimed = [run for each in answered if (run := self._claimed(*each, now)) is not None]
+        self._advance(answers, now)
+        return claimed
+
+    def _ended(self, ended: Ended, answer: Answer, now: int) -> None:
+        record = ended.record
+        self.live.pop(record.run or 0, None)
+        if isinstance(answer, Refused):
+            scheduler_log.error("%s of %s: %s", record.action, record.task, answer.value)
+            self.want({record.task}, now)
+        else:
+            self.agenda.settle(record.task, ended.mark, answer)
+            tell(record)
+
+    def _claimed(self, start: Start, run: Record, answer: Answer, now: int) -> Record | None:
+        if isinstance(answer, Refused):
+            self.agenda.refused(start)
+            self.look_at = now
+            return None
+        self.agenda.settle(run.task, start.mark, answer)
+        numbered = self.live[answer] = run._replace(seq=answer)
+        return numbered
+
+    def _advance(self, answers: list[Answer], now: int) -> None:
+        """Where our records follow on what we know, we know all; else others wrote between."""
+        history = self.agenda.history
+        for answer in answers:
+            if isinstance(answer, int):
+                self._own.add(answer)
+        while history.position + 1 in self._own:
+            history.position += 1
+            self._own.remove(history.position)
+        if self._own:
+            self.look_at = now
+
+    # --- reading --------------------------------------------------------------------------
+
+    async def look(self, now: int) -> bool:
+        """Look at the store if it is time to; whether it answers, as far as known."""
+        if now < self.look_at:
+            return not self.failing
+        try:
+            records = await self.store.follow(self.agenda.history.position, now)
+            logs = {task: await self.store.log_of(task) for task in sorted(self._wanted)}
+        except StoreError as error:
+            self._fail(error, now)
+            return False
+        for record in records:
+            if record.seq in self._own:
+                self._own.remove(record.seq)
+            elif record.task not in logs:
+                self.agenda.take(record, now)
+            self.agenda.history.position = record.seq
+        for task, log in logs.items():
+            self.agenda.reload(task, log)
+        self._wanted.clear()
+        if not self._unsaved:
+            self._failures = 0
+        self.look_at = now + FOLLOW
+        return True
+
+    def _fail(self, error: StoreError, now: int) -> None:
+        if not self.failing:
+            scheduler_log.error("%s; nothing new is started until it answers", error)
+        self._failures += 1
+        self.look_at = now + STORE_RETRY
+
+    async def close(self) -> None:
+        """Write the last endings. Raises StoreError, naming what could not be written."""
+        try:
+            if self._unsaved:
+                await self.store.commit([Finish(ended.record) for ended in self._unsaved])
+        except StoreError as error:
+            lost = ", ".join(f"{e.record.action} of {e.record.task}" for e in self._unsaved)
+            raise StoreError(f"{error}; not written: {lost}") from error
+        finally:
+            await self.store.close()
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the store has failed for as often as a shut-down waits for it."""
+        return self._failures > LAST_TRIES
+
+
+def tell(record: Record) -> None:
+    """One line per record, for those who listen."""
+    level = logging.ERROR if record.action in (Action.FAIL, Action.CRASH) else logging.INFO
+    if task_log.isEnabledFor(level):
+        extra = {"task_name": record.task, "action": str(record.action), "run_id": record.run_id}
+        text = f"{record.task}  {record.action}"
+        task_log.log(level, f"{text}\n{record.error}" if record.error else text, extra=extra)
