@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .app.app import App as App
+    from .app.face import Window as Window
     from .app.face import check as check
     from .app.face import evaluate as evaluate
     from .app.face import explain as explain
+    from .app.face import upcoming as upcoming
+    from .app.face import windows as windows
     from .app.task import Task as Task
     from .conds.diagnostic import Diagnostic as Diagnostic
     from .conds.nodes import Condition as Condition
@@ -34,10 +37,13 @@ _HOME = {
     "Record": ".engine.records",
     "Task": ".app.task",
     "Verdict": ".engine.verdict",
+    "Window": ".app.face",
     "check": ".app.face",
     "evaluate": ".app.face",
     "explain": ".app.face",
     "parse": ".grammar.parser",
+    "upcoming": ".app.face",
+    "windows": ".app.face",
 }
 __all__ = list(_HOME)
 __version__ = "0.1.0"

@@ -6,19 +6,23 @@ zone. None stands for "no bound".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, SupportsIndex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, NamedTuple, SupportsIndex
 
 from ..conds import lint as tree_lint
 from ..conds.diagnostic import Diagnostic
+from ..conds.durations import Duration
 from ..conds.nodes import Condition
+from ..engine import forecast
 from ..engine import lint as window_lint
 from ..engine.atoms import Scheduler
 from ..engine.civil import BEGINNING, FOREVER, Zone, from_datetime, to_datetime
 from ..engine.civil import zone as zone_of
 from ..engine.explain import Explainer, Explanation
 from ..engine.history import History
+from ..engine.periods import period_of
 from ..engine.plan import Planner
 from ..engine.records import Action, Record
 from ..engine.verdict import Verdict
@@ -73,7 +77,7 @@ def evaluate(
     """
     question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles)
     value, since, until, reads = question.plan.check(question.now)
-    return Verdict(value, question.shown(since), question.shown(until), reads)
+    return Verdict(value, shown(since, question.zone), shown(until, question.zone), reads)
 
 
 def explain(
@@ -93,6 +97,67 @@ def explain(
     """
     question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles)
     return Explainer(question.planner, task, question.now).explain(question.node, question.zone)
+
+
+class Window(NamedTuple):
+    """[start, end) as aware datetimes in the zone that was asked for; None for no bound."""
+
+    start: datetime | None
+    end: datetime | None
+
+
+def windows(
+    expr: str | Condition,
+    start: datetime,
+    end: datetime | None = None,
+    *,
+    timezone: str | None = None,
+    backward: bool = False,
+) -> Iterator[Window]:
+    """The windows of a window expression, of a cadence's period, or of a boolean combination,
+    from the one that contains or follows `start` up to `end`, which no window begins at or after.
+
+    Backward, they go from the one that contains or precedes `start` down to `end`, which no
+    window ends at or before. `always` is one window without bounds, `never` none. Raises
+    ConditionSyntaxError, and ValueError for a condition that is not about time alone.
+    """
+    zone = zone_of(timezone)
+    period = period_of(parse(expr) if isinstance(expr, str) else expr, zone)
+    first = from_datetime(start, zone)
+    last = None if end is None else from_datetime(end, zone)
+    for found in period.windows_before(first) if backward else period.windows_from(first):
+        if last is not None and (found.end <= last if backward else found.start >= last):
+            return
+        yield Window(shown(found.start, zone), shown(found.end, zone))
+
+
+def upcoming(
+    cond: str | Condition,
+    start: datetime,
+    *,
+    count: int | None = None,
+    end: datetime | None = None,
+    duration: float | str | timedelta = 0,
+    timezone: str | None = None,
+) -> Iterator[datetime]:
+    """When a task with this start_cond would start, from `start` on: at most `count` starts, all
+    before `end`. Each run succeeds after `duration` (seconds, text or timedelta); the log is
+    empty at first. Ends when time alone will start the task no more.
+    """
+    zone = zone_of(timezone)
+    node = parse(cond) if isinstance(cond, str) else cond
+    first = from_datetime(start, zone)
+    last = FOREVER if end is None else from_datetime(end, zone)
+    lasting = Duration.of(duration).microseconds if duration else 0
+    for at in islice(forecast.upcoming(node, first, lasting, zone), count):
+        moment = shown(at, zone)
+        if at >= last or moment is None:
+            return
+        yield moment
+
+
+def shown(instant: int, zone: Zone) -> datetime | None:
+    return None if instant in (BEGINNING, FOREVER) else to_datetime(instant, zone)
 
 
 class Question:
@@ -117,35 +182,33 @@ class Question:
         self.planner = Planner(history, params or {}, Scheduler(started, cycles))
         self.plan = self.planner.plan(self.node, task, self.zone)
 
-    def shown(self, instant: int) -> datetime | None:
-        return None if instant in (BEGINNING, FOREVER) else to_datetime(instant, self.zone)
-
 
 NAMES = {"task_name": "task", "created": "at"}
 
 
 def record_of(line: LogLine, seq: int, zone: Zone) -> Record:
-    """A line of a log, as record number `seq`."""
-    if isinstance(line, Record):
-        fields: dict[str, Any] = line._asdict()
-    else:
-        fields = {NAMES.get(name, name): value for name, value in line.items()}
+    """A line of a log, as record number `seq`. Raises ValueError, naming the line."""
+    try:
+        return Record(**fields_of(line, zone) | {"seq": seq})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"line {seq} of the log: {error}: {line!r}") from None
+
+
+def fields_of(line: LogLine, zone: Zone) -> dict[str, Any]:
+    given = line._asdict() if isinstance(line, Record) else line
+    fields = {NAMES.get(name, name): value for name, value in given.items()}
     unknown = fields.keys() - set(Record._fields)
     missing = {"task", "action", "at"} - fields.keys()
     if unknown or missing:
-        what = f"has no {sorted(missing)}" if missing else f"has the unknown {sorted(unknown)}"
-        raise ValueError(f"line {seq} of the log {what}: {line!r}")
+        what = "has no" if missing else "has the unknown"
+        raise ValueError(f"it {what} {', '.join(map(repr, sorted(missing or unknown)))}")
+    if fields["action"] not in set(Action):
+        raise ValueError(f"there is no action {fields['action']!r}; there are {', '.join(Action)}")
+    fields["action"] = Action(fields["action"])
     for name in ("at", "scheduled_at"):
         if fields.get(name) is not None:
             fields[name] = instant_of(fields[name], zone)
-    try:
-        fields["action"] = Action(fields["action"])
-    except ValueError:
-        actions = ", ".join(Action)
-        raise ValueError(
-            f"line {seq} of the log has the action {fields['action']!r}; there are {actions}"
-        ) from None
-    return Record(**fields | {"seq": seq})
+    return fields
 
 
 def instant_of(value: datetime | str | SupportsIndex, zone: Zone) -> int:

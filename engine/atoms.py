@@ -6,6 +6,7 @@ nothing but a crash of the run that did it, an elapsed-time atom that only grows
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from ..conds.parts import Age, Bound, Count, Past, ThisCycle
 from .civil import BEGINNING, FOREVER, Zone
 from .history import TaskLog, count_after, count_in
 from .periods import Period, Window, period_of
+from .periods.algebra import Expression, Span, all_of, opposite
 from .records import Action, Key
 from .verdict import NO_READS, Parameter, Plan, Read, Verdict
 
@@ -49,6 +51,9 @@ class WindowPlan(Plan):
         if not cursor.at(now):
             return Verdict(False, cursor.since, cursor.until, NO_READS)
         return Verdict(True, cursor.since, self.period.change_after(now), NO_READS)
+
+    def outlook(self, now: int) -> Expression:
+        return self.period.expression
 
 
 class Cells:
@@ -95,6 +100,18 @@ class CadencePlan(Plan):
     def lookback(self, now: int) -> int:
         cursor = self.cells.cursor
         return cursor.since if cursor.at(now) else FOREVER
+
+    def outlook(self, now: int) -> Expression:
+        """Its windows, but those that a run has already."""
+        period = self.cells.cursor.period
+        expression = period.expression
+        current = period.window_from(now)
+        first = now if current is None else min(current.start, now)
+        for instant in self.log.logical[bisect_left(self.log.logical, first) :]:
+            done = period.window_from(instant)
+            if done is not None and done.start <= instant:
+                expression = all_of(expression, opposite((Span(*done),)))
+        return expression
 
 
 class EveryPlan(Plan):

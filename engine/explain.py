@@ -1,9 +1,8 @@
 """Why a condition is true or false, what would flip it, and when time alone will.
 
 The tree of an explanation is the tree of the condition, each part with its value and the fact
-behind it. `flips_at` follows the verdicts from one `until` to the next with the log as it is, so
-it is exact as long as nothing more is recorded. `ways` are the minimal sets of atoms that would
-have to change for the whole to change.
+behind it. `flips_at` is exact as long as nothing more is recorded. `ways` are the minimal sets of
+atoms that would have to change for the whole to change.
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ from ..conds import nodes, parts, points
 from .civil import BEGINNING, FOREVER, Zone, to_datetime
 from .civil import zone as zone_of
 from .history import TaskLog
-from .periods import Window, is_window, period_of
+from .periods import Period, Window, is_window, period_of
 from .plan import ACTIONS, SINCE, Planner
 from .records import Action
 from .verdict import Plan
 
 MOST_WAYS = 16
-MOST_STEPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +84,9 @@ class Explanation:
 
 
 def flips_at(plan: Plan, now: int) -> int:
-    """When the value changes with the log as it is: FOREVER if time alone never changes it."""
-    verdict = plan.check(now)
-    value = verdict.value
-    for _ in range(MOST_STEPS):
-        if verdict.until >= FOREVER:
-            return FOREVER
-        instant = verdict.until
-        verdict = plan.check(instant)
-        if verdict.value is not value:
-            return instant
-    return FOREVER
+    """When the value changes if nothing more is recorded; FOREVER if time alone never changes
+    it. Exact: it is asked of the period that the condition is as long as the log stands."""
+    return Period(plan.outlook(now)).change_after(now)
 
 
 @dataclass(slots=True)

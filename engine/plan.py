@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from ..conds import nodes, parts, points
 from .atoms import (
@@ -30,6 +31,7 @@ from .civil import BEGINNING, FOREVER, Zone
 from .civil import zone as zone_of
 from .history import History
 from .periods import is_window, period_of
+from .periods.algebra import Expression, Operation, Operator, Step
 from .records import FINISHED, Action, Key
 from .verdict import NO_READS, ConstantPlan, Plan, Read, Verdict
 
@@ -56,10 +58,12 @@ STOREY = 16  # levels of a condition between two landings
 class Composite(Plan):
     """A plan of other plans. `paced` is the interval among them that gives a start its phase."""
 
-    __slots__ = ("paced",)
+    __slots__ = ("paced", "terms")
+    operator: ClassVar[Operator]
 
     def __init__(self, terms: tuple[Plan, ...]) -> None:
         super().__init__(NO_READS.union(*(term.keys for term in terms)))
+        self.terms = terms
         self.height = 1 + max(term.height for term in terms)
         below = dict.fromkeys(plan for term in terms for plan in term.landings)
         grounded = (term for term in terms if term.height and term.height % STOREY == 0)
@@ -73,16 +77,26 @@ class Composite(Plan):
     def phase(self, now: int, since: int) -> int:
         return now if self.paced is None else self.paced.phase(now, since)
 
+    def outlook(self, now: int) -> Expression:
+        steps: list[Step] = []
+        stack: list[Plan | Operation] = [self]
+        while stack:
+            part = stack.pop()
+            if isinstance(part, Operation):
+                steps.append(part)
+            elif isinstance(part, Composite):
+                stack += [Operation(part.operator, len(part.terms)), *part.terms]
+            else:
+                steps += part.outlook(now)
+        return tuple(steps)
+
 
 class AllPlan(Composite):
     """`a & b & …`"""
 
-    __slots__ = ("terms",)
+    __slots__ = ()
+    operator = Operator.BOTH
     decisive = False
-
-    def __init__(self, terms: tuple[Plan, ...]) -> None:
-        super().__init__(terms)
-        self.terms = terms
 
     def evaluate(self, now: int) -> Verdict[int]:
         decisive: Verdict[int] | None = None
@@ -107,18 +121,16 @@ class AnyPlan(AllPlan):
     """`a | b | …`, the dual."""
 
     __slots__ = ()
+    operator = Operator.EITHER
     decisive = True
 
 
 class NotPlan(Composite):
-    __slots__ = ("term",)
-
-    def __init__(self, term: Plan) -> None:
-        super().__init__((term,))
-        self.term = term
+    __slots__ = ()
+    operator = Operator.OPPOSITE
 
     def evaluate(self, now: int) -> Verdict[int]:
-        value, since, until, reads = self.term.check(now)
+        value, since, until, reads = self.terms[0].check(now)
         return Verdict(not value, since, until, reads)
 
 
@@ -193,7 +205,7 @@ class Planner:
             case nodes.Any():
                 return AnyPlan(terms)
             case nodes.Not():
-                return NotPlan(terms[0])
+                return NotPlan(terms)
             case nodes.AfterTasks(names, any=either) if len(names) > 1:
                 return AnyPlan(terms) if either else AllPlan(terms)
             case nodes.Cadence() | nodes.Cron() | nodes.Once():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic, NamedTuple, TypeVar
 
 from .civil import BEGINNING, FOREVER
+from .periods.algebra import Constant, Expression, Span, any_of
 from .records import Key
 
 Instant = TypeVar("Instant")
@@ -76,6 +77,17 @@ class Plan:
         """The instant from which on the plan needs every record of the log; FOREVER if the
         latest ones of each task and action are enough."""
         return FOREVER
+
+    def outlook(self, now: int) -> Expression:
+        """When the plan will be true from `now` on, if nothing more is recorded. Here for plans
+        that the log as it is lets change only so often; periodic ones have their own."""
+        spans: list[Expression] = []
+        while now < FOREVER:
+            verdict = self.check(now)
+            if verdict.value:
+                spans.append((Span(now, verdict.until),))
+            now = verdict.until
+        return any_of(*spans) if spans else (Constant(False),)
 
     def forget(self) -> None:
         self.verdict = _STALE

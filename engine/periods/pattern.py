@@ -7,6 +7,7 @@ empty or a full one is seen at once, and a search in one ends within 40 years.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from ..civil import DAY
@@ -49,7 +50,7 @@ class Page:
     """The windows that begin and end within one day of a tree, for quick look-ups.
 
     `starts` and `ends` are microseconds of the day; `lead` is how much of the day a window that
-    came over midnight takes; `overnight` says that one begins here and ends later."""
+    came over midnight takes; `overnight` is where one begins that ends later, or -1."""
 
     __slots__ = ("ends", "lead", "overnight", "starts")
 
@@ -57,12 +58,12 @@ class Page:
         self.lead = first(tree, 0, ANY_EDGE) % (DAY + 1) if value(tree, 0) == WITHIN else 0
         self.starts: list[int] = []
         self.ends: list[int] = []
-        self.overnight = False
+        self.overnight = -1
         at = first(tree, 0, ANY_START)
         while at >= 0:
             end = first(tree, at + 1, ANY_EDGE) if at + 1 < DAY else -1
             if end < 0:
-                self.overnight = True
+                self.overnight = at
                 break
             self.starts.append(at)
             self.ends.append(end)
@@ -180,16 +181,64 @@ class Pattern:
         day = self._last_day(day - 1, want)
         return day * DAY + last(self.tree(day), DAY - 1, want)
 
-    def page(self, day: int) -> Page | None:
+    # --- windows; in microseconds from the start of the day asked about, None where they are not
+    # in the lists of days: longer than a day, or one of too many ---
+
+    def window_from(self, day: int, clock: int) -> tuple[int, int] | None:
+        """The first window that ends after a local time."""
+        page = self._page(day)
+        if page is None:
+            return None
+        if clock < page.lead:
+            return self._overnight(day - 1, -DAY)
+        i = bisect_right(page.ends, clock)
+        if i < len(page.ends):
+            return page.starts[i], page.ends[i]
+        if page.overnight >= 0:
+            return self._overnight(day, 0)
+        if not self.marks & ANY_START:
+            return None
+        following = self._next_day(day + 1, ANY_START)
+        page, late = self._page(following), (following - day) * DAY
+        if page is None:
+            return None
+        if page.starts:
+            return late + page.starts[0], late + page.ends[0]
+        return self._overnight(following, late)
+
+    def window_before(self, day: int, clock: int) -> tuple[int, int] | None:
+        """The last window that starts at or before a local time."""
+        page = self._page(day)
+        if page is None:
+            return None
+        if 0 <= page.overnight <= clock:
+            return self._overnight(day, 0)
+        i = bisect_right(page.starts, clock) - 1
+        if i >= 0:
+            return page.starts[i], page.ends[i]
+        if not self.marks & ANY_START:
+            return None
+        preceding = self._last_day(day - 1, ANY_START)
+        page, late = self._page(preceding), (preceding - day) * DAY
+        if page is None:
+            return None
+        if page.overnight >= 0:
+            return self._overnight(preceding, late)
+        return late + page.starts[-1], late + page.ends[-1]
+
+    def _overnight(self, day: int, late: int) -> tuple[int, int] | None:
+        """The window that begins in a day and ends in the next; the day begins `late`."""
+        page, after = self._page(day), self._page(day + 1)
+        if page is None or after is None or page.overnight < 0 or after.lead == DAY:
+            return None
+        return late + page.overnight, late + DAY + after.lead
+
+    def _page(self, day: int) -> Page | None:
         """The windows of a day as lists, or None where they are too many."""
         tree = self.tree(day)
         if tree not in self._pages:
             self._pages[tree] = Page(tree) if starts_in(tree, {}) <= LONGEST_PAGE else None
         return self._pages[tree]
-
-    def next_start(self, day: int) -> int | None:
-        """The first day from `day` on in which a window begins."""
-        return self._next_day(day, ANY_START) if self.marks & ANY_START else None
 
     def _next_day(self, day: int, want: int) -> int:
         """The first day from `day` on whose tree has a mark of `want`, as some tree has."""

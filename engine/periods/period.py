@@ -6,7 +6,6 @@ Equality and the laws are about membership, whatever windows it comes in.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -24,7 +23,6 @@ from .algebra import (
     opposite,
 )
 from .dial import ANY_EDGE, ANY_IN, ANY_OUT, INSIDE, MARKS, OUT
-from .pattern import Pattern
 from .timeline import Timeline
 
 
@@ -64,7 +62,7 @@ class Period:
 
     def window_from(self, t: int) -> Window | None:
         """The first window that ends after `t`."""
-        found = self._listed(t)
+        found = self._listed(t, forward=True)
         if found is not None:
             return found
         inside = self._line.first(t, ANY_IN)
@@ -74,6 +72,9 @@ class Period:
 
     def window_before(self, t: int) -> Window | None:
         """The last window that starts at or before `t`."""
+        found = self._listed(t, forward=False)
+        if found is not None:
+            return found
         inside = self._line.last(t, ANY_IN)
         return None if inside is None else Window(self._begin(inside), self._end(inside))
 
@@ -108,27 +109,24 @@ class Period:
         edge = self._line.first(inside + 1, ANY_EDGE)
         return FOREVER if edge is None else edge
 
-    def _listed(self, t: int) -> Window | None:
-        """The first window that ends after `t`, if a day's list has it; None says nothing."""
+    def _listed(self, t: int, forward: bool) -> Window | None:
+        """What `window_from` or `window_before` answers, if the lists of days have it, as they
+        have all that are not longer than a day nor near a change of offset; None says nothing."""
         piece = self._line.piece(t)
-        if not isinstance(piece.value, Pattern):
+        pattern = piece.value
+        if isinstance(pattern, int):
             return None
         day, clock = divmod(t + piece.offset, DAY)
-        page = piece.value.page(day)
-        if page is None or clock < page.lead:
+        look = pattern.window_from if forward else pattern.window_before
+        found = look(day, clock)
+        if found is None:
             return None
-        i = bisect_right(page.ends, clock)
-        if i == len(page.ends):
-            following = None if page.overnight else piece.value.next_start(day + 1)
-            if following is None:
-                return None
-            page = piece.value.page(following)
-            if page is None or not page.ends:
-                return None
-            i, clock = 0, clock - (following - day) * DAY
         midnight = t - clock
-        start, end = midnight + page.starts[i], midnight + page.ends[i]
-        return Window(start, end) if piece.start <= start and end < piece.end else None
+        start, end = midnight + found[0], midnight + found[1]
+        if piece.start <= start and end < piece.end:
+            return Window(start, end)
+        moved = self._line.leap(piece, t, start, end)
+        return None if moved is None else Window(start + moved, end + moved)
 
     # --- sets ---
 

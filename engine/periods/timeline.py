@@ -154,6 +154,17 @@ class Timeline:
         instant = local - there.offset
         return instant if there.calm_start <= instant < there.calm_end else None
 
+    def leap(self, piece: Piece, t: int, start: int, end: int) -> int | None:
+        """How much later than on the clock of this piece a window comes that is the next one
+        from `t` on that clock; None if a change of offset may have to do with it."""
+        calm = piece.calm
+        if calm is None or len(self.expression) > 1 or not calm.calm_start <= t < calm.calm_end:
+            return None
+        there = self._leaves[0].zone.segment(start)
+        moved = piece.offset - there.offset
+        beyond = there.calm_start <= start + moved and end + moved < there.calm_end
+        return moved if beyond else None
+
     # --- pieces ---
 
     def piece(self, t: int) -> Piece:

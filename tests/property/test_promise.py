@@ -3,14 +3,14 @@ right from `since` to `until`, and no record but those it reads can change it.""
 
 from __future__ import annotations
 
-
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from oncue.conds import nodes, parts
 from oncue.conds.parts import Bound, Count, Event
 from oncue.conds.points import Clock, Duration, Unit
-from oncue.engine.civil import zone
+from oncue.engine.civil import FOREVER, zone
+from oncue.engine.explain import flips_at
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Key, Record
@@ -162,3 +162,20 @@ def test_a_plan_kept_through_time_and_records_answers_as_a_new_one(
         history.add(more)
         planner.changed(Key(more.task, more.action))
         assert plan.check(now).value == holds(node, now, log, "self"), f"after {more}"
+
+
+@given(conditions, logs(), instants)
+@settings(max_examples=200, deadline=None)
+def test_time_alone_flips_a_condition_when_its_explanation_says(
+    node: nodes.Condition, log: list[Record], now: int
+) -> None:
+    note(f"{node!r}")
+    plan = Planner(History(log)).plan(node, "self", UTC)
+    value = holds(node, now, log, "self")
+    instant = flips_at(plan, now)
+    assert instant > now
+    if instant < FOREVER:
+        assert holds(node, instant, log, "self") is not value
+    last = min(instant - 1, now + 72 * HOUR)
+    for t in {now, last, *range(now, last, max(1, (last - now) // 40))}:
+        assert holds(node, t, log, "self") is value, f"at {t}"
