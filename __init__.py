@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .app.app import App as App
+    from .app.face import Verdict as Verdict
     from .app.face import Window as Window
     from .app.face import check as check
     from .app.face import evaluate as evaluate
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from .engine.explain import Explanation as Explanation
     from .engine.records import Action as Action
     from .engine.records import Record as Record
-    from .engine.verdict import Verdict as Verdict
     from .grammar.errors import ConditionSyntaxError as ConditionSyntaxError
     from .grammar.parser import parse as parse
 
@@ -36,7 +36,7 @@ _HOME = {
     "Explanation": ".engine.explain",
     "Record": ".engine.records",
     "Task": ".app.task",
-    "Verdict": ".engine.verdict",
+    "Verdict": ".app.face",
     "Window": ".app.face",
     "check": ".app.face",
     "evaluate": ".app.face",

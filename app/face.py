@@ -25,7 +25,7 @@ from ..engine.history import History
 from ..engine.periods import period_of
 from ..engine.plan import Planner
 from ..engine.records import Action, Record
-from ..engine.verdict import Verdict
+from ..engine.verdict import Read, named
 from ..grammar.errors import ConditionSyntaxError
 from ..grammar.parser import parse
 
@@ -67,7 +67,7 @@ def evaluate(
     timezone: str | None = None,
     scheduler_started: datetime | None = None,
     cycles: int | None = None,
-) -> Verdict[datetime | None]:
+) -> Verdict:
     """Whether a condition of `task` holds at an instant, and for how long that stands.
 
     `log` is in order of sequence: `Record`s, or mappings with `task`, `action`, `at` (a
@@ -77,7 +77,7 @@ def evaluate(
     """
     question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles)
     value, since, until, reads = question.plan.check(question.now)
-    return Verdict(value, shown(since, question.zone), shown(until, question.zone), reads)
+    return Verdict(value, shown(since, question.zone), shown(until, question.zone), named(reads))
 
 
 def explain(
@@ -97,6 +97,21 @@ def explain(
     """
     question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles)
     return Explainer(question.planner, task, question.now).explain(question.node, question.zone)
+
+
+class Verdict(NamedTuple):
+    """Whether a condition holds, and the promise that goes with it: at every instant from `since`
+    up to but not including `until`, with no record or change on a key in `reads`, a fresh
+    evaluation gives the same value. Aware datetimes; None for no bound. As a truth value it is
+    `value`."""
+
+    value: bool
+    since: datetime | None
+    until: datetime | None
+    reads: frozenset[Read]
+
+    def __bool__(self) -> bool:
+        return self.value
 
 
 class Window(NamedTuple):

@@ -15,6 +15,7 @@ from uuid import uuid4
 from ..engine.agenda import Agenda, Start
 from ..engine.history import Mark
 from ..engine.records import Action, Record
+from ..engine.verdict import named
 from .errors import StoreError
 from .stores.protocol import Answer, Claim, Finish, Refused, Step, Store
 
@@ -81,7 +82,9 @@ class Journal:
     async def commit(self, starts: list[Start], now: int) -> list[Record]:
         """Write the endings and claim the starts in one commit; the runs to be launched."""
         runs = [start.record._replace(seq=0, run_id=uuid4().hex) for start in starts]
-        claims = [Claim(run, s.reads, s.position) for run, s in zip(runs, starts, strict=True)]
+        claims = [
+            Claim(run, named(s.reads), s.position) for run, s in zip(runs, starts, strict=True)
+        ]
         endings, self._unsaved = self._unsaved, []
         steps: list[Step] = [*(Finish(ended.record) for ended in endings), *claims]
         if not steps:

@@ -20,9 +20,9 @@ from ..engine.agenda import Agenda
 from ..engine.atoms import Scheduler
 from ..engine.civil import FOREVER, Zone, to_datetime
 from ..engine.explain import Explainer, Explanation
-from ..engine.history import History
+from ..engine.history import History, TaskLog
 from ..engine.plan import Planner, without_retry
-from ..engine.records import Key, Record
+from ..engine.records import Record
 from .clock import Clock
 from .executors import EXECUTIONS, Call, Ending, Executor
 from .journal import SECOND, Journal, scheduler_log, tell
@@ -80,7 +80,7 @@ class Runtime:
     def define(self, task: Task[..., Any]) -> None:
         """Plan a task defined while serving, once its look-back has been read."""
         plan = self.planner.plan(task.start_cond, task.name, self.zone)
-        read = {key.task for key in plan.keys if isinstance(key, Key)}
+        read = {source.task for source in plan.sources if isinstance(source, TaskLog)}
         self.journal.want(read | {task.name}, self.clock.now())
         self._plan(task)
 

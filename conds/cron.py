@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from .reading import ReadError, ordinal
+from .diagnostic import nearest
+from .reading import ReadError
 
 MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 WEEKDAYS = "SUN MON TUE WED THU FRI SAT".split()
@@ -118,9 +119,11 @@ def read_nickname(text: str, words: list[tuple[str, int]]) -> CronFields:
     name = words[0][0].lower()
     spelt = NICKNAMES.get(ALIASES.get(name, name))
     if spelt is None or len(words) > 1:
+        near = nearest(name, NICKNAMES, 1) if spelt is None else (name,)
         raise ReadError(
-            f"{text.strip()!r} is not a cron nickname: {', '.join(NICKNAMES)}",
+            f"{text.strip()!r} is not a cron nickname: {', '.join(near or NICKNAMES)}",
             text,
+            fix=near[0] if near else None,
             code="cron-nickname",
         )
     return read_cron(spelt)
@@ -290,6 +293,3 @@ def item_message(kind: Kind, item: str) -> str:
     if item == "":
         return f"an item of the {kind.name} is empty"
     return f"{item!r} is not a {kind.name}: {kind.low} to {high}{names}"
-
-
-__all__ = ["CronFields", "read_cron", "ordinal"]

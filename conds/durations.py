@@ -183,9 +183,10 @@ def decimals(digits: str, unit: int, text: str, start: int, end: int) -> int:
 
 
 def check_digits(text: str, start: int, end: int) -> None:
-    if end - start > DIGITS + 1:
+    digits = end - start - text.count(".", start, end)
+    if digits > DIGITS:
         raise ReadError(
-            f"a number of {end - start} digits is too long: at most {DIGITS}",
+            f"a number of {digits} digits is too long: at most {DIGITS}",
             text,
             start=start,
             end=end,

@@ -537,7 +537,8 @@ class Dates(Condition):
 
 
 def dates_message(start: datetime, end: datetime) -> str:
-    return f"between {start} and {end} is empty: its end is not after its start"
+    first, last = start.isoformat(" "), end.isoformat(" ")
+    return f"between {first} and {last} is empty: its end is not after its start"
 
 
 def check_naive(moment: datetime | None) -> None:

@@ -17,6 +17,7 @@ from .points import (
     Unit,
     WeekPoint,
     YearPoint,
+    a,
     is_cycle_start,
     point_fits,
 )
@@ -149,13 +150,13 @@ def check_range(unit: Unit, range_: Range | None) -> None:
         return
     for point, end in range_ends(range_):
         if not point_fits(unit, point, end):
-            raise ValueError(f"{point!r} is not {'an end' if end else 'a point'} of a {unit}")
+            raise ValueError(f"{point!r} is not {'an end' if end else 'a point'} of {a(unit)}")
     if isinstance(range_, Before) and is_cycle_start(range_.end):
         raise ValueError(empty_message(unit, range_.end))
 
 
 def empty_message(unit: Unit, end: Point) -> str:
-    return f"before {end.text(unit)} is empty: that is where a {unit} starts"
+    return f"before {end.text(unit)} is empty: that is where {a(unit)} starts"
 
 
 @dataclass(frozen=True, slots=True)

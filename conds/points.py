@@ -74,6 +74,12 @@ MONTH_NUMBERS = {
 }
 MONTH_LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
+
+def a(unit: Unit) -> str:
+    """The unit with its article."""
+    return f"an {unit}" if unit is Unit.HOUR else f"a {unit}"
+
+
 CYCLES = {Unit.SECOND: SECOND, Unit.MINUTE: MINUTE, Unit.HOUR: HOUR, Unit.DAY: DAY}
 
 
@@ -261,6 +267,7 @@ MONTH_DAY = re.compile(
     r"|(?P<last>last))(?:\s+(?:day\b|(?P<name>[a-z]+)\b))?)"
 )
 WORD = re.compile(r"[A-Za-z]+")
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 RUN = re.compile(r"([\w:.]+(?: [\w:.]+)?)\s*-\s*([\w:.]+(?: [\w:.]+)?)")
 
 
@@ -270,7 +277,7 @@ def read_point(unit: Unit, text: str, end: bool = False) -> Point:
     midnight is 24:00. Raises ReadError, with offsets into `text`."""
     text = text.strip()
     if not text:
-        raise ReadError(f"a point of a {unit} is missing: {FORMS[unit]}", text, code="bad-point")
+        raise ReadError(f"a point of {a(unit)} is missing: {FORMS[unit]}", text, code="bad-point")
     return READERS[unit](text, end)
 
 
@@ -361,6 +368,14 @@ def read_clock_after(unit: Unit, text: str, position: int, end: bool) -> int | N
     offset = position + len(rest) - len(rest.lstrip())
     if offset == position:
         raise wrong(unit, text)
+    if reads(unit, text[offset:]) and not reads(Unit.DAY, text[offset:]):
+        raise ReadError(
+            f"a comma is missing before {text[offset:]}",
+            text,
+            start=position,
+            fix=f", {text[offset:]}",
+            code="missing-comma",
+        )
     return read_clock(text, end, offset)
 
 
@@ -478,10 +493,13 @@ def wrong(unit: Unit, text: str, start: int = 0) -> ReadError:
         return ReadError(
             f"{shown!r} is not a time: {fix}", text, start=start, fix=fix, code="bad-point"
         )
+    if start == 0 and DATE.fullmatch(shown):
+        message = f"{shown!r} is a date, not a point of {a(unit)}"
+        return ReadError(message, text, code="wrong-unit", other="date")
     for other in LIKELY:
         if other is not unit and start == 0 and reads(other, text):
             return ReadError(
-                f"{shown!r} is a point of a {other}, not of a {unit}",
+                f"{shown!r} is a point of {a(other)}, not of {a(unit)}",
                 text,
                 code="wrong-unit",
                 other=other,
@@ -495,7 +513,7 @@ def misspelt(unit: Unit, text: str, start: int) -> ReadError:
     near = nearest(word[0], spellings(unit, start), 1) if word else ()
     if word and near and near[0].lower() != word[0].lower():
         return ReadError(
-            f"{word[0]!r} is not a point of a {unit}: {near[0]}?",
+            f"{word[0]!r} is not a point of {a(unit)}: {near[0]}?",
             text,
             start=start,
             end=word.end(),
@@ -503,7 +521,7 @@ def misspelt(unit: Unit, text: str, start: int) -> ReadError:
             code="bad-point",
         )
     return ReadError(
-        f"{shown!r} is not a point of a {unit}: {FORMS[unit]}", text, start=start, code="bad-point"
+        f"{shown!r} is not a point of {a(unit)}: {FORMS[unit]}", text, start=start, code="bad-point"
     )
 
 
@@ -558,7 +576,7 @@ def to_point(unit: Unit, value: str | int | time | Point, end: bool = False) -> 
         case str():
             return read_point(unit, value, end)
         case bool():
-            raise TypeError(f"{value!r} is not a point of a {unit}: {FORMS[unit]}")
+            raise TypeError(f"{value!r} is not a point of {a(unit)}: {FORMS[unit]}")
         case int():
             return read_point(unit, numbered(unit, value), end)
         case time():
@@ -566,7 +584,7 @@ def to_point(unit: Unit, value: str | int | time | Point, end: bool = False) -> 
         case Clock() | WeekPoint() | MonthPoint() | YearPoint():
             return value
         case _:
-            raise TypeError(f"{value!r} is not a point of a {unit}: {FORMS[unit]}")
+            raise TypeError(f"{value!r} is not a point of {a(unit)}: {FORMS[unit]}")
 
 
 def numbered(unit: Unit, value: int) -> str:

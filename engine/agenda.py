@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from .civil import BEGINNING, FOREVER
-from .history import History, Mark, TaskLog
+from .history import History, Mark, Source, TaskLog
 from .plan import Planner
-from .records import Action, Key, Record
-from .verdict import NO_READS, Plan, Read
+from .records import BIT, Action, Record
+from .verdict import Plan, Reads, touches
 
 SECOND = 1_000_000
 CYCLE_SLEEP = SECOND // 10
@@ -66,7 +66,7 @@ class Entry:
         self.due = FOREVER
         self.not_before = BEGINNING
         self.redo: int | None = None
-        self.reads: frozenset[Read] = NO_READS
+        self.reads: Reads = ()
         self.crash_wait = 0
 
     @property
@@ -84,7 +84,7 @@ class Start:
 
     record: Record
     mark: Mark
-    reads: frozenset[Read]
+    reads: Reads
     position: int
     decided_at: int
 
@@ -170,7 +170,7 @@ class Agenda:
         if entry is not None and record.action is not Action.RUN:
             self._wait_after(entry, record.action, instant)
             self._push(entry, instant)
-        self._changed(Key(record.task, record.action), instant)
+        self._changed(self.history.of(record.task), BIT[record.action], instant)
         return mark
 
     def settle(self, task: str, mark: Mark, seq: int) -> None:
@@ -189,19 +189,19 @@ class Agenda:
         entry.crash_wait = min(max(CRASH_WAIT, 2 * entry.crash_wait), CRASH_WAIT_MOST)
         entry.not_before = max(entry.not_before, instant + entry.crash_wait)
 
-    def changed(self, read: Read) -> None:
+    def changed(self, source: Source) -> None:
         """Something outside the log that verdicts read has changed."""
-        self._changed(read, self.logical)
+        self._changed(source, ~0, self.logical)
 
-    def _changed(self, read: Read, instant: int) -> None:
-        for plan in self.planner.changed(read):
+    def _changed(self, source: Source, bit: int, instant: int) -> None:
+        for plan in self.planner.changed(source, bit):
             for entry in self._by_plan.get(plan, ()):
-                if read in entry.reads:
+                if touches(entry.reads, source, bit):
                     self._push(entry, instant)
 
     def _rewritten(self, task: str) -> None:
         """The log of a task is not what it was: whoever may read it looks again."""
-        for plan in self.planner.rewritten(task):
+        for plan in self.planner.rewritten(self.history.of(task)):
             for entry in self._by_plan.get(plan, ()):
                 self._push(entry, self.logical)
         if task in self.entries:
@@ -245,7 +245,7 @@ class Agenda:
     def _consider(self, entry: Entry, instant: int, now: int) -> Start | None:
         if entry.redo is not None:
             instant, entry.redo = entry.redo, None
-        entry.reads = NO_READS
+        entry.reads = ()
         if not entry.startable:
             return None
         if instant < entry.not_before:
@@ -277,9 +277,7 @@ class Agenda:
             until = verdict.until
         return None
 
-    def _start(
-        self, entry: Entry, instant: int, now: int, since: int, reads: frozenset[Read]
-    ) -> Start:
+    def _start(self, entry: Entry, instant: int, now: int, since: int, reads: Reads) -> Start:
         outcome = entry.log.outcome
         retries = outcome is not None and not entry.fresh.check(instant).value
         record = Record(
@@ -292,7 +290,7 @@ class Agenda:
         )
         position = self.history.position
         start = Start(record, entry.log.add(record), reads, position, instant)
-        self._changed(Key(entry.name, Action.RUN), instant)
+        self._changed(entry.log, BIT[Action.RUN], instant)
         verdict = entry.plan.check(instant)
         entry.not_before = instant + max(1, self.cycle_sleep if verdict.value else 0)
         if entry.multilaunch:

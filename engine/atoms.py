@@ -12,19 +12,17 @@ from dataclasses import dataclass
 
 from ..conds.parts import Age, Bound, Count, Past, ThisCycle
 from .civil import BEGINNING, FOREVER, Zone
-from .history import TaskLog, count_after, count_in
+from .history import Source, TaskLog, count_after, count_in
 from .periods import Period, Window, period_of
 from .periods.algebra import Expression, Span, all_of, opposite
-from .records import Action, Key
-from .verdict import NO_READS, Parameter, Plan, Read, Verdict
+from .records import Action, bits
+from .verdict import STALE, ParameterSource, Plan, Reads, Verdict
 
-ENDINGS = tuple(action for action in Action if action is not Action.RUN)
-STARTING = tuple(action for action in Action if action is not Action.CRASH)
+ANY = bits(*Action)
+ENDING = ANY - bits(Action.RUN)
+UNDOING = bits(Action.CRASH)
+STARTING = ANY - UNDOING  # a finish without a run record stands for a run
 AT_LEAST_ONE = Count(Bound.AT_LEAST, 1)
-
-
-def keys(log: TaskLog, actions: Iterable[Action]) -> frozenset[Read]:
-    return frozenset(Key(log.task, action) for action in actions)
 
 
 def satisfies(count: Count, n: int) -> bool:
@@ -46,11 +44,11 @@ class WindowPlan(Plan):
         super().__init__()
         self.period = period
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    def evaluate(self, now: int) -> Verdict:
         cursor = self.period.cursor()
         if not cursor.at(now):
-            return Verdict(False, cursor.since, cursor.until, NO_READS)
-        return Verdict(True, cursor.since, self.period.change_after(now), NO_READS)
+            return Verdict(False, cursor.since, cursor.until)
+        return Verdict(True, cursor.since, self.period.change_after(now))
 
     def outlook(self, now: int) -> Expression:
         return self.period.expression
@@ -60,11 +58,19 @@ class Cells:
     """Where one period stands: the window or gap looked at last, and the window that follows it.
     All plans of the period share it, so one search serves a thousand tasks."""
 
-    __slots__ = ("_end", "_next", "cursor")
+    __slots__ = ("_closed", "_end", "_next", "cursor")
 
     def __init__(self, period: Period) -> None:
         self.cursor = period.cursor()
         self._end = self._next = BEGINNING
+        self._closed = STALE
+
+    def closed(self) -> Verdict:
+        """What every cadence answers in the gap looked at last."""
+        since, until = self.cursor.since, self.cursor.until
+        if self._closed.since != since or self._closed.until != until:
+            self._closed = Verdict(False, since, until)
+        return self._closed
 
     def next_start(self) -> int:
         """When the window after the one looked at last begins."""
@@ -79,22 +85,24 @@ class CadencePlan(Plan):
     """`daily …`, `cron …`, `once at …`: in a window, and no counting run has its logical
     instant in it."""
 
-    __slots__ = ("cells", "log", "starting", "undoing")
+    __slots__ = ("cells", "log")
 
     def __init__(self, cells: Cells, log: TaskLog) -> None:
-        self.starting = keys(log, STARTING)
-        self.undoing = keys(log, (Action.CRASH,))
-        super().__init__(self.starting | self.undoing)
+        super().__init__()
         self.cells = cells
         self.log = log
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    @property
+    def sources(self) -> Iterable[Source]:
+        return (self.log,)
+
+    def evaluate(self, now: int) -> Verdict:
         cursor = self.cells.cursor
         if not cursor.at(now):
-            return Verdict(False, cursor.since, cursor.until, NO_READS)
+            return self.cells.closed()
         if not self.log.counts_in(cursor.since, cursor.until):
-            return Verdict(True, cursor.since, cursor.until, self.starting)
-        reads = self.undoing if self.log.live else NO_READS
+            return Verdict(True, cursor.since, cursor.until, ((self.log, STARTING),))
+        reads = ((self.log, UNDOING),) if self.log.live else ()
         return Verdict(False, cursor.since, self.cells.next_start(), reads)
 
     def lookback(self, now: int) -> int:
@@ -121,7 +129,7 @@ class EveryPlan(Plan):
     __slots__ = ("log", "microseconds", "since")
 
     def __init__(self, microseconds: int, since: tuple[Action, ...], log: TaskLog) -> None:
-        super().__init__(keys(log, since or Action))
+        super().__init__()
         self.microseconds = microseconds
         self.since = since
         self.log = log
@@ -133,14 +141,19 @@ class EveryPlan(Plan):
         start = self.log.latest_start
         return None if start is None else start.scheduled_at
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    @property
+    def sources(self) -> Iterable[Source]:
+        return (self.log,)
+
+    def evaluate(self, now: int) -> Verdict:
         base = self.base()
+        reads = ((self.log, bits(*self.since) if self.since else ANY),)
         if base is None:
-            return Verdict(True, BEGINNING, FOREVER, self.keys)
+            return Verdict(True, BEGINNING, FOREVER, reads)
         due = base + self.microseconds
         if now >= due:
-            return Verdict(True, due, FOREVER, self.keys)
-        return Verdict(False, BEGINNING, due, NO_READS if self.since else self.keys)
+            return Verdict(True, due, FOREVER, reads)
+        return Verdict(False, BEGINNING, due, () if self.since else reads)
 
     def phase(self, now: int, since: int) -> int:
         base = None if self.since else self.base()
@@ -153,25 +166,28 @@ class EveryPlan(Plan):
 class AfterPlan(Plan):
     """`after task T O`: T has an O record later than the owner's latest counting start."""
 
-    __slots__ = ("actions", "awaited", "log", "own", "starting", "undoing")
+    __slots__ = ("actions", "log", "own")
 
     def __init__(self, log: TaskLog, actions: tuple[Action, ...], own: TaskLog) -> None:
-        self.awaited = keys(log, actions)
-        self.starting = keys(own, STARTING)
-        self.undoing = keys(own, (Action.CRASH,))
-        super().__init__(self.awaited | self.starting | self.undoing)
+        super().__init__()
         self.log = log
         self.actions = actions
         self.own = own
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    @property
+    def sources(self) -> Iterable[Source]:
+        return (self.log, self.own)
+
+    def evaluate(self, now: int) -> Verdict:
         mark = self.log.latest(self.actions)
         start = self.own.latest_start
-        if mark is None:
-            return Verdict(False, BEGINNING, FOREVER, self.awaited)
-        if start is None or mark.seq > start.mark.seq:
-            return Verdict(True, min(mark.at, now), FOREVER, self.starting)
-        reads = self.awaited | self.undoing if self.own.live else self.awaited
+        if start is None or (mark is not None and mark.seq > start.mark.seq):
+            if mark is not None:
+                return Verdict(True, min(mark.at, now), FOREVER, ((self.own, STARTING),))
+            return Verdict(False, BEGINNING, FOREVER, ((self.log, bits(*self.actions)),))
+        reads: Reads = ((self.log, bits(*self.actions)),)
+        if mark is not None and self.own.live:
+            reads += ((self.own, UNDOING),)
         return Verdict(False, min(start.mark.at, now), FOREVER, reads)
 
 
@@ -188,30 +204,36 @@ class HasPlan(Plan):
         within: ThisCycle | Past | None,
         zone: Zone,
     ) -> None:
-        super().__init__(keys(log, actions))
+        super().__init__()
         self.log = log
         self.actions = actions
         self.count = count or AT_LEAST_ONE
         self.within = within
         self.zone = zone
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    @property
+    def sources(self) -> Iterable[Source]:
+        return (self.log,)
+
+    def evaluate(self, now: int) -> Verdict:
         times = self.log.instants(self.actions)
+        reads = ((self.log, bits(*self.actions)),)
         match self.within:
             case None:
-                return Verdict(satisfies(self.count, len(times)), BEGINNING, FOREVER, self.keys)
+                return Verdict(satisfies(self.count, len(times)), BEGINNING, FOREVER, reads)
             case Past(duration):
-                return self._past(now, times, duration.microseconds)
+                value, until = self._past(now, times, duration.microseconds)
             case ThisCycle() as cycle:
-                return self._cycle(now, times, cycle)
+                value, until = self._cycle(now, times, cycle)
+        return Verdict(value, now, until, reads)
 
-    def _past(self, now: int, times: list[int], length: int) -> Verdict[int]:
+    def _past(self, now: int, times: list[int], length: int) -> tuple[bool, int]:
         """Records only grow older: the value changes when the count falls past the bound."""
         n = count_after(times, now - length)
         value = satisfies(self.count, n)
         flips_at = self._falling(n, value)
         until = FOREVER if flips_at is None else times[-flips_at - 1] + length
-        return Verdict(value, now, until, self.keys)
+        return value, until
 
     def _falling(self, n: int, value: bool) -> int | None:
         """The number below `n` at which a falling count first changes `value`."""
@@ -225,14 +247,14 @@ class HasPlan(Plan):
                 flips_at = times - 1 if value else times if n > times else None
         return flips_at if flips_at is not None and flips_at >= 0 else None
 
-    def _cycle(self, now: int, times: list[int], cycle: ThisCycle) -> Verdict[int]:
+    def _cycle(self, now: int, times: list[int], cycle: ThisCycle) -> tuple[bool, int]:
         window, until = looked_at(cycle, now, self.zone)
         n = 0 if window is None else count_in(times, window.start, window.end)
         value = satisfies(self.count, n)
         settled = not times or times[-1] < (until if window is None else window.end)
         if settled and value == satisfies(self.count, 0):
             until = FOREVER  # later windows are empty, and empty ones answer the same
-        return Verdict(value, now, until, self.keys)
+        return value, until
 
     def lookback(self, now: int) -> int:
         match self.within:
@@ -269,7 +291,7 @@ class RunningPlan(Plan):
     __slots__ = ("age", "count", "log")
 
     def __init__(self, log: TaskLog, age: Age | None, count: Count | None) -> None:
-        super().__init__(keys(log, Action))
+        super().__init__()
         self.log = log
         self.age = age
         self.count = count or AT_LEAST_ONE
@@ -284,7 +306,11 @@ class RunningPlan(Plan):
             started + high.microseconds if high else FOREVER,
         )
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    @property
+    def sources(self) -> Iterable[Source]:
+        return (self.log,)
+
+    def evaluate(self, now: int) -> Verdict:
         bounds = [self._bounds(run.mark.at) for run in self.log.live.values()]
 
         def value_at(instant: int) -> bool:
@@ -293,7 +319,7 @@ class RunningPlan(Plan):
         value = value_at(now)
         edges = sorted(edge for pair in bounds for edge in pair if now < edge < FOREVER)
         until = next((edge for edge in edges if value_at(edge) != value), FOREVER)
-        return Verdict(value, now, until, self.keys)
+        return Verdict(value, now, until, ((self.log, ANY),))
 
 
 class RetryPlan(Plan):
@@ -303,22 +329,26 @@ class RetryPlan(Plan):
     __slots__ = ("delay", "log", "times")
 
     def __init__(self, times: int | None, delay: int, log: TaskLog) -> None:
-        super().__init__(keys(log, Action))
+        super().__init__()
         self.times = times
         self.delay = delay
         self.log = log
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    @property
+    def sources(self) -> Iterable[Source]:
+        return (self.log,)
+
+    def evaluate(self, now: int) -> Verdict:
         outcome = self.log.outcome
         if outcome is None or outcome.action not in (Action.FAIL, Action.CRASH):
-            return Verdict(False, BEGINNING, FOREVER, keys(self.log, ENDINGS))
+            return Verdict(False, BEGINNING, FOREVER, ((self.log, ENDING),))
         spent = self.times is not None and outcome.attempt >= self.times
         if spent or any(run.mark.seq > outcome.mark.seq for run in self.log.live.values()):
-            return Verdict(False, BEGINNING, FOREVER, keys(self.log, ENDINGS))
+            return Verdict(False, BEGINNING, FOREVER, ((self.log, ENDING),))
         due = outcome.mark.at + self.delay
         if now < due:
-            return Verdict(False, BEGINNING, due, self.keys)
-        return Verdict(True, min(due, now), FOREVER, self.keys)
+            return Verdict(False, BEGINNING, due, ((self.log, ANY),))
+        return Verdict(True, min(due, now), FOREVER, ((self.log, ANY),))
 
 
 @dataclass(slots=True)
@@ -341,18 +371,18 @@ class CyclesPlan(Plan):
         self.scheduler = scheduler
         self.count = count
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    def evaluate(self, now: int) -> Verdict:
         started, cycle = self.scheduler.started, self.scheduler.cycle
         if self.scheduler.cycles is not None or started is None:
             value = satisfies(self.count, self.scheduler.cycles or 0)
-            return Verdict(value, BEGINNING, FOREVER, NO_READS)
+            return Verdict(value, BEGINNING, FOREVER)
         value = satisfies(self.count, max(0, now - started) // cycle)
         edges = (started + n * cycle for n in (self.count.times, self.count.times + 1))
         changes = (edge for edge in edges if now < edge)
         until = next(
             (e for e in changes if satisfies(self.count, (e - started) // cycle) != value), FOREVER
         )
-        return Verdict(value, now, until, NO_READS)
+        return Verdict(value, now, until)
 
 
 class AgePlan(Plan):
@@ -366,30 +396,38 @@ class AgePlan(Plan):
         self.microseconds = microseconds
         self.over = over
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    def evaluate(self, now: int) -> Verdict:
         if self.scheduler.started is None:
-            return Verdict(False, now, now + 1, NO_READS)
+            return Verdict(False, now, now + 1)
         due = self.scheduler.started + self.microseconds
         if now < due:
-            return Verdict(not self.over, BEGINNING, due, NO_READS)
-        return Verdict(self.over, due, FOREVER, NO_READS)
+            return Verdict(not self.over, BEGINNING, due)
+        return Verdict(self.over, due, FOREVER)
 
 
 class ParameterPlan(Plan):
     """`param a, b exists`; `param a is v` and `env v`, compared as text; missing is false."""
 
-    __slots__ = ("names", "parameters", "text")
+    __slots__ = ("parameters", "sources_", "text")
 
     def __init__(
-        self, parameters: Mapping[str, object], names: tuple[str, ...], text: str | None
+        self,
+        parameters: Mapping[str, object],
+        sources: tuple[ParameterSource, ...],
+        text: str | None,
     ) -> None:
-        super().__init__(frozenset(Parameter(name) for name in names))
+        super().__init__()
         self.parameters = parameters
-        self.names = names
+        self.sources_ = sources
         self.text = text
 
-    def evaluate(self, now: int) -> Verdict[int]:
-        value = all(name in self.parameters for name in self.names)
+    @property
+    def sources(self) -> Iterable[Source]:
+        return self.sources_
+
+    def evaluate(self, now: int) -> Verdict:
+        names = [source.name for source in self.sources_]
+        value = all(name in self.parameters for name in names)
         if value and self.text is not None:
-            value = all(str(self.parameters[name]) == self.text for name in self.names)
-        return Verdict(value, BEGINNING, FOREVER, self.keys)
+            value = all(str(self.parameters[name]) == self.text for name in names)
+        return Verdict(value, BEGINNING, FOREVER, tuple((source, ~0) for source in self.sources_))

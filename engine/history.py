@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
+from typing import Any
 
 from .records import FINISHED, Action, Record
 
@@ -53,8 +54,17 @@ class Outcome:
         self.attempt = attempt
 
 
-class TaskLog:
-    """What the log says of one task.
+class Source:
+    """Something that answers depend on; `readers` are those who asked to be told of a change."""
+
+    __slots__ = ("readers",)
+
+    def __init__(self) -> None:
+        self.readers: list[Any] = []
+
+
+class TaskLog(Source):
+    """What the log says of one task. Of one without records the containers are shared, empty.
 
     `last` is the latest record of each action; `times` are the instants of each action, sorted.
     `finished` are those of the actions FINISHED together.
@@ -76,18 +86,25 @@ class TaskLog:
     )
 
     def __init__(self, task: str) -> None:
+        super().__init__()
         self.task = task
         self.clear()
 
     def clear(self) -> None:
-        self.last: dict[Action, Mark] = {}
-        self.times: dict[Action, list[int]] = {}
-        self.finished: list[int] = []
-        self.live: dict[int, Run] = {}
-        self.logical: list[int] = []
-        self.starts: list[Run] = []
+        self.last = NO_MARKS
+        self.times = NO_TIMES
+        self.live = NO_RUNS
+        self.finished = self.logical = NO_INSTANTS
+        self.starts = NO_STARTS
         self.streak = 0
         self.outcome: Outcome | None = None
+
+    def _begin(self) -> None:
+        self.last = {}
+        self.times = {}
+        self.live = {}
+        self.finished, self.logical = [], []
+        self.starts = []
 
     @property
     def latest_start(self) -> Run | None:
@@ -113,6 +130,8 @@ class TaskLog:
     # --- taking in ------------------------------------------------------------------------
 
     def add(self, record: Record) -> Mark:
+        if self.last is NO_MARKS:
+            self._begin()
         mark = Mark(record.at, record.seq)
         if record.action not in self.last or self.last[record.action].seq < record.seq:
             self.last[record.action] = mark
@@ -179,6 +198,13 @@ class TaskLog:
         del self.last[Action.RUN]
         if self.starts:
             self.last[Action.RUN] = self.starts[-1].mark
+
+
+NO_MARKS: dict[Action, Mark] = {}
+NO_TIMES: dict[Action, list[int]] = {}
+NO_RUNS: dict[int, Run] = {}
+NO_INSTANTS: list[int] = []
+NO_STARTS: list[Run] = []
 
 
 class History:

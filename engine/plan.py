@@ -8,8 +8,9 @@ term reads; it is true until the earliest of all and reads what all read; an *or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import ClassVar
 
 from ..conds import nodes, parts, points
@@ -29,11 +30,11 @@ from .atoms import (
 )
 from .civil import BEGINNING, FOREVER, Zone
 from .civil import zone as zone_of
-from .history import History
+from .history import History, Source
 from .periods import is_window, period_of
 from .periods.algebra import Expression, Operation, Operator, Step
-from .records import FINISHED, Action, Key
-from .verdict import NO_READS, ConstantPlan, Plan, Read, Verdict
+from .records import FINISHED, Action
+from .verdict import ConstantPlan, ParameterSource, Plan, Reads, Verdict, touches
 
 ACTIONS = {
     parts.Event.STARTED: (Action.RUN,),
@@ -58,12 +59,13 @@ STOREY = 16  # levels of a condition between two landings
 class Composite(Plan):
     """A plan of other plans. `paced` is the interval among them that gives a start its phase."""
 
-    __slots__ = ("paced", "terms")
+    __slots__ = ("_sources", "height", "landings", "paced", "terms")
     operator: ClassVar[Operator]
 
     def __init__(self, terms: tuple[Plan, ...]) -> None:
-        super().__init__(NO_READS.union(*(term.keys for term in terms)))
+        super().__init__()
         self.terms = terms
+        self._sources = tuple(dict.fromkeys(chain(*(term.sources for term in terms))))
         self.height = 1 + max(term.height for term in terms)
         below = dict.fromkeys(plan for term in terms for plan in term.landings)
         grounded = (term for term in terms if term.height and term.height % STOREY == 0)
@@ -73,6 +75,10 @@ class Composite(Plan):
             candidate = term.paced if isinstance(term, Composite) else term
             if self.paced is None and isinstance(candidate, EveryPlan):
                 self.paced = candidate
+
+    @property
+    def sources(self) -> Iterable[Source]:
+        return self._sources
 
     def phase(self, now: int, since: int) -> int:
         return now if self.paced is None else self.paced.phase(now, since)
@@ -98,10 +104,10 @@ class AllPlan(Composite):
     operator = Operator.BOTH
     decisive = False
 
-    def evaluate(self, now: int) -> Verdict[int]:
-        decisive: Verdict[int] | None = None
+    def evaluate(self, now: int) -> Verdict:
+        decisive: Verdict | None = None
         since, until = BEGINNING, FOREVER
-        reads: list[frozenset[Read]] = []
+        reads: Reads = ()
         for term in self.terms:
             verdict = term.check(now)
             if verdict[0] is self.decisive:
@@ -110,11 +116,10 @@ class AllPlan(Composite):
             elif decisive is None:
                 since = max(since, verdict[1])
                 until = min(until, verdict[2])
-                if verdict[3]:
-                    reads.append(verdict[3])
+                reads += verdict[3]
         if decisive is not None:
             return decisive
-        return Verdict(not self.decisive, since, until, NO_READS.union(*reads))
+        return Verdict(not self.decisive, since, until, reads)
 
 
 class AnyPlan(AllPlan):
@@ -129,7 +134,7 @@ class NotPlan(Composite):
     __slots__ = ()
     operator = Operator.OPPOSITE
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    def evaluate(self, now: int) -> Verdict:
         value, since, until, reads = self.terms[0].check(now)
         return Verdict(not value, since, until, reads)
 
@@ -146,7 +151,7 @@ class Planner:
     scheduler: Scheduler = field(default_factory=Scheduler)
     _plans: dict[Question, Plan] = field(default_factory=dict)
     _cells: dict[tuple[nodes.Condition, Zone], Cells] = field(default_factory=dict)
-    _readers: dict[Read, list[Plan]] = field(default_factory=dict)
+    _parameters: dict[str, ParameterSource] = field(default_factory=dict)
 
     def plan(self, node: nodes.Condition, task: str, zone: Zone | None = None) -> Plan:
         """The plan of `node` as a condition of `task`; None is the system's zone."""
@@ -159,35 +164,39 @@ class Planner:
 
     def _keep(self, asked: Question, plan: Plan) -> None:
         self._plans[asked] = plan
-        for read in plan.keys:
-            readers = self._readers.setdefault(read, [])
-            if plan not in readers[-1:]:  # a zone's plan is that of its term
-                readers.append(plan)
+        for source in plan.sources:
+            if plan not in source.readers[-1:]:  # a zone's plan is that of its term
+                source.readers.append(plan)
 
     def lookback(self, now: int) -> int:
         """The instant from which on the plans need every record of the log."""
         return min((plan.lookback(now) for plan in self._plans.values()), default=FOREVER)
 
-    def changed(self, read: Read) -> list[Plan]:
-        """The plans that may read `read`; those whose answer did forget it."""
-        plans = self._readers.get(read, [])
-        for plan in plans:
-            if read in plan.verdict.reads:
+    @staticmethod
+    def changed(source: Source, bit: int = ~0) -> list[Plan]:
+        """The plans that may read a source; those whose answer did forget it."""
+        for plan in source.readers:
+            if touches(plan.verdict.reads, source, bit):
                 plan.forget()
-        return plans
+        return source.readers
+
+    @staticmethod
+    def rewritten(source: Source) -> list[Plan]:
+        """The plans that may read a source; all of them forget their answer."""
+        for plan in source.readers:
+            plan.forget()
+        return source.readers
+
+    def parameter(self, name: str) -> ParameterSource:
+        if name not in self._parameters:
+            self._parameters[name] = ParameterSource(name)
+        return self._parameters[name]
 
     def _cells_of(self, node: nodes.Condition, zone: Zone) -> Cells:
         cells = self._cells.get((node, zone))
         if cells is None:
             cells = self._cells[node, zone] = Cells(period_of(node, zone))
         return cells
-
-    def rewritten(self, task: str) -> list[Plan]:
-        """The plans that may read the log of `task`; all of them forget their answer."""
-        plans = [plan for action in Action for plan in self._readers.get(Key(task, action), ())]
-        for plan in plans:
-            plan.forget()
-        return plans
 
     def _compile(self, node: nodes.Condition, task: str, zone: Zone) -> Plan:
         """The plan of a node whose operands have theirs."""
@@ -225,11 +234,11 @@ class Planner:
             case nodes.SchedulerCycles(count):
                 return CyclesPlan(self.scheduler, count)
             case nodes.Env(name):
-                return ParameterPlan(self.parameters, ("env",), name)
+                return ParameterPlan(self.parameters, (self.parameter("env"),), name)
             case nodes.ParamsExist(names):
-                return ParameterPlan(self.parameters, names, None)
+                return ParameterPlan(self.parameters, tuple(map(self.parameter, names)), None)
             case nodes.ParamIs(name, text):
-                return ParameterPlan(self.parameters, (name,), text)
+                return ParameterPlan(self.parameters, (self.parameter(name),), text)
             case _:
                 raise TypeError(f"no plan for {type(node).__name__}: {node}")
 

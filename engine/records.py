@@ -21,8 +21,15 @@ class Action(StrEnum):
     CRASH = "crash"
 
 
+BIT = {action: 1 << n for n, action in enumerate(Action)}
+"""Sets of actions are sums of these."""
+
 FINISHED = (Action.SUCCESS, Action.FAIL, Action.TERMINATE)
 """What `finished` means, in `has finished` and `after task … finished` alike."""
+
+
+def bits(*actions: Action) -> int:
+    return sum(BIT[action] for action in actions)
 
 
 class Key(NamedTuple):

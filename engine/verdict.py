@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from .civil import BEGINNING, FOREVER
+from .history import Source, TaskLog
 from .periods.algebra import Constant, Expression, Span, any_of
-from .records import Key
-
-Instant = TypeVar("Instant")
+from .records import BIT, Action, Key
 
 
 class Parameter(NamedTuple):
@@ -18,47 +18,70 @@ class Parameter(NamedTuple):
 
 
 Read = Key | Parameter
+"""What a verdict reads, by name."""
+
+Reads = tuple[tuple[Source, int], ...]
+"""The same as the engine has it: of each source a set of actions, as a sum of bits."""
 
 
-class Verdict(NamedTuple, Generic[Instant]):
+class ParameterSource(Source):
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+def named(reads: Reads) -> frozenset[Read]:
+    found: set[Read] = set()
+    for source, actions in reads:
+        if isinstance(source, TaskLog):
+            found.update(Key(source.task, action) for action in Action if actions & BIT[action])
+        elif isinstance(source, ParameterSource):
+            found.add(Parameter(source.name))
+    return frozenset(found)
+
+
+def touches(reads: Reads, source: Source, bit: int) -> bool:
+    return any(read is source and actions & bit for read, actions in reads)
+
+
+class Verdict(NamedTuple):
     """The value of a condition, and the promise that goes with it (LANGUAGE.md §8): at every
-    instant from `since` up to but not including `until`, with no record or change on a key in
-    `reads`, a fresh evaluation gives the same value.
-
-    Inside the engine instants are microseconds since the epoch, and BEGINNING and FOREVER stand
-    for no bound; at the public face they are aware datetimes, and None stands for no bound.
+    instant from `since` up to but not including `until`, with no record or change of what is in
+    `reads`, a fresh evaluation gives the same value. BEGINNING and FOREVER stand for no bound.
     """
 
     value: bool
-    since: Instant
-    until: Instant
-    reads: frozenset[Read]
-
-    def __bool__(self) -> bool:
-        return self.value
+    since: int
+    until: int
+    reads: Reads = ()
 
 
-NO_READS: frozenset[Read] = frozenset()
-_STALE: Verdict[int] = Verdict(False, 1, 0, NO_READS)  # stands at no instant
+STALE = Verdict(False, 1, 0)  # stands at no instant
 
 
 class Plan:
-    """A compiled condition. `verdict` is its latest answer, `keys` all it can ever read.
+    """A compiled condition. `verdict` is its latest answer.
 
     Subclasses give `evaluate`; `check` asks it only when the latest answer no longer stands.
     `landings` are plans below, lowest first, that are asked beforehand: each finds the answers it
     needs a few levels below, so no condition is too deep for the stack.
     """
 
-    __slots__ = ("height", "keys", "landings", "verdict")
+    __slots__ = ("verdict",)
+    height = 0
+    landings: tuple[Plan, ...] = ()
 
-    def __init__(self, keys: frozenset[Read] = NO_READS) -> None:
-        self.keys = keys
-        self.verdict = _STALE
-        self.height = 0
-        self.landings: tuple[Plan, ...] = ()
+    def __init__(self) -> None:
+        self.verdict = STALE
 
-    def check(self, now: int) -> Verdict[int]:
+    @property
+    def sources(self) -> Iterable[Source]:
+        """All that the plan can ever read."""
+        return ()
+
+    def check(self, now: int) -> Verdict:
         verdict = self.verdict
         if not verdict[1] <= now < verdict[2]:
             for plan in self.landings:
@@ -66,7 +89,7 @@ class Plan:
             verdict = self.verdict = self.evaluate(now)
         return verdict
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    def evaluate(self, now: int) -> Verdict:
         raise TypeError(f"{type(self).__name__} gives no verdicts")
 
     def phase(self, now: int, since: int) -> int:
@@ -90,7 +113,7 @@ class Plan:
         return any_of(*spans) if spans else (Constant(False),)
 
     def forget(self) -> None:
-        self.verdict = _STALE
+        self.verdict = STALE
 
 
 class ConstantPlan(Plan):
@@ -98,7 +121,7 @@ class ConstantPlan(Plan):
 
     def __init__(self, value: bool) -> None:
         super().__init__()
-        self.answer: Verdict[int] = Verdict(value, BEGINNING, FOREVER, NO_READS)
+        self.answer = Verdict(value, BEGINNING, FOREVER)
 
-    def evaluate(self, now: int) -> Verdict[int]:
+    def evaluate(self, now: int) -> Verdict:
         return self.answer

@@ -46,6 +46,7 @@ from ..conds.points import (
     read_cron,
     read_duration,
     read_point,
+    reads,
 )
 from ..conds.printer import quoted
 from ..conds.reading import DIGITS, ReadError
@@ -303,9 +304,30 @@ def point_refusal(source: Source, start: int, unit: Unit, raw: Raw, error: ReadE
         found = refusal(error, token[1])
         found.start = range_start
         return found
+    if error.other == "date":
+        return dates_beside(source, start, raw, error, token)
     if error.other is not None:
         return other_unit(source, start, Unit(error.other), raw, error, token)
     return refusal(error, token[1])
+
+
+def dates_beside(source: Source, start: int, raw: Raw, error: ReadError, token: Token) -> Refused:
+    """`daily after 2026-01-01`: two conditions, and an `&` is missing between them."""
+    kind, tokens, range_start = raw
+    found = refusal(error, token[1])
+    if kind not in (After, Before, Between) or any(not is_date(text) for text, _ in tokens):
+        return found
+    last = tokens[-1][1] + len(tokens[-1][0])
+    fix = f"{source.text[start:range_start].rstrip()} & {source.text[range_start:last]}"
+    return Refused(error.code, f"{error.message}: {fix}", start, last, fix)
+
+
+def is_date(text: str) -> bool:
+    try:
+        read_datetime(text)
+    except ReadError:
+        return False
+    return True
 
 
 def other_unit(
@@ -322,6 +344,8 @@ def other_unit(
     elif head[-1].lower() == "today":
         head[-1] = f"this {unit.value}"
     else:
+        return found
+    if not all(reads(unit, text) for text, _ in tokens):
         return found
     fix = f"{' '.join(head)} {source.text[range_start:last]}"
     return Refused(error.code, f"{error.message}: {fix}", start, last, fix)

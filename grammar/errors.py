@@ -110,15 +110,34 @@ class Stop:
         found = (self.tables.spelling.get(name, ()) for name in sorted(self.accepts))
         return tuple(dict.fromkeys(word for words in found for word in words))
 
+    def accepts_any(self, *names: str) -> bool:
+        """Whether one of the terminals would have been right."""
+        return not self.accepts.isdisjoint(names)
+
+    @property
+    def wants_operand(self) -> bool:
+        """Whether an operand should begin here."""
+        return {"LPAR", "TILDE"} <= self.accepts
+
+    @property
+    def after_operand(self) -> bool:
+        """Whether an operand may be complete here."""
+        return "AMPERSAND" in self.accepts
+
     @property
     def previous(self) -> str:
         """The last token read, in lower case."""
         return self.plain[self.starts[-1] : self.read_to].lower() if self.starts else ""
 
-    def rest(self) -> str:
-        """What stands from the token to the end of its operand."""
-        end = OPERAND_END.search(self.plain, self.start)
-        return self.plain[self.start : end.start() if end else len(self.plain)].rstrip()
+    def rest(self, start: int | None = None) -> str:
+        """What stands from the token, or from `start`, to the end of its operand."""
+        first = self.start if start is None else start
+        end = OPERAND_END.search(self.plain, first)
+        return self.plain[first : end.start() if end else len(self.plain)].rstrip()
+
+    def before(self) -> str:
+        """What stands before the token."""
+        return self.plain[: self.start].rstrip()
 
     def error(
         self,
@@ -144,10 +163,11 @@ OPERAND_END = re.compile(r"[&|~()]|(?<!\S)(?:and|or)(?!\S)", re.I)
 
 def explain(tables: Tables, stuck: Stuck, text: str) -> Diagnostic:
     """What is wrong where the parser stopped."""
+    from .misreadings import MISREADINGS
     from .slips import SLIPS, unexpected
 
     stop = Stop(tables, stuck, text)
-    for slip in SLIPS:
+    for slip in (*SLIPS[:-1], *MISREADINGS, SLIPS[-1]):
         if (found := slip(stop)) is not None:
             return found
     return unexpected(stop)

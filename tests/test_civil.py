@@ -80,8 +80,7 @@ def test_boundary_is_the_first_reading_or_the_end_of_the_gap() -> None:
 def test_every_change_of_every_zone_is_found(name: str) -> None:
     """Against the transitions in the zone's own file, and zoneinfo's reading around each."""
     found = {change.start // SECOND: change for change in zone(name).changes(0, YEAR_2040)}
-    expected = {at for at in file_changes(name) if 0 <= at < YEAR_2040 // SECOND}
-    assert {at for at in found if at < 2**31 - 1} >= {at for at in expected if at < 2**31 - 1}
+    assert found.keys() >= {at for at in file_changes(name) if 0 <= at < YEAR_2040 // SECOND}
     for at, change in found.items():
         after = datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(name)).utcoffset()
         before = datetime.fromtimestamp(at - 1, UTC).astimezone(ZoneInfo(name)).utcoffset()

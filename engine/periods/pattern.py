@@ -8,7 +8,7 @@ empty or a full one is seen at once, and a search in one ends within 40 years.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..civil import DAY
 from .almanac import (
@@ -122,10 +122,13 @@ class Pattern:
         return Pattern((mask, mapped(tree, table)) for mask, tree in self.parts)
 
     def delayed(self, by: int) -> Pattern:
-        """The same pattern `by` microseconds later (earlier, if negative), less than a day."""
+        """The same pattern `by` microseconds later; earlier, if negative."""
         if by == 0:
             return self
-        neighbours = [(day_after(m) if by > 0 else day_before(m), t) for m, t in self.parts]
+        if abs(by) >= DAY:
+            step = DAY if by > 0 else -DAY
+            return self._shifted(day_after if by > 0 else day_before).delayed(by - step)
+        neighbours = self._shifted(day_after if by > 0 else day_before).parts
         return Pattern(
             (
                 here & there,
@@ -135,6 +138,9 @@ class Pattern:
             for there, other in neighbours
             if here & there
         )
+
+    def _shifted(self, shift: Callable[[int], int]) -> Pattern:
+        return Pattern((shift(mask), tree) for mask, tree in self.parts)
 
     # --- looking; local times in microseconds, None where there is none ---
 

@@ -89,7 +89,7 @@ class Timeline:
 
     def first(self, t: int, want: int) -> int | None:
         """The first instant from `t` on that has one of the marks `want`."""
-        if t >= min(self._dry.get(want, FOREVER), FOREVER):
+        if t >= self._dry.get(want, FOREVER):
             return None
         limit = max(t, REGULAR, *self._edges) + REPEATS
         start = t
@@ -107,12 +107,12 @@ class Timeline:
                     return leap
             t = piece.end
             if t >= limit:
-                self._dry[want] = min(start, self._dry.get(want, FOREVER))
+                self._dry[want] = min(start, self._dry.get(want, start))
                 return None
 
     def last(self, t: int, want: int) -> int | None:
         """The last instant up to `t`, inclusive, that has one of the marks `want`."""
-        if t <= max(self._dry_before.get(want, BEGINNING), BEGINNING):
+        if t <= self._dry_before.get(want, BEGINNING - 1):
             return None
         limit = min(t, ANCIENT, *self._edges) - REPEATS
         start = t
@@ -130,7 +130,7 @@ class Timeline:
                     return leap
             t = piece.start - 1
             if t <= limit:
-                self._dry_before[want] = max(start, self._dry_before.get(want, BEGINNING))
+                self._dry_before[want] = max(start, self._dry_before.get(want, start))
                 return None
 
     def _leap(self, piece: Piece, t: int, local: int | None, want: int) -> int | None:
@@ -263,11 +263,11 @@ def between(edges: list[int], t: int) -> tuple[int, int]:
 
 
 def span_bits(span: Span, t: int) -> int:
-    if t == span.start:
-        return BEGIN
     if t == span.end:
         return END
-    return WITHIN if span.start < t < span.end else OUT
+    if not span.start <= t < span.end:
+        return OUT
+    return BEGIN if t == span.start != BEGINNING else WITHIN
 
 
 def restarted(pattern: Pattern, local: int, shift: int) -> int:

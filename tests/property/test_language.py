@@ -4,18 +4,19 @@ are values, and no text does anything but parse or be refused with a diagnostic.
 import copy
 import pickle
 import time
-from datetime import datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
 from oncue.conds import nodes, parts, points
 from oncue.conds.nodes import Condition, strip_spans
-from oncue.grammar import ConditionSyntaxError, parse
+from oncue.grammar import ConditionSyntaxError
 from oncue.grammar.format import format_condition
 from oncue.grammar.parser import read
-from oncue.grammar.tables import WORD, load
-from oncue.testing.strategies import conditions, durations, points as points_of, units
+from oncue.grammar.tables import load
+from oncue.testing.strategies import conditions, durations, units
+from oncue.testing.strategies import points as points_of
 
 NAMES = {**vars(parts), **vars(points), **vars(nodes), "datetime": __import__("datetime")}
 

@@ -19,7 +19,7 @@ from oncue.conds.points import (
     WeekPoint,
     YearPoint,
 )
-from oncue.engine.civil import DAY, FOREVER, HOUR, MINUTE, SECOND, from_datetime, zone
+from oncue.engine.civil import DAY, HOUR, MINUTE, SECOND, from_datetime, zone
 from oncue.engine.periods import Period, Window, period_of
 from oncue.tests.property import wall_clock
 
@@ -223,15 +223,15 @@ def agree(node: nodes.Condition, start: int, length: int, name: str) -> None:
     assert backward(period, start, end) == expected
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data(), name=st.sampled_from(ZONES), node=combined(long_windows))
 def test_windows_of_days_are_those_of_the_model(
     data: st.DataObject, name: str, node: nodes.Condition
 ) -> None:
-    agree(node, data.draw(at(name)), 450 * DAY, name)
+    agree(node, data.draw(at(name)), 120 * DAY, name)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data(), name=st.sampled_from(ZONES), node=combined(day_windows))
 def test_windows_of_hours_are_those_of_the_model(
     data: st.DataObject, name: str, node: nodes.Condition
@@ -239,7 +239,7 @@ def test_windows_of_hours_are_those_of_the_model(
     agree(node, data.draw(at(name)), 2 * DAY, name)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(
     name=st.sampled_from(ZONES),
     node=combined(zoned_windows),
@@ -251,9 +251,94 @@ def test_windows_of_several_zones_and_dates_are_those_of_the_model(
     agree(node, from_datetime(start, zone("UTC")), 4 * DAY, name)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(data=st.data(), name=st.sampled_from(ZONES), node=combined(short_windows))
 def test_windows_of_seconds_are_those_of_the_model(
     data: st.DataObject, name: str, node: nodes.Condition
 ) -> None:
     agree(node, data.draw(at(name)), 2 * MINUTE, name)
+
+
+# --- laws -----------------------------------------------------------------------------------
+
+small = combined(timed(Unit.HOUR, Unit.DAY, Unit.WEEK, Unit.MONTH) | crons | dates())
+
+
+@st.composite
+def periods(draw: st.DrawFn, count: int) -> tuple[list[Period], int]:
+    """So many periods of one zone, and an instant."""
+    name = draw(st.sampled_from(ZONES))
+    found = [period_of(draw(small), zone(name)) for _ in range(count)]
+    return found, draw(at(name))
+
+
+@settings(deadline=None, max_examples=60)
+@given(periods(2))
+def test_the_laws_of_sets(drawn: tuple[list[Period], int]) -> None:
+    (a, b), _ = drawn
+    assert ~(a & b) == ~a | ~b and ~(a | b) == ~a & ~b
+    assert a & (a | b) == a == a | a & b
+    assert a & a == a == a | a == ~~a
+    assert a - b == a & ~b
+    assert (a & ~a).is_empty and (a | ~a).is_full
+    assert hash(a & b) == hash(b & a) and hash(a | b) == hash(b | a)
+
+
+@settings(deadline=None, max_examples=60)
+@given(periods(2))
+def test_membership_is_pointwise(drawn: tuple[list[Period], int]) -> None:
+    (a, b), start = drawn
+    for t in range(start - 2 * DAY, start + 2 * DAY, 37 * MINUTE):
+        one, other = a.contains(t), b.contains(t)
+        assert (a & b).contains(t) is (one and other)
+        assert (a | b).contains(t) is (one or other)
+        assert (~a).contains(t) is not one
+        assert (a - b).contains(t) is (one and not other)
+
+
+@settings(deadline=None, max_examples=100)
+@given(periods(1))
+def test_looking_forward_and_backward_agree(drawn: tuple[list[Period], int]) -> None:
+    (a,), t = drawn
+    after, before = a.window_from(t), a.window_before(t)
+    inside = a.contains(t)
+    if after is not None:
+        assert after.end > t and after.start < after.end
+        assert a.contains(max(after.start, t)) and (after.start <= t) is inside
+        assert a.window_before(after.start) == after
+        following = a.window_from(after.end)
+        assert following is None or following.start >= after.end
+    if before is not None:
+        assert before.start <= t and (t < before.end) is inside
+        assert a.window_from(before.end - 1) == before
+        preceding = a.window_before(before.start - 1)
+        assert preceding is None or preceding.end <= before.start
+    if inside:
+        assert after == before
+    elif before is not None:
+        assert a.window_from(before.end) == after
+
+
+@settings(deadline=None, max_examples=100)
+@given(periods(1), st.integers(0, 10**9))
+def test_membership_changes_first_where_it_is_said_to(
+    drawn: tuple[list[Period], int], part: int
+) -> None:
+    (a,), t = drawn
+    change = a.change_after(t)
+    assert change > t
+    if change == FOREVER:
+        assert (a if a.contains(t) else ~a).change_after(t + DAY) == FOREVER
+    else:
+        assert a.contains(change) is not a.contains(t)
+        within = t + (change - 1 - t) * part // 10**9
+        assert a.contains(within) is a.contains(change - 1) is a.contains(t)
+
+
+@settings(deadline=None, max_examples=60)
+@given(periods(2))
+def test_a_difference_has_maximal_windows(drawn: tuple[list[Period], int]) -> None:
+    (a, b), t = drawn
+    for difference in (a - b, ~a):
+        windows = forward(difference, t, t + 10 * DAY)
+        assert all(w.end < v.start for w, v in zip(windows, windows[1:], strict=False))

@@ -13,7 +13,8 @@ from oncue.engine.civil import FOREVER, zone
 from oncue.engine.explain import flips_at
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
-from oncue.engine.records import Action, Key, Record
+from oncue.engine.records import BIT, Action, Key, Record
+from oncue.engine.verdict import named
 from oncue.tests.property.model import LENGTH, SECOND, SUB_UNIT, holds
 
 UTC = zone("UTC")
@@ -140,7 +141,7 @@ def test_a_verdict_is_right_and_stays_right(
         assert holds(node, t, log, "self") == verdict.value, f"at {t}"
     for _ in range(2):
         more = data.draw(records(log))
-        if Key(more.task, more.action) not in verdict.reads:
+        if Key(more.task, more.action) not in named(verdict.reads):
             note(f"not read: {more}")
             for t in [now, *inside]:
                 assert holds(node, t, [*log, more], "self") == verdict.value, f"at {t}"
@@ -160,7 +161,7 @@ def test_a_plan_kept_through_time_and_records_answers_as_a_new_one(
         more = data.draw(records(log))
         log = [*log, more]
         history.add(more)
-        planner.changed(Key(more.task, more.action))
+        planner.changed(history.of(more.task), BIT[more.action])
         assert plan.check(now).value == holds(node, now, log, "self"), f"after {more}"
 
 

@@ -1,0 +1,454 @@
+"""The common slips inside atoms: a value that is none, a word left out, another word in its place.
+
+Functions as in `slips`, tried in the order of `MISREADINGS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ..conds.diagnostic import Diagnostic, nearest
+from ..conds.durations import UNITS, read_duration
+from ..conds.points import (
+    CADENCES,
+    FORMS,
+    WEEKDAY_NUMBERS,
+    WEEKDAYS,
+    Unit,
+    a,
+    read_cron,
+    read_point,
+    reads,
+)
+from ..conds.printer import quoted
+from ..conds.reading import ReadError
+from ..conds.words import is_keyword
+from .errors import Stop
+from .slips import BINARY, EVENTS, near_keyword, reads_duration
+
+UNITS_OF_POINTS = (Unit.DAY, Unit.WEEK, Unit.MONTH, Unit.YEAR)
+
+
+# --- another word ---------------------------------------------------------------------------
+
+SYNONYMS = {
+    "run": "started",
+    "ran": "started",
+    "start": "started",
+    "success": "succeeded",
+    "succeed": "succeeded",
+    "fail": "failed",
+    "failure": "failed",
+    "finish": "finished",
+    "ended": "finished",
+    "terminate": "terminated",
+    "crash": "crashed",
+    "last": "past",
+    "previous": "past",
+    "within": "past",
+    "to": "and",
+    "until": "and",
+    "till": "and",
+    "-": "and",
+    "@": "at",
+    "from": "after",
+}
+
+
+def synonym(stop: Stop) -> Diagnostic | None:
+    """A word that means what one of the right ones means."""
+    meant = SYNONYMS.get(stop.token.lower())
+    if meant is None or meant not in stop.keywords:
+        return None
+    if meant == "and" and stop.accepts != {"AND"}:
+        return None
+    message = f"{stop.token!r} is written {meant} here"
+    return stop.error("unknown-word", message, fix=meant, expected=(meant,))
+
+
+def no_outcome(stop: Stop) -> Diagnostic | None:
+    """`after task 'x' started`."""
+    if "OUTCOME" not in stop.accepts or stop.word not in EVENTS:
+        return None
+    words = stop.tables.spelling["OUTCOME"]
+    message = f"{stop.token!r} is no outcome to wait for: {', '.join(words)}"
+    return stop.error("outcome", message, expected=words)
+
+
+def no_unit(stop: Stop) -> Diagnostic | None:
+    """`time of daily`, `this days`."""
+    if "UNIT" not in stop.accepts:
+        return None
+    nouns = {cadence: unit.value for unit, cadence in CADENCES.items()}
+    fix = nouns.get(stop.word) or next(iter(nearest(stop.word, nouns.values(), 1)), None)
+    units = tuple(unit.value for unit in Unit)
+    what = f"{stop.token!r} is not a cycle" if stop.token else "a cycle is missing"
+    return stop.error("unknown-unit", f"{what}: {fix or ', '.join(units)}", fix=fix, expected=units)
+
+
+# --- a word left out ------------------------------------------------------------------------
+
+
+def task_after_range(stop: Stop) -> Diagnostic | None:
+    """`daily after task 'x'`: an `&` is missing before `after`."""
+    if "POINT" not in stop.accepts or stop.previous != "after":
+        return None
+    named = stop.token[:1] in ("'", '"')
+    if stop.word not in ("task", "tasks", "all", "any") and not named:
+        return None
+    start = len(stop.plain[: stop.starts[-1]].rstrip())
+    fix = " & after task" if named else " & after"
+    mended = stop.mended(start, stop.read_to, fix)
+    message = f"& is missing between the two conditions: {mended}"
+    return stop.error("missing-operator", message, start, stop.read_to, fix)
+
+
+def missing_task(stop: Stop) -> Diagnostic | None:
+    """`after 'extract'`, `after extract`."""
+    if not {"DATETIME", "TASK"} <= stop.accepts:
+        return None
+    if stop.token[:1] in ("'", '"') and len(stop.token) > 1:
+        fix = f"task {stop.token}"
+    elif stop.word and not is_keyword(stop.word) and not window_of(stop):
+        if stop.plain[stop.end :].strip() and (near := nearest(stop.word, ("task", "tasks"), 1)):
+            return stop.error("unknown-word", f"{stop.token!r}: {near[0]}?", fix=near[0])
+        fix = f"task {stop.token}"
+    else:
+        return None
+    return stop.error("missing-task", f"the word task is missing: after {fix}", fix=fix)
+
+
+def window_of(stop: Stop) -> Unit | None:
+    """The unit of which the rest of the operand is a point."""
+    rest = stop.rest()
+    return next((unit for unit in UNITS_OF_POINTS if rest and reads(unit, rest)), None)
+
+
+BETWEEN = re.compile(r"(?P<start>[^&|()]+?)\s+and\s+(?P<end>[^&|()]+)", re.I)
+
+
+def missing_window(stop: Stop) -> Diagnostic | None:
+    """`after 10:00`, `before Mon`, `between 10:00 and 12:00`: the unit is left out."""
+    if "DATETIME" not in stop.accepts or stop.previous not in ("after", "before", "between"):
+        return None
+    start = stop.starts[-1]
+    if stop.previous == "between":
+        ends = BETWEEN.match(stop.plain, stop.start)
+        texts = (ends["start"], ends["end"].rstrip()) if ends else ()
+        unit = next((u for u in UNITS_OF_POINTS if ends and all(reads(u, t) for t in texts)), None)
+        written = f"between {' and '.join(texts)}"
+        end = ends.end() if ends else stop.end
+    else:
+        unit, written = window_of(stop), f"{stop.previous} {stop.rest()}"
+        end = stop.start + len(stop.rest())
+    if unit is None:
+        return None
+    fix = f"time of {unit.value} {written}"
+    message = f"{written} is of {a(unit)}: {fix}, or {CADENCES[unit]} {written}"
+    return stop.error("missing-unit", message, start, end, fix)
+
+
+def missing_span(stop: Stop) -> Diagnostic | None:
+    """`has failed on Mon`: a range of no cycle."""
+    if "TODAY" not in stop.accepts or stop.word not in RANGES:
+        return None
+    rest = stop.rest()
+    point = rest[len(stop.token) :].strip()
+    unit = next((unit for unit in UNITS_OF_POINTS if reads(unit, point)), None)
+    if unit is None:
+        return None
+    fix = f"{'today' if unit is Unit.DAY else f'this {unit.value}'} {rest}"
+    return stop.error(
+        "missing-span", f"a range needs a cycle: {fix}", end=stop.start + len(rest), fix=fix
+    )
+
+
+RANGES = ("on", "at", "after", "before", "starting")
+
+
+def missing_has(stop: Stop) -> Diagnostic | None:
+    """`task 'x' failed`."""
+    if stop.accepts != {"HAS", "IS"}:
+        return None
+    words = (*EVENTS, *SYNONYMS)
+    near = nearest(stop.word, words, 1) or ((stop.word,) if stop.word in words else ())
+    if not near:
+        return None
+    fix = f"has {SYNONYMS.get(near[0], near[0])}"
+    return stop.error("missing-has", f"the word has is missing: {fix}", fix=fix)
+
+
+def bare_count(stop: Stop) -> Diagnostic | None:
+    """`has failed 3 times`: at least, at most, exactly?"""
+    if not stop.token.isdigit() or "EXACTLY" not in stop.accepts or "INT" in stop.accepts:
+        return None
+    times = re.compile(r"\s*times?(?![\w.:-])", re.I).match(stop.plain, stop.end)
+    end = times.end() if times else stop.end
+    fix = f"at least {stop.token} {'time' if stop.token == '1' else 'times'}"
+    bounds = ("at least", "at most", "exactly")
+    return stop.error(
+        "bare-count", f"a count needs a bound: {fix}", end=end, fix=fix, expected=bounds
+    )
+
+
+def bare_age(stop: Stop) -> Diagnostic | None:
+    """`is running for 10 minutes`."""
+    rest = stop.rest()
+    if stop.previous != "for" or not reads_duration(rest):
+        return None
+    fix = f"more than {rest}"
+    return stop.error(
+        "bare-age", f"an age needs a bound: for {fix}", end=stop.start + len(rest), fix=fix
+    )
+
+
+AGE = re.compile(r"running\s+(?:more|less)\s+than\s+[0-9]+\Z", re.I)
+
+
+def missing_times(stop: Stop) -> Diagnostic | None:
+    """`retry 3`, `at least 3`."""
+    for word in ("times", "cycles"):
+        if stop.accepts != {word.upper(), word[:-1].upper()}:
+            continue
+        if (near := near_keyword(stop)) is not None:
+            return near
+        message = f"the word {word} is missing after {stop.previous}"
+        if AGE.search(stop.before()):
+            message = f"a unit, or the word times, is missing after {stop.previous}"
+        end = stop.read_to
+        return stop.error("missing-times", message, end, end, f" {word}", (word,))
+    return None
+
+
+def missing_comma(stop: Stop) -> Diagnostic | None:
+    """`after tasks 'a' 'b'`."""
+    named = stop.token[:1] in ("'", '"') or (stop.word and not is_keyword(stop.word))
+    if "COMMA" not in stop.accepts or not named or near_keyword(stop) is not None:
+        return None
+    listed = stop.values[-1]
+    if isinstance(listed, list) and isinstance(listed[-1], tuple):
+        return None  # points, which are no names
+    fix = f", {stop.token}"
+    return stop.error(
+        "missing-comma", f"a comma is missing before {stop.token}", stop.read_to, stop.end, fix
+    )
+
+
+def missing_number(stop: Stop) -> Diagnostic | None:
+    if "INT" not in stop.accepts or "DURATION" in stop.accepts:
+        return None
+    if stop.after_operand and re.match(r"\s*(?:times?)\b", stop.plain[stop.end :]) is None:
+        return None
+    what = f"{stop.token!r} is not a whole number" if stop.token else "a number is missing"
+    return stop.error("missing-number", f"{what}: as in 3", expected=("a whole number",))
+
+
+def missing_and(stop: Stop) -> Diagnostic | None:
+    """`between 10:00-12:00`, `between 10:00`."""
+    if stop.accepts != {"AND"}:
+        return None
+    ends = re.fullmatch(r"([\w:.]+)-([\w:.]+)", stop.previous)
+    if ends is not None:
+        fix = f"{ends[1]} and {ends[2]}"
+        message = f"the ends of between are joined by and: {fix}"
+        return stop.error("between-and", message, stop.starts[-1], stop.read_to, fix, ("and",))
+    message = "and is missing: between needs two ends"
+    return stop.error("between-and", message, expected=("and",))
+
+
+# --- a value that is none -------------------------------------------------------------------
+
+
+def reader_error(stop: Stop, read: Callable[[], object], start: int) -> Diagnostic | None:
+    """The error of a value's reader, whose text begins at `start`; None if it reads."""
+    try:
+        read()
+    except ReadError as error:
+        first, last = start + error.start, start + error.end
+        return stop.error(error.code, error.message, first, last, error.fix)
+    return None
+
+
+def bad_point(stop: Stop) -> Diagnostic | None:
+    if "POINT" not in stop.accepts:
+        return None
+    unit = wanted_unit(stop)
+    if stop.token in ("", ",", ")", "(", "&", "|", "~") or stop.word in ("and", "or"):
+        message = f"a point of {a(unit)} is missing: {FORMS[unit]}"
+        return stop.error("missing-point", message, expected=(FORMS[unit],))
+    found = reader_error(stop, lambda: read_point(unit, stop.token), stop.start)
+    if found is not None and found.code == "dashed-range":
+        start = stop.starts[-1]
+        return stop.error(found.code, found.message, start, stop.end, found.fix)
+    return found
+
+
+def wanted_unit(stop: Stop) -> Unit:
+    """The unit of the cadence or window that the parser was reading."""
+    names = {name: unit for unit, name in CADENCES.items()} | {unit.value: unit for unit in Unit}
+    words = (value for value in reversed(stop.values) if isinstance(value, str))
+    return next((names[word] for word in words if word in names), Unit.DAY)
+
+
+FOLLOWS = re.compile(r"(?<!\S)(?:since|between|after|before|ago|in)(?!\S)", re.I)
+
+
+def bad_duration(stop: Stop) -> Diagnostic | None:
+    if "DURATION" not in stop.accepts:
+        return None
+    rest = stop.rest()
+    follow = FOLLOWS.search(rest)
+    text = rest[: follow.start()].rstrip() if follow else rest
+    if stop.previous == "every" and (fix := interval_meant(text)) is not None:
+        unit = text.lower()
+        more = f", or every 1 {unit}" if unit in UNITS else ""
+        end = stop.start + len(text)
+        message = f"every takes a duration: {fix}{more}"
+        return stop.error("bad-interval", message, stop.starts[-1], end, fix)
+    return reader_error(stop, lambda: read_duration(text), stop.start)
+
+
+def interval_meant(text: str) -> str | None:
+    """The cadence that `every …` was meant for."""
+    nouns = {unit.value: cadence for unit, cadence in CADENCES.items()}
+    if text.lower() in nouns:
+        return nouns[text.lower()]
+    if text.lower() in WEEKDAY_NUMBERS:
+        return f"weekly on {WEEKDAYS[WEEKDAY_NUMBERS[text.lower()]]}"
+    if not text.isdigit() and reads(Unit.DAY, text):
+        return f"daily at {text}"
+    return None
+
+
+def unfinished_duration(stop: Stop) -> Diagnostic | None:
+    """`every 10 min 5`."""
+    if not stop.token[:1].isdigit() or not reads_duration(stop.previous):
+        return None
+    return reader_error(stop, lambda: read_duration(stop.token), stop.start)
+
+
+def bad_cron(stop: Stop) -> Diagnostic | None:
+    if "CRON" not in stop.accepts:
+        return None
+    return reader_error(stop, lambda: read_cron(""), stop.start)
+
+
+def bad_argument(stop: Stop) -> Diagnostic | None:
+    if "ARG_DURATION" not in stop.accepts:
+        return None
+    what = f"{stop.token!r} is not an argument" if stop.token else "an argument is missing"
+    return stop.error("bad-argument", f"{what}: a text in quotes, a number, a duration or a date")
+
+
+def bad_date(stop: Stop) -> Diagnostic | None:
+    if "DATETIME" not in stop.accepts:
+        return None
+    form = "as in 2026-01-31 or 2026-01-31 10:00"
+    text = stop.rest() or stop.token
+    if not text or stop.token.lower() in BINARY:
+        return stop.error("bad-date", f"a date is missing: {form}")
+    return stop.error("bad-date", f"{text!r} is not a date: {form}", end=stop.start + len(text))
+
+
+def bad_weekday(stop: Stop) -> Diagnostic | None:
+    if "WEEKDAY" not in stop.accepts:
+        return None
+    ends = stop.token.split("-")
+    if len(ends) == 2 and all(end.lower() in WEEKDAY_NUMBERS for end in ends):
+        fix = f"time of week between {ends[0]} and {ends[1]}"
+        message = f"a range of weekdays: {fix}"
+        return stop.error("dashed-range", message, stop.starts[-1], stop.end, fix)
+    names = (*(name.title() for name in WEEKDAY_NUMBERS), "weekdays", "weekends")
+    near = nearest(stop.word, names, 1)
+    if near:
+        return stop.error("bad-point", f"{stop.token!r} is not a weekday: {near[0]}?", fix=near[0])
+    what = f"{stop.token!r} is not a weekday" if stop.token else "a weekday is missing"
+    return stop.error("bad-point", f"{what}: {', '.join(WEEKDAYS)}", expected=WEEKDAYS)
+
+
+ON_WEEKDAY = re.compile(r"\bon\s+(?P<day>\w+)\Z", re.I)
+
+
+def weekday_with_clock(stop: Stop) -> Diagnostic | None:
+    """`on Mon 10:00`."""
+    found = ON_WEEKDAY.search(stop.before())
+    if "COMMA" not in stop.accepts or found is None:
+        return None
+    point = f"{found['day']} {stop.rest()}"
+    if not reads(Unit.WEEK, point):
+        return None
+    fix = f"time of week on {point}"
+    end = stop.start + len(stop.rest())
+    return stop.error("weekday-clock", f"on takes whole days: {fix}", found.start(), end, fix)
+
+
+def missing_name(stop: Stop) -> Diagnostic | None:
+    if stop.accepts not in ({"NAME", "STRING"}, {"NAME", "NUMBER", "STRING"}):
+        return None
+    if stop.token[:1].isalnum():
+        word = re.compile(r"[^\s&|(),]+").match(stop.plain, stop.start)
+        assert word is not None
+        fix = quoted(word[0])
+        return stop.error("quote-name", f"such a name needs quotes: {fix}", end=word.end(), fix=fix)
+    before = f" before {stop.token!r}" if stop.token else ""
+    return stop.error("missing-name", f"a name is missing{before}: a word, or any text in quotes")
+
+
+def unquoted_name(stop: Stop) -> Diagnostic | None:
+    """`after task a/b`: a name goes on with a character that a bare one cannot have."""
+    followed = stop.accepts_any("OUTCOME", "HAS", "EXISTS", "COMMA") or ENV.search(stop.before())
+    if stop.start != stop.read_to or not followed or stop.token in ("", ",", "(", ")"):
+        return None
+    word = re.compile(r"[^\s&|(),'\"]+").match(stop.plain, stop.starts[-1])
+    if word is None or not word[0][0].isalpha() or word.end() <= stop.start:
+        return None
+    fix = quoted(word[0])
+    return stop.error(
+        "quote-name", f"such a name needs quotes: {fix}", stop.starts[-1], word.end(), fix
+    )
+
+
+ENV = re.compile(r"\benv\s+\S+\Z", re.I)
+
+
+def missing_zone(stop: Stop) -> Diagnostic | None:
+    if "ZONE" not in stop.accepts:
+        return None
+    return stop.error("missing-zone", "a time zone is missing: as in Europe/Dublin or UTC")
+
+
+def second_zone(stop: Stop) -> Diagnostic | None:
+    if stop.word != "in" or not stop.after_operand or "IN" in stop.accepts:
+        return None
+    return stop.error("second-zone", "a zone is given already: put the first in parentheses")
+
+
+MISREADINGS: tuple[Callable[[Stop], Diagnostic | None], ...] = (
+    synonym,
+    no_outcome,
+    no_unit,
+    task_after_range,
+    missing_task,
+    missing_window,
+    missing_span,
+    missing_has,
+    bare_count,
+    bare_age,
+    missing_times,
+    unquoted_name,
+    weekday_with_clock,
+    missing_comma,
+    missing_number,
+    missing_and,
+    bad_point,
+    bad_duration,
+    unfinished_duration,
+    bad_cron,
+    bad_argument,
+    bad_date,
+    bad_weekday,
+    missing_name,
+    missing_zone,
+    second_zone,
+)
