@@ -61,7 +61,9 @@ class Journal:
 
     async def load(self, now: int) -> None:
         """Read what the plans made so far need of the log."""
-        for record in await self.store.load(self.agenda.planner.lookback(now)):
+        position, records = await self.store.load(self.agenda.planner.lookback(now))
+        self.agenda.history.position = position
+        for record in records:
             self.agenda.history.add(record)
             if record.action is Action.CRASH and record.at >= now:
                 tell(record)  # written just now, on opening the store

@@ -170,7 +170,10 @@ class Agenda:
         if entry is not None and record.action is not Action.RUN:
             self._wait_after(entry, record.action, instant)
             self._push(entry, instant)
-        self._changed(self.history.of(record.task), BIT[record.action], instant)
+        log = self.history.of(record.task)
+        self._changed(log, BIT[record.action], instant)
+        if log.room < 0:
+            self.planner.trim(log, min(self.logical, now))
         return mark
 
     def settle(self, task: str, mark: Mark, seq: int) -> None:

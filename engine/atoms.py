@@ -220,7 +220,9 @@ class HasPlan(Plan):
         reads = ((self.log, bits(*self.actions)),)
         match self.within:
             case None:
-                return Verdict(satisfies(self.count, len(times)), BEGINNING, FOREVER, reads)
+                return Verdict(
+                    satisfies(self.count, self.log.total(self.actions)), BEGINNING, FOREVER, reads
+                )
             case Past(duration):
                 value, until = self._past(now, times, duration.microseconds)
             case ThisCycle() as cycle:
@@ -265,6 +267,9 @@ class HasPlan(Plan):
             case ThisCycle() as cycle:
                 window, _ = looked_at(cycle, now, self.zone)
                 return now if window is None else window.start
+
+    def retains(self, now: int) -> int:
+        return FOREVER if self.within is None else self.lookback(now)
 
 
 def looked_at(cycle: ThisCycle, now: int, zone: Zone) -> tuple[Window | None, int]:

@@ -127,12 +127,11 @@ class Zone:
     Only the table of segments is mutable: it grows, and what is in it never changes.
     """
 
-    __slots__ = ("_blocks", "_gap", "_last", "fixed", "name", "tzinfo")
+    __slots__ = ("_blocks", "_last", "fixed", "name", "tzinfo")
 
     def __init__(self, name: str, tzinfo: tzinfo) -> None:
         self.name = name
         self.tzinfo = tzinfo
-        self._gap: int | None = None
         self._blocks: dict[int, tuple[list[int], list[Segment]]] = {}
         offset = tzinfo.utcoffset(None)  # known without a date only where it never changes
         self.fixed = offset is not None
@@ -195,13 +194,6 @@ class Zone:
         for segment in self.segments(start, end - 1):
             if segment.shift and segment.start >= start:
                 yield segment
-
-    def longest_gap(self) -> int:
-        """The most that the wall clock of this zone ever jumps forward."""
-        if self._gap is None:
-            shifts = [segment.shift for segment in self.changes(ANCIENT, REGULAR + ERA // 8)]
-            self._gap = max(0, *shifts) if shifts else 0
-        return self._gap
 
     def _block(self, index: int) -> tuple[list[int], list[Segment]]:
         found = self._blocks.get(index)

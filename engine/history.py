@@ -16,6 +16,7 @@ from typing import Any
 
 from .records import FINISHED, Action, Record
 
+ROOM = 256
 PROVISIONAL = 1 << 62  # sequence numbers from here on are not the store's yet
 
 
@@ -70,15 +71,19 @@ class TaskLog(Source):
     `finished` are those of the actions FINISHED together.
     `live` are the runs without an ending, by the sequence number of their RUN record. `logical`
     are the logical instants of the counting runs, sorted; `starts` the runs by sequence.
-    `streak` is the number of fails and crashes since the latest other ending.
+    `streak` is the number of fails and crashes since the latest other ending. `dropped` counts the
+    instants of each action that are kept no more; `room` is how many records may still come
+    before it is time to drop again.
     """
 
     __slots__ = (
+        "dropped",
         "finished",
         "last",
         "live",
         "logical",
         "outcome",
+        "room",
         "starts",
         "streak",
         "task",
@@ -98,6 +103,8 @@ class TaskLog(Source):
         self.starts = NO_STARTS
         self.streak = 0
         self.outcome: Outcome | None = None
+        self.dropped: dict[Action, int] = NO_COUNTS
+        self.room = ROOM
 
     def _begin(self) -> None:
         self.last = {}
@@ -136,6 +143,7 @@ class TaskLog(Source):
         if record.action not in self.last or self.last[record.action].seq < record.seq:
             self.last[record.action] = mark
         insort(self.times.setdefault(record.action, []), record.at)
+        self.room -= 1
         if record.action in FINISHED:
             insort(self.finished, record.at)
         if record.action is Action.RUN:
@@ -175,7 +183,29 @@ class TaskLog(Source):
         return same if record.run_id is None else same[:1]
 
     def _uncount(self, run: Run) -> None:
-        del self.logical[bisect_left(self.logical, run.scheduled_at)]
+        place = bisect_left(self.logical, run.scheduled_at)
+        if self.logical[place : place + 1] == [run.scheduled_at]:  # else it is dropped already
+            del self.logical[place]
+
+    def keep(self, since: int) -> None:
+        """Drop what is older than `since`, but the latest of each kind and what is live."""
+        self.dropped = dict(self.dropped)
+        for action, times in self.times.items():
+            self.dropped[action] = self.dropped.get(action, 0) + cut(times, since)
+        cut(self.finished, since)
+        cut(self.logical, since)
+        ended = [run for run in self.starts if run.ending not in (None, Action.CRASH)]
+        latest = ended[-1:]  # what counts when those that live have crashed
+        self.starts = [
+            run
+            for run in self.starts
+            if run.ending is None or run in latest or run.scheduled_at >= since
+        ]
+        self.room = ROOM + len(self.finished) + len(self.starts)
+
+    def total(self, actions: tuple[Action, ...]) -> int:
+        """How many records of `actions` there ever were."""
+        return sum(len(self.times.get(a, ())) + self.dropped.get(a, 0) for a in actions)
 
     def settle(self, mark: Mark, seq: int) -> None:
         """Give a provisional record its number."""
@@ -201,6 +231,7 @@ class TaskLog(Source):
 
 
 NO_MARKS: dict[Action, Mark] = {}
+NO_COUNTS: dict[Action, int] = {}
 NO_TIMES: dict[Action, list[int]] = {}
 NO_RUNS: dict[int, Run] = {}
 NO_INSTANTS: list[int] = []
@@ -240,6 +271,13 @@ class History:
     def next_provisional(self) -> int:
         self._unsettled += 1
         return self._unsettled
+
+
+def cut(times: list[int], since: int) -> int:
+    """Drop the sorted `times` before `since`, but the last; how many were dropped."""
+    old = min(bisect_left(times, since), len(times) - 1)
+    del times[: max(old, 0)]
+    return max(old, 0)
 
 
 def count_in(times: list[int], start: int, end: int) -> int:

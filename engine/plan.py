@@ -30,7 +30,7 @@ from .atoms import (
 )
 from .civil import BEGINNING, FOREVER, Zone
 from .civil import zone as zone_of
-from .history import History, Source
+from .history import History, Source, TaskLog
 from .periods import is_window, period_of
 from .periods.algebra import Expression, Operation, Operator, Step
 from .records import FINISHED, Action
@@ -168,9 +168,19 @@ class Planner:
             if plan not in source.readers[-1:]:  # a zone's plan is that of its term
                 source.readers.append(plan)
 
-    def lookback(self, now: int) -> int:
-        """The instant from which on the plans need every record of the log."""
-        return min((plan.lookback(now) for plan in self._plans.values()), default=FOREVER)
+    def lookback(self, now: int) -> dict[str, int]:
+        """Of each task that plans read: the instant from which on they need every record, or
+        FOREVER if the latest ones are enough."""
+        return {
+            task: min(plan.lookback(now) for plan in log.readers)
+            for task, log in self.history.tasks.items()
+            if log.readers
+        }
+
+    @staticmethod
+    def trim(log: TaskLog, now: int) -> None:
+        """Drop what no plan will ask of a log again."""
+        log.keep(min((plan.retains(now) for plan in log.readers), default=FOREVER))
 
     @staticmethod
     def changed(source: Source, bit: int = ~0) -> list[Plan]:

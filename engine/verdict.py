@@ -101,6 +101,10 @@ class Plan:
         latest ones of each task and action are enough."""
         return FOREVER
 
+    def retains(self, now: int) -> int:
+        """The instant from which on it needs the instant of every record later on."""
+        return self.lookback(now)
+
     def outlook(self, now: int) -> Expression:
         """When the plan will be true from `now` on, if nothing more is recorded. Here for plans
         that the log as it is lets change only so often; periodic ones have their own."""

@@ -187,9 +187,9 @@ class Packer:
     """Packs one grammar. Its fields are set once, in order; nothing of it outlives the packing."""
 
     def __init__(self, lark: Lark) -> None:
-        table = lark.parser.parser._parse_table
-        self.table = table
-        self.numbers = {state: number for number, state in enumerate(sorted(table.states))}
+        self.table = lark.parser.parser._parse_table
+        self.order = self.found_order()
+        self.numbers = {state: number for number, state in enumerate(self.order)}
         self.rules: list[Rule] = []
         self.targets: dict[str, int] = {}
         self.terminals = {terminal.name: terminal for terminal in lark.terminals}
@@ -199,30 +199,40 @@ class Packer:
             if (texts := spellings(terminal)) is not None
         }
         self.lexers: dict[str, int] = {}
-        self.actions = [self.state_actions(state) for state in sorted(table.states)]
+        self.actions = [self.state_actions(state) for state in self.order]
 
     def tables(self) -> Tables:
-        (start,) = self.table.start_states.values()
         states = tuple(self.pack_state(actions) for actions in self.actions)
         rules = tuple(self.pack_rule(rule) for rule in self.rules)
         (accept,) = (i for i, rule in enumerate(self.rules) if rule.origin.name == "start")
-        gotos = [self.state_gotos(state) for state in sorted(self.table.states)]
+        gotos = [self.state_gotos(state) for state in self.order]
         shorten(gotos, states, rules)
         return Tables(
             states,
             rules,
             tuple(gotos),
             tuple(self.lexers),
-            self.numbers[start],
+            0,
             accept,
             tuple(tuple(sorted(actions)) for actions in self.actions),
             self.spelling,
         )
 
+    def found_order(self) -> list[int]:
+        """The states as they are found from the start on: Lark's own numbers differ from run to
+        run."""
+        order = list(self.table.start_states.values())
+        for state in order:
+            row = sorted(self.table.states[state].items())
+            for _, (kind, argument) in row:
+                if kind.name == "Shift" and argument not in order:
+                    order.append(argument)
+        return order
+
     def state_actions(self, state: int) -> dict[str, int]:
         """The action for each terminal."""
         found = {}
-        for name, (kind, argument) in self.table.states[state].items():
+        for name, (kind, argument) in sorted(self.table.states[state].items()):
             if not self.is_terminal(name):
                 continue
             if kind.name == "Shift":
@@ -237,7 +247,7 @@ class Packer:
     def state_gotos(self, state: int) -> dict[int, int]:
         return {
             self.target(name): self.numbers[argument]
-            for name, (kind, argument) in self.table.states[state].items()
+            for name, (kind, argument) in sorted(self.table.states[state].items())
             if not self.is_terminal(name)
         }
 

@@ -160,13 +160,6 @@ def test_a_fixed_zone_is_one_segment() -> None:
     assert zone("Asia/Tokyo").segment(instant(2026, 1, 1)).offset == 9 * HOUR
 
 
-@pytest.mark.parametrize(
-    ("name", "hours"), [("UTC", 0), ("Europe/Berlin", 1), ("Pacific/Apia", 24), ("UTC+12", 0)]
-)
-def test_longest_gap(name: str, hours: int) -> None:
-    assert zone(name).longest_gap() == hours * HOUR
-
-
 def test_zones_are_one_object_per_name() -> None:
     assert zone("Europe/Berlin") is BERLIN
     assert repr(BERLIN) == "zone('Europe/Berlin')"

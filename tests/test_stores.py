@@ -170,31 +170,54 @@ def test_commits_are_durable_in_wal_with_full_sync(path: Path) -> None:
     asyncio.run(story())
 
 
-def test_a_start_reads_heads_and_the_look_back_alone(path: Path) -> None:
+async def grow(store: Store, *endings: Action, task: str = "a") -> None:
+    """One run after the other of the task, 10 apart, each ended 1 later."""
+    for i, ending in enumerate(endings):
+        (run,) = await commit(store, claim(task, 1 << 60, at=10 * i))
+        assert isinstance(run, int)
+        await commit(store, finish(task, run, ending, at=10 * i + 1))
+
+
+@pytest.mark.parametrize(
+    ("endings", "since", "expected"),
+    [
+        ([Action.SUCCESS] * 5, 1 << 60, [9, 10]),
+        ([Action.SUCCESS] * 5, 31, [7, 8, 9, 10]),  # with the run of the ending asked for
+        ([Action.SUCCESS, Action.FAIL, Action.CRASH, Action.CRASH], 1 << 60, [1, 2, 3, 4, 7, 8]),
+        ([Action.CRASH], 1 << 60, [1, 2]),
+        ([], 0, []),
+    ],
+)
+def test_a_start_reads_heads_and_the_look_back_alone(
+    path: Path, endings: list[Action], since: int, expected: list[int]
+) -> None:
     async def story() -> None:
         async with opened(SqliteStore(str(path))) as store:
-            position = 0
-            for i in range(50):
-                (run,) = await commit(store, claim("a", position, at=10 * i))
-                assert isinstance(run, int)
-                await commit(store, finish("a", run, at=10 * i + 1))
-                position = run + 1
-            assert [r.seq for r in await store.load(1 << 60)] == [99, 100]
-            assert [r.seq for r in await store.load(480)] == [97, 98, 99, 100]
+            await grow(store, *endings)
+            await grow(store, Action.SUCCESS, task="other")
+            position, records = await store.load({"a": since, "none": 0})
+            assert position == 2 * len(endings) + 2
+            assert [record.seq for record in records] == expected
 
     asyncio.run(story())
 
 
-def test_a_start_reads_the_latest_run_that_did_not_crash(path: Path) -> None:
+def test_a_start_of_a_large_log_looks_up_and_scans_nothing(path: Path) -> None:
     async def story() -> None:
-        async with opened(SqliteStore(str(path))) as store:
-            await commit(store, claim("a", 0), claim("b", 0))
-            await commit(store, finish("a", 1))
-            await commit(store, claim("a", 3))
-            await commit(store, finish("a", 4, Action.CRASH))
-            await commit(store, claim("a", 5))
-            await commit(store, finish("a", 6, Action.CRASH))
-            assert [r.seq for r in await store.load(1 << 60)] == [1, 2, 3, 6, 7]
+        store = SqliteStore(str(path))
+        async with opened(store):
+            await grow(store, *[Action.SUCCESS] * 50)
+            assert store._connection is not None
+            steps: list[str] = []
+            run = store._connection.execute
+            statements: list[str] = []
+            store._connection.set_trace_callback(statements.append)
+            await store.load({"a": 480})
+            store._connection.set_trace_callback(None)
+            for statement in statements:
+                plan = run(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+                steps += [detail for *_, detail in plan if detail.startswith("SCAN")]
+            assert set(steps) <= {"SCAN lease", "SCAN CONSTANT ROW"}
 
     asyncio.run(story())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...engine.records import Record
 from .protocol import Answer, Claim, Refused, Step, judge
@@ -16,8 +16,8 @@ class MemoryStore:
     async def open(self, now: int) -> None:
         return None
 
-    async def load(self, since: int) -> list[Record]:
-        return list(self._log)
+    async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
+        return len(self._log), [record for record in self._log if record.task in lookback]
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
         refusals = judge(steps, self._overtaken, self._held)

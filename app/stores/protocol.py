@@ -13,7 +13,7 @@ refused with it. Sequence numbers are given in commit order, from 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -52,9 +52,11 @@ class Store(Protocol):
     async def open(self, now: int) -> None:
         """Make ready, and join the instances. Runs whose instance is gone get a `crash`."""
 
-    async def load(self, since: int) -> list[Record]:
-        """What a start needs, by sequence: the latest record of every task and action, the
-        latest run of every task that did not crash, the live runs, and all from `since` on."""
+    async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
+        """The newest sequence number of the log, and what a start needs of these tasks, by
+        sequence: the latest record of each action, the latest run that did not crash, the live
+        runs, what happened at or after the instant given for the task, and of each of these the
+        run it ended and its ending."""
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
         """Make the steps durable, in order."""

@@ -17,7 +17,7 @@ import platform
 import sqlite3
 import struct
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -41,7 +41,7 @@ CREATE TABLE record (
 );
 CREATE INDEX record_by_key ON record (task, action, seq);
 CREATE INDEX record_by_run ON record (run) WHERE run IS NOT NULL;
-CREATE INDEX record_by_at ON record (at);
+CREATE INDEX record_by_time ON record (task, at);
 CREATE TABLE lease (run INTEGER PRIMARY KEY REFERENCES record, instance TEXT NOT NULL);
 CREATE TABLE instance (
     id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, expires_at INTEGER NOT NULL
@@ -52,21 +52,15 @@ COMMIT;
 """
 COLUMNS = "seq, task, action, at, scheduled_at, attempt, run, run_id, error"
 UNIX_NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
-NEEDED_AT_START = f"""
-WITH head AS (SELECT max(seq) AS seq FROM record GROUP BY task, action),
-     wanted AS (
-        SELECT seq FROM head
-        UNION SELECT run FROM record JOIN head USING (seq) WHERE run IS NOT NULL
-        UNION SELECT run FROM lease
-        UNION SELECT seq FROM record WHERE at >= ?
-     )
-SELECT {COLUMNS} FROM record WHERE seq IN wanted OR run IN wanted ORDER BY seq
-"""
-LATEST_COUNTING_RUN = f"""
-SELECT {COLUMNS} FROM record WHERE task = :task AND action = 'run' AND seq NOT IN
+HEADS = "SELECT " + ", ".join(
+    f"(SELECT max(seq) FROM record WHERE task = :task AND action = '{action}')" for action in Action
+)
+LATEST_COUNTING_RUN = """
+SELECT seq FROM record WHERE task = :task AND action = 'run' AND seq NOT IN
     (SELECT run FROM record WHERE task = :task AND action = 'crash' AND run IS NOT NULL)
 ORDER BY seq DESC LIMIT 1
 """
+LIVE = "SELECT lease.run FROM lease JOIN record ON record.seq = lease.run WHERE task = ?"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -92,8 +86,8 @@ class SqliteStore:
         self._left.clear()
         threading.Thread(target=self._renew, name="oncue-lease", daemon=True).start()
 
-    async def load(self, since: int) -> list[Record]:
-        return await self._call(self._load, since)
+    async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
+        return await self._call(self._load, lookback)
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
         return await self._call(self._commit, steps)
@@ -151,20 +145,33 @@ class SqliteStore:
         rows = self._db.execute(f"SELECT {COLUMNS} FROM record {condition}", values)
         return [record_of(row) for row in rows]
 
-    def _load(self, since: int) -> list[Record]:
-        found = {
-            record.seq: record
-            for record in map(record_of, self._db.execute(NEEDED_AT_START, (since,)))
-        }
-        runs = {r.task: r.seq for r in found.values() if r.action is Action.RUN}
-        crashed = {r.run for r in found.values() if r.action is Action.CRASH}
-        for task, seq in runs.items():
-            if seq in crashed:
-                for row in self._db.execute(LATEST_COUNTING_RUN, {"task": task}).fetchall():
-                    found[row[0]] = record_of(row)
-                    ending = self._select("WHERE run = ?", row[0])
-                    found.update((record.seq, record) for record in ending)
-        return [found[seq] for seq in sorted(found)]
+    def _load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
+        found: dict[int, Record] = {}
+        for task, since in lookback.items():
+            found |= {record.seq: record for record in self._needed(task, since)}
+        (newest,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
+        return newest, [found[seq] for seq in sorted(found)]
+
+    def _needed(self, task: str, since: int) -> list[Record]:
+        """What `load` gives of one task: a handful of look-ups, and the window asked for."""
+        records = self._select("WHERE task = ? AND at >= ?", task, since)
+        seen = {record.seq for record in records}
+        heads = [seq for seq in self._db.execute(HEADS, {"task": task}).fetchone() if seq]
+        live = [run for (run,) in self._db.execute(LIVE, (task,))] if heads else []
+        records += self._by_number({*heads, *live} - seen)
+        crashed = {record.run for record in records if record.action is Action.CRASH}
+        if not {r.seq for r in records if r.action is Action.RUN} - crashed:
+            records += self._by_number(
+                {seq for (seq,) in self._db.execute(LATEST_COUNTING_RUN, {"task": task})}
+            )
+        records += self._by_number({r.run for r in records if r.run} - {r.seq for r in records})
+        ended = {record.run for record in records}
+        for run in [r.seq for r in records if r.action is Action.RUN and r.seq not in ended]:
+            records += self._select("WHERE run = ?", run)
+        return records
+
+    def _by_number(self, numbers: Iterable[object]) -> list[Record]:
+        return [record for seq in numbers for record in self._select("WHERE seq = ?", seq)]
 
     def _follow(self, position: int, now: int) -> list[Record]:
         self._reap(now)

@@ -34,12 +34,11 @@ class Rule(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leaf:
-    """Windows on the wall clock of a zone; none is shorter there than `shortest`."""
+    """Windows on the wall clock of a zone."""
 
     zone: Zone
     rule: Rule
     pattern: Pattern
-    shortest: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,12 @@ def place(day: int) -> tuple[int, int, int]:
     return day - since, year, since - YEAR_STARTS[year]
 
 
+def kind_of_day(day: int) -> int:
+    """The number of the bit of a local day."""
+    _, year, number = place(day)
+    return YEAR_KINDS[year] * SLOTS + number
+
+
 @dataclass(frozen=True, slots=True)
 class Month:
     """One month of one kind of year: `bit` is that of its first day."""

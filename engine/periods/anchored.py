@@ -54,27 +54,6 @@ def at_points(unit: Unit, points: tuple[Point, ...]) -> Pattern:
     return found
 
 
-def shortest(unit: Unit, range: Range | None) -> int:
-    """A lower bound of the length of the windows of a day and longer, on the wall clock."""
-    match range:
-        case None | Starting():
-            return DAY
-        case At():
-            return HOUR if unit is Unit.DAY else DAY
-        case After(Clock(start)):
-            return DAY - start
-        case Before(Clock(end)):
-            return end
-        case Between(Clock(start), Clock(end)):
-            return end - start if start < end else end - start + DAY
-        case After(point) | Before(point):
-            return DAY if clock_of(point) is None else 0
-        case Between(start_point, end_point):
-            return DAY if clock_of(start_point) is clock_of(end_point) is None else 0
-        case _:
-            assert_never(range)
-
-
 def clock_of(point: Point) -> int | None:
     """The clock time of a point, if it has one; None names a whole day or month."""
     match point:

@@ -24,11 +24,11 @@ from ...conds.nodes import (
 )
 from ...conds.parts import Range, ThisCycle
 from ...conds.points import CronFields, Unit, WeekPoint
-from ..civil import DAY, MINUTE, SECOND, Zone
+from ..civil import Zone
 from ..civil import zone as zone_of
 from . import algebra
 from .algebra import OPPOSITE_OF_ONE, Expression, Leaf, Operation, Operator, Rule, Step
-from .anchored import anchored, at_points, shortest
+from .anchored import anchored, at_points
 from .cron import cron_windows
 from .period import Period
 from .spans import span_of
@@ -103,16 +103,15 @@ def step_of(node: Condition | ThisCycle, zone: Zone) -> Step:
 @lru_cache(maxsize=4096)
 def anchored_leaf(unit: Unit, range: Range | None, zone: Zone) -> Leaf:
     rule = Rule.REAL if unit in CLOCK_UNITS else Rule.WALL
-    return Leaf(zone, rule, anchored(unit, range), shortest(unit, range))
+    return Leaf(zone, rule, anchored(unit, range))
 
 
 @lru_cache(maxsize=4096)
 def cron_leaf(fields: CronFields, zone: Zone) -> Leaf:
     rule = Rule.REAL if fields.real_time else Rule.CRON
-    length = MINUTE if fields.seconds is None else SECOND
-    return Leaf(zone, rule, cron_windows(fields), length)
+    return Leaf(zone, rule, cron_windows(fields))
 
 
 @lru_cache(maxsize=256)
 def weekday_leaf(days: tuple[int, ...], zone: Zone) -> Leaf:
-    return Leaf(zone, Rule.WALL, at_points(Unit.WEEK, tuple(map(WeekPoint, days))), DAY)
+    return Leaf(zone, Rule.WALL, at_points(Unit.WEEK, tuple(map(WeekPoint, days))))

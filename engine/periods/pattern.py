@@ -20,6 +20,7 @@ from .almanac import (
     YEAR_STARTS,
     day_after,
     day_before,
+    kind_of_day,
     place,
 )
 from .dial import (
@@ -149,8 +150,7 @@ class Pattern:
         parts = self.parts
         if len(parts) == 1:
             return parts[0][1]
-        _, year, number = place(day)
-        bit = YEAR_KINDS[year] * SLOTS + number
+        bit = kind_of_day(day)
         for mask, tree in parts:
             if mask >> bit & 1:
                 return tree

@@ -13,16 +13,12 @@ from ..civil import BEGINNING, DAY, FOREVER
 from .algebra import (
     Constant,
     Expression,
-    Leaf,
-    Rule,
     all_of,
     any_of,
-    atoms,
     difference,
-    fold,
     opposite,
 )
-from .dial import ANY_EDGE, ANY_IN, ANY_OUT, INSIDE, MARKS, OUT
+from .dial import ANY_EDGE, ANY_IN, ANY_OUT, INSIDE
 from .timeline import Timeline
 
 
@@ -147,7 +143,7 @@ class Period:
         if not isinstance(other, Period):
             return NotImplemented
         a, b = self.expression, other.expression
-        return a == b or is_empty(any_of(difference(a, b), difference(b, a)))
+        return a == b or Period(any_of(difference(a, b), difference(b, a))).is_empty
 
     def __hash__(self) -> int:
         if self._hash is None:
@@ -160,12 +156,12 @@ class Period:
     @property
     def is_empty(self) -> bool:
         """Whether no instant is in it, ever."""
-        return is_empty(self.expression)
+        return self._line.never(ANY_IN)
 
     @property
     def is_full(self) -> bool:
         """Whether every instant is in it."""
-        return is_empty(opposite(self.expression))
+        return self._line.never(ANY_OUT)
 
     def __repr__(self) -> str:
         return f"Period({self.expression!r})"
@@ -175,31 +171,6 @@ ALWAYS = Period((Constant(True),))
 NEVER = Period((Constant(False),))
 
 SAMPLE = 978_307_200_000_000  # 2001-01-01: equal periods change alike after any instant
-
-
-def is_empty(expression: Expression) -> bool:
-    """Whether an expression has no instant: read off its pattern, where real time cannot add one
-    to it or take one away; else looked for on its line."""
-    if is_steady(expression):
-        value = fold(expression, lambda atom: atom.pattern if isinstance(atom, Leaf) else OUT)
-        return not (MARKS[value] if isinstance(value, int) else value.marks) & ANY_IN
-    return Timeline(expression).first(BEGINNING, ANY_IN) is None
-
-
-def is_steady(expression: Expression) -> bool:
-    """Whether membership is that of one pattern on one wall clock: a single leaf; or all follow
-    real time; or no window is so short that a gap could swallow it."""
-    found = atoms(expression)
-    leaves = [atom for atom in found if isinstance(atom, Leaf)]
-    if len(expression) == len(leaves):
-        return True
-    if len(leaves) < len(found) or len({leaf.zone for leaf in leaves}) != 1:
-        return False
-    if all(leaf.rule is Rule.REAL for leaf in leaves):
-        return True
-    if any(leaf.rule is not Rule.WALL for leaf in leaves):
-        return False
-    return min(leaf.shortest for leaf in leaves) > leaves[0].zone.longest_gap()
 
 
 class Cursor:

@@ -12,9 +12,12 @@ Every search ends: from `civil.REGULAR` on the line repeats what it did within 4
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import lru_cache
+from itertools import count
 
 from ..civil import ANCIENT, BEGINNING, DAY, FOREVER, REGULAR, Segment, Zone
 from .algebra import Atom, Expression, Leaf, Rule, Span, Value, atoms, fold
+from .almanac import kind_of_day
 from .dial import (
     ANY_EDGE,
     ANY_IN,
@@ -32,6 +35,7 @@ from .dial import (
 from .pattern import Pattern
 
 REPEATS = 42 * 366 * DAY  # longer than any kind of year, with its neighbours, stays away
+PATIENCE = 8  # pieces to look at before asking whether there is anything to find at all
 
 
 class Piece:
@@ -59,6 +63,7 @@ class Timeline:
         "_edges",
         "_leaves",
         "_moved",
+        "_never",
         "_piece",
         "_spans",
         "_values",
@@ -77,6 +82,7 @@ class Timeline:
         self._piece = Piece(0, 0, 0, OUT)
         self._values: dict[tuple[object, ...], Value] = {}
         self._moved: dict[Leaf, Pattern] = {}  # with windows moved out of a gap over it
+        self._never: dict[int, bool] = {}
         self._dry: dict[int, int] = {}  # from where on nothing with those marks comes
         self._dry_before: dict[int, int] = {}
 
@@ -92,48 +98,99 @@ class Timeline:
         if t >= self._dry.get(want, FOREVER):
             return None
         limit = max(t, REGULAR, *self._edges) + REPEATS
-        start = t
-        while True:
-            piece = self.piece(t)
-            if isinstance(piece.value, int):
-                if MARKS[piece.value] & want:
-                    return t
-            else:
-                local = piece.value.first(t + piece.offset, want)
-                if local is not None and local - piece.offset < piece.end:
-                    return local - piece.offset
-                leap = self._leap(piece, t, local, want)
-                if leap is not None:
-                    return leap
+        start, piece = t, self.piece(t)
+        for looked in count():
+            local = self._first_in(piece, t, want)
+            if local is not None:
+                found = self._reached(piece, t, local, want)
+                if found is not None:
+                    return found
+            if piece.end >= limit or (looked == PATIENCE and self.never(want)):
+                break
             t = piece.end
-            if t >= limit:
-                self._dry[want] = min(start, self._dry.get(want, start))
-                return None
+            piece = self.piece(t)
+        self._dry[want] = start
+        return None
 
     def last(self, t: int, want: int) -> int | None:
         """The last instant up to `t`, inclusive, that has one of the marks `want`."""
         if t <= self._dry_before.get(want, BEGINNING - 1):
             return None
         limit = min(t, ANCIENT, *self._edges) - REPEATS
-        start = t
-        while True:
-            piece = self.piece(t)
-            if isinstance(piece.value, int):
-                if MARKS[piece.value] & want:
-                    return t
-            else:
-                local = piece.value.last(t + piece.offset, want)
-                if local is not None and local - piece.offset >= piece.start:
-                    return local - piece.offset
-                leap = self._leap(piece, t, local, want)
-                if leap is not None:
-                    return leap
+        start, piece = t, self.piece(t)
+        for looked in count():
+            local = self._last_in(piece, t, want)
+            if local is not None:
+                found = self._reached(piece, t, local, want)
+                if found is not None:
+                    return found
+            if piece.start <= limit or (looked == PATIENCE and self.never(want)):
+                break
             t = piece.start - 1
-            if t <= limit:
-                self._dry_before[want] = max(start, self._dry_before.get(want, start))
-                return None
+            piece = self.piece(t)
+        self._dry_before[want] = start
+        return None
 
-    def _leap(self, piece: Piece, t: int, local: int | None, want: int) -> int | None:
+    def never(self, want: int) -> bool:
+        """Whether no instant at all has one of the marks `want`.
+
+        On the clock of one zone the pattern says so, but for what is special about changes of
+        offset, of which those are looked at that differ on the wall clock. Else the line is
+        searched, as far as it has anything new."""
+        if want not in self._never:
+            if self._spans or len(self._zones) > 1:
+                self._never[want] = self._search_all(want)
+            else:
+                whole = fold(self.expression, pattern_of)
+                changes = telling_changes(self._zones[0]) if self._zones else ()
+                self._never[want] = not marks_of(whole) & want and not any(
+                    self._has_about(change, want) for change in changes
+                )
+        return self._never[want]
+
+    def _search_all(self, want: int) -> bool:
+        t = BEGINNING
+        while t < max(REGULAR, *self._edges, 0) + REPEATS:
+            piece = self.piece(t)
+            local = self._first_in(piece, t, want)
+            if local is not None and local - piece.offset < piece.end:
+                return False
+            t = piece.end
+        return True
+
+    def _has_about(self, change: Segment, want: int) -> bool:
+        """Whether anything from a change of offset to the end of its aftermath has the marks."""
+        t, over = change.start, change.start + abs(change.shift)
+        while t <= over:
+            piece = self.piece(t)
+            local = self._first_in(piece, t, want)
+            if local is not None and local - piece.offset < min(piece.end, over + 1):
+                return True
+            t = piece.end
+        return False
+
+    def _first_in(self, piece: Piece, t: int, want: int) -> int | None:
+        """The local time of the first hit from `t` on by the clock of a piece, which may lie
+        beyond it."""
+        local = t + piece.offset
+        if isinstance(piece.value, int):
+            return local if MARKS[piece.value] & want else None
+        return piece.value.first(local, want)
+
+    def _last_in(self, piece: Piece, t: int, want: int) -> int | None:
+        local = t + piece.offset
+        if isinstance(piece.value, int):
+            return local if MARKS[piece.value] & want else None
+        return piece.value.last(local, want)
+
+    def _reached(self, piece: Piece, t: int, local: int, want: int) -> int | None:
+        """The instant of a hit, if it is in the piece or can be leapt to."""
+        instant = local - piece.offset
+        if piece.start <= instant < piece.end:
+            return instant
+        return self._leap(piece, t, local, want)
+
+    def _leap(self, piece: Piece, t: int, local: int, want: int) -> int | None:
         """The instant of the hit `local`, beyond this piece, if nothing on the way can be one.
 
         That is so for a single leaf, from a calm instant to a calm instant: what a change of
@@ -141,7 +198,7 @@ class Timeline:
         there. Not so for the edges that a change itself makes (REAL), nor for what lies outside
         in a repeated hour only (CRON)."""
         calm = piece.calm
-        if local is None or calm is None or len(self.expression) > 1:
+        if calm is None or len(self.expression) > 1:
             return None
         leaf = self._leaves[0]
         if leaf.rule is Rule.REAL and want in (ANY_EDGE, ANY_START):
@@ -248,6 +305,25 @@ class Timeline:
         if rescued and t == change + rescued:
             return t, t + 1, leaf.pattern.value(t + segment.offset) | BEFORE
         return change + rescued + 1, over + 1, leaf.pattern
+
+
+@lru_cache(maxsize=256)
+def telling_changes(zone: Zone) -> tuple[Segment, ...]:
+    """Changes of offset of a zone, one of each that differ on the wall clock: in the kind of day,
+    the time of day, or by how much."""
+    found: dict[tuple[int, int, int], Segment] = {}
+    for change in zone.changes(ANCIENT, REGULAR + REPEATS):
+        day, clock = divmod(change.start + change.offset, DAY)
+        found.setdefault((kind_of_day(day), clock, change.shift), change)
+    return tuple(found.values())
+
+
+def pattern_of(atom: Atom) -> Value:
+    return atom.pattern if isinstance(atom, Leaf) else OUT
+
+
+def marks_of(value: Value) -> int:
+    return MARKS[value] if isinstance(value, int) else value.marks
 
 
 def bits_at(value: Value, local: int) -> int:

@@ -19,7 +19,7 @@ from oncue.conds.points import (
     WeekPoint,
     YearPoint,
 )
-from oncue.engine.civil import DAY, HOUR, MINUTE, SECOND, from_datetime, zone
+from oncue.engine.civil import DAY, FOREVER, HOUR, MINUTE, SECOND, from_datetime, zone
 from oncue.engine.periods import Period, Window, period_of
 from oncue.tests.property import wall_clock
 

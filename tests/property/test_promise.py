@@ -180,3 +180,26 @@ def test_time_alone_flips_a_condition_when_its_explanation_says(
     last = min(instant - 1, now + 72 * HOUR)
     for t in {now, last, *range(now, last, max(1, (last - now) // 40))}:
         assert holds(node, t, log, "self") is value, f"at {t}"
+
+
+@given(conditions, logs(), st.lists(instants, min_size=2, max_size=6), st.data())
+@settings(max_examples=200, deadline=None)
+def test_what_a_history_drops_is_never_missed(
+    node: nodes.Condition, log: list[Record], times: list[int], data: st.DataObject
+) -> None:
+    """Time goes on; before each question every log is cut down to what the plans retain."""
+    note(f"{node!r}")
+    history = History(log)
+    planner = Planner(history)
+    plan = planner.plan(node, "self", UTC)
+    for now in sorted(times):
+        for task_log in list(history.tasks.values()):
+            if task_log.last:
+                planner.trim(task_log, now)
+        plan.forget()
+        assert plan.check(now).value == holds(node, now, log, "self")
+        more = data.draw(records(log))
+        log = [*log, more]
+        history.add(more)
+        planner.forget()
+        assert plan.check(now).value == holds(node, now, log, "self"), f"after {more}"

@@ -1,0 +1,108 @@
+"""What the commands about time ask for in the same way: conditions, datetimes, a zone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from ...conds.dates import read_datetime
+from ...conds.nodes import Condition
+from ...conds.reading import ReadError
+from ...engine.civil import SECOND, UnknownZoneError, Zone, from_datetime
+from ...engine.civil import zone as zone_of
+from ...grammar.errors import ConditionSyntaxError
+from ...grammar.parser import parse
+from ..clock import SystemClock
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+
+class Moment(NamedTuple):
+    """A datetime as it was given: naive ones are on the wall clock of the zone asked for; a
+    bare date names the whole day."""
+
+    at: datetime
+    is_date: bool
+
+    def start(self, zone: Zone) -> int:
+        return from_datetime(self.at, zone)
+
+    def end(self, zone: Zone) -> int:
+        """As an end: the day that a bare date names is included (LANGUAGE.md §6)."""
+        return from_datetime(self.at + timedelta(days=self.is_date), zone)
+
+
+class MomentType(click.ParamType):
+    """A datetime as conditions write them, or ISO 8601 with an offset."""
+
+    name = "datetime"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Moment:
+        if isinstance(value, Moment):
+            return value
+        try:
+            return Moment(*read_datetime(value))
+        except ReadError as error:
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                self.fail(error.message, param, ctx)
+            if moment.tzinfo is None:  # a form, such as 20260131, that conditions do not have
+                self.fail(error.message, param, ctx)
+            return Moment(moment, False)
+
+
+class ZoneType(click.ParamType):
+    """A zone by its name."""
+
+    name = "zone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Zone:
+        if isinstance(value, Zone):
+            return value
+        try:
+            return zone_of(value)
+        except UnknownZoneError as error:
+            self.fail(str(error), param, ctx)
+
+
+def zone_option(command: AnyFunction) -> AnyFunction:
+    """`--zone`; without it the system's."""
+    return click.option(
+        "--zone",
+        "--timezone",
+        "-z",
+        type=ZoneType(),
+        metavar="ZONE",
+        help="The zone of the answer, and of conditions that name none; default: the system's.",
+    )(command)
+
+
+def now() -> int:
+    """This instant, to the second."""
+    return SystemClock().now() // SECOND * SECOND
+
+
+def read_conditions(texts: Iterable[str]) -> list[Condition]:
+    """The conditions that the texts spell. All that is wrong goes to standard error, with a caret
+    under it; then the command ends with status 1."""
+    found, wrong = [], False
+    for text in texts:
+        try:
+            found.append(parse(text))
+        except ConditionSyntaxError as error:
+            wrong = True
+            console = Console(file=sys.stderr, soft_wrap=True, highlight=False)
+            for diagnostic in error.diagnostics:
+                console.print(Text(str(diagnostic), style="bold red"))
+    if wrong:
+        raise SystemExit(1)
+    return found
