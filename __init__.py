@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .engine.records import Action as Action
     from .engine.records import Record as Record
     from .grammar.errors import ConditionSyntaxError as ConditionSyntaxError
+    from .grammar.format import format_condition as format_condition
     from .grammar.parser import parse as parse
 
 _HOME = {
@@ -41,6 +42,7 @@ _HOME = {
     "check": ".app.face",
     "evaluate": ".app.face",
     "explain": ".app.face",
+    "format_condition": ".grammar.format",
     "parse": ".grammar.parser",
     "upcoming": ".app.face",
     "windows": ".app.face",

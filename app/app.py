@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from ..conds.nodes import Condition
+from ..conds.durations import Duration
+from ..conds.nodes import Condition, Func
+from ..engine.atoms import Custom
 from ..engine.civil import zone as zone_of
 from ..engine.explain import Explanation
+from ..grammar.phrases import Phrases
 from .clock import Clock, SystemClock
 from .errors import DefinitionError, OncueError
 from .runtime import Runtime
 from .stores import store_at
 from .task import Task, condition_of, execution_of, name_of, refuse_parameters
 
+DurationLike = Duration | timedelta | str | float
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -41,7 +47,9 @@ class App:
         clock: Clock | None = None,
     ) -> None:
         self.zone = zone_of(timezone)
-        self.shut_cond = condition_of(shut_cond)
+        self.phrases = Phrases()
+        self.customs: dict[str, Custom] = {}
+        self.shut_cond = condition_of(shut_cond, self.phrases)
         self.tasks: dict[str, Task[..., Any]] = {}
         self._store = store_at(store)
         self._clock = clock or SystemClock()
@@ -71,7 +79,7 @@ class App:
         start first, then those defined first. Raises ConditionSyntaxError for text that is no
         condition and DefinitionError for a name that is taken, before anything changes.
         """
-        condition = condition_of(start_cond)
+        condition = condition_of(start_cond, self.phrases)
 
         def define(function: Callable[P, R]) -> Task[P, R]:
             called = name_of(function, name)
@@ -95,6 +103,45 @@ class App:
 
         return define
 
+    def cond(
+        self,
+        syntax: str | re.Pattern[str] | None = None,
+        *,
+        every: DurationLike | None = None,
+    ) -> Callable[[Callable[..., object]], Func]:
+        """Make a function a custom condition, true when what it returns is.
+
+        `syntax` is a phrase, `disk is below {percent:int} percent` (placeholders: name, int,
+        float, duration, time), or a compiled regular expression whose named groups become the
+        arguments; without it the function's name is registered for call syntax,
+        `is_holiday('FI')`. The function is asked only when its answer matters, at most once per
+        instant, and again after `every` (default: 0.1 s). What comes back is a condition itself,
+        and with arguments in parentheses. Raises PhraseError for a phrase that is not well
+        formed, is taken, or could be read in two ways.
+        """
+        interval = None if every is None else Duration.of(every)
+
+        def register(function: Callable[..., object]) -> Func:
+            name = function.__name__
+            match syntax:
+                case None:
+                    self.phrases.add_call(name)
+                case str():
+                    name = self.phrases.add_phrase(syntax).text
+                case _:
+                    self.phrases.add_pattern(syntax)
+                    name = syntax.pattern
+            self.customs[name] = Custom(function, None if interval is None else interval.microseconds)
+            return Func(function, every=interval)
+
+        return register
+
+    def define(self, name: str, condition: str | Condition) -> None:
+        """Give a condition a name that other conditions of this app can use, such as
+        `app.define("business hours", "weekdays & time of day between 9 and 17")`. Raises
+        PhraseError for a name that is taken, ConditionSyntaxError for the condition's text."""
+        self.phrases.define(name, condition)
+
     def run(self) -> None:
         """Run until `shut_cond` holds, `shut_down` is called, or SIGINT or SIGTERM comes.
 
@@ -111,7 +158,9 @@ class App:
     def _begin(self) -> Runtime:
         if self._life is not None and self._life.serving:
             raise OncueError("the app is running already")
-        self._life = Runtime(self.tasks, self._store, self._clock, self.zone, self.shut_cond)
+        self._life = Runtime(
+            self.tasks, self._store, self._clock, self.zone, self.shut_cond, self.customs
+        )
         return self._life
 
     def shut_down(self) -> None:

@@ -51,10 +51,11 @@ def check(
     except ConditionSyntaxError as error:
         return list(error.diagnostics)
     known = None if tasks is None else tuple(tasks)
-    return [
+    hints = (
         *tree_lint.lint(node, tasks=known, source=text),
         *window_lint.lint(node, zone_of(timezone)),
-    ]
+    )
+    return tree_lint.arrange(hints, text)
 
 
 def evaluate(

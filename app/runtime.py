@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from ..conds.nodes import Condition
 from ..engine.agenda import Agenda
-from ..engine.atoms import Scheduler
+from ..engine.atoms import Custom, Scheduler
 from ..engine.civil import FOREVER, Zone, to_datetime
 from ..engine.explain import Explainer, Explanation
 from ..engine.history import History, TaskLog
@@ -41,12 +41,13 @@ class Runtime:
         clock: Clock,
         zone: Zone,
         shut_cond: Condition,
+        customs: Mapping[str, Custom],
     ) -> None:
         self.tasks = tasks
         self.clock = clock
         self.zone = zone
         now = clock.now()
-        self.planner = Planner(History(), {}, Scheduler(now))
+        self.planner = Planner(History(), {}, Scheduler(now), customs)
         self.agenda = Agenda(self.planner, now)
         self.journal = Journal(store, self.agenda)
         self.serving = False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from ..conds.nodes import Condition, Constant
-from ..grammar.parser import parse
+from ..grammar.phrases import Phrases
 from .errors import DefinitionError
 from .executors import EXECUTIONS
 
@@ -51,11 +51,11 @@ class Task(Generic[P, R]):
         return self.app.explain(self.name)
 
 
-def condition_of(start_cond: str | bool | Condition | None) -> Condition:
+def condition_of(start_cond: str | bool | Condition | None, phrases: Phrases) -> Condition:
     """A start_cond as users write it; None never starts."""
     match start_cond:
         case str():
-            return parse(start_cond)
+            return phrases.parse(start_cond)
         case bool() | None:
             return Constant(bool(start_cond))
         case Condition():

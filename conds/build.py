@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Literal
 
+from .fluent import DurationLike, task_name, whole
 from .nodes import (
     AfterTasks,
     Argument,
@@ -20,7 +21,6 @@ from .nodes import (
     Constant,
     Cron,
     Dates,
-    DurationLike,
     Env,
     Every,
     Func,
@@ -37,9 +37,7 @@ from .nodes import (
     TimeOfCron,
     all_of,
     any_of,
-    task_name,
     to_datetime,
-    whole,
 )
 from .parts import Bound, Count, Event, Since
 from .points import WEEKDAY_NUMBERS, CronFields, Duration, ReadError, Unit, read_cron

@@ -292,4 +292,5 @@ def item_message(kind: Kind, item: str) -> str:
         return f"{item!r}: L is only for the day of month; say monthly on last Fri, or FRI#4"
     if item == "":
         return f"an item of the {kind.name} is empty"
-    return f"{item!r} is not a {kind.name}: {kind.low} to {high}{names}"
+    article = "an" if kind is HOUR else "a"
+    return f"{item!r} is not {article} {kind.name}: {kind.low} to {high}{names}"

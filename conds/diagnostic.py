@@ -142,7 +142,7 @@ def nearest(word: str, candidates: Iterable[str], count: int = 3) -> tuple[str, 
     folded = word.casefold()
     if not folded or len(folded) > LONGEST_NAME:
         return ()
-    limit = 1 if len(folded) < 5 else 2 if len(folded) < 9 else 3
+    limit = 1 if len(folded) < 6 else 2 if len(folded) < 10 else 3
     found = []
     for candidate in dict.fromkeys(candidates):
         edits = distance(folded, candidate.casefold(), limit)

@@ -26,6 +26,7 @@ from .nodes import (
     Every,
     Func,
     Has,
+    LimitError,
     Not,
     Once,
     Phrase,
@@ -86,6 +87,14 @@ def warning(code: str, message: str, node: Condition, fix: str | None = None) ->
 
 def information(code: str, message: str, node: Condition, fix: str | None = None) -> Diagnostic:
     return Diagnostic(Severity.INFORMATION, code, message, node.span, (), fix)
+
+
+def written(node: Condition) -> str | None:
+    """The text of a fix; None where it would be longer than a text may be."""
+    try:
+        return text(node)
+    except LimitError:
+        return None
 
 
 # --- what a condition consumes ----------------------------------------------------------------
@@ -154,7 +163,7 @@ def runs_again(subject: Subject) -> Iterator[Diagnostic]:
         return
     fix = None
     if isinstance(root, TimeOf):
-        fix = text(Cadence(root.unit, root.range))
+        fix = written(Cadence(root.unit, root.range))
     message = "a task with this condition would run again and again: nothing in it is used up"
     yield warning("runs-again", f"{message}; {fix} runs once each" if fix else message, root, fix)
 
@@ -191,7 +200,7 @@ def one_cadence(node: All, rhythmic: list[Condition]) -> str | None:
     rest = [as_window(term) for term in node.terms if term is not fastest]
     if any(is_cadence(term) for term in rest):
         return None
-    return text(All((fastest, *rest)))
+    return written(All((fastest, *rest)))
 
 
 def pace(node: Condition) -> int:
@@ -232,7 +241,7 @@ def negated_cadence(subject: Subject) -> Iterator[Diagnostic]:
         if isinstance(node, Not) and has_cadence(node.term):
             fix = None
             if isinstance(node.term, Cadence) and node.term.range is not None:
-                fix = text(Not(TimeOf(node.term.unit, node.term.range)))
+                fix = written(Not(TimeOf(node.term.unit, node.term.range)))
             message = "a cadence under not is true whenever no run is due, also right after a run"
             yield warning("negated-cadence", f"{message}: {fix}?" if fix else message, node, fix)
 
@@ -341,17 +350,23 @@ def named_tasks(node: Condition) -> tuple[str, ...]:
             return ()
 
 
+MOST_GUESSES = 10  # for so many unknown names the near ones are looked for
+
+
 def unknown_task(subject: Subject) -> Iterator[Diagnostic]:
     """The name of no known task; until there is one, the atom is false."""
     if subject.tasks is None:
         return
+    known = frozenset(subject.tasks)
+    guesses = MOST_GUESSES
     for node in postorder(subject.root, written=True):
         for name in named_tasks(node):
-            if name in subject.tasks:
+            if name in known:
                 continue
-            near = nearest(name, subject.tasks)
+            near = nearest(name, subject.tasks) if guesses > 0 else ()
+            guesses -= 1
             message = f"no task is called {name!r}"
-            fix = text(renamed(node, name, near[0])) if near else None
+            fix = written(renamed(node, name, near[0])) if near else None
             if near:
                 message += f": {' or '.join(map(repr, near))}?"
             yield warning("unknown-task", message, node, fix)
@@ -373,12 +388,12 @@ def keyword_name(subject: Subject) -> Iterator[Diagnostic]:
         for name in named_tasks(node):
             if not is_keyword(name) or (subject.tasks is not None and name in subject.tasks):
                 continue
-            if written_quoted(node, name, subject.source):
+            if is_quoted(node, name, subject.source):
                 continue
             message = f"{name!r} is read as a task's name"
             if isinstance(node, AfterTasks):
                 message += f"; for an outcome say after task 'x' {outcome_like(name)}"
-            yield information("keyword-name", message, node, text(node))
+            yield information("keyword-name", message, node, written(node))
 
 
 def outcome_like(word: str) -> str:
@@ -388,11 +403,11 @@ def outcome_like(word: str) -> str:
     return next((event for stem, event in stems.items() if lower.startswith(stem)), "succeeded")
 
 
-def written_quoted(node: Condition, name: str, source: str | None) -> bool:
+def is_quoted(node: Condition, name: str, source: str | None) -> bool:
     if source is None or node.span is None:
         return False
-    written = source[node.span.start : node.span.end]
-    return f"'{name}'" in written or f'"{name}"' in written
+    place = source[node.span.start : node.span.end]
+    return f"'{name}'" in place or f'"{name}"' in place
 
 
 HINTS: tuple[Callable[[Subject], Iterator[Diagnostic]], ...] = (

@@ -1,463 +1,54 @@
-"""The tree: one frozen class per construct of LANGUAGE.md §4.
+"""The nodes: one frozen class per construct of LANGUAGE.md §4.
 
-Nodes are values. Equality and hash ignore spans; `& | ~` build flat trees, whoever calls them;
-comparing with a number builds a new node and never changes the old one. Nodes know nothing of
-clocks, zones or logs: the engine compiles them.
-
-A tree may be some eight hundred nodes deep (`MAX_NESTING` parentheses, each around an or, an and,
-a not and a zone), so nothing here recurses over it: see `postorder`.
+Nodes are values. Equality and hash ignore spans; comparing with a number builds a new node and
+never changes the old one. Nodes know nothing of clocks, zones or logs: the engine compiles them.
+What joins other nodes is in `tree`, and handed on from here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
-from datetime import date, datetime, time, timedelta
-from typing import Self, TypeVar
-
-from .diagnostic import Span
-from .parts import (
-    After,
-    Age,
-    At,
-    Before,
-    Between,
-    Bound,
-    Count,
-    Event,
-    Past,
-    Range,
-    Since,
-    Starting,
-    ThisCycle,
-    check_number,
-    check_range,
-)
-from .points import Clock, CronFields, Duration, Point, Unit, to_point
-from .zones import check_zone
-
-MAX_ATOMS = 1_000
-MAX_NESTING = 200
-
-PointLike = str | int | time | Point
-DurationLike = Duration | timedelta | str | float
-
-
-class LimitError(ValueError):
-    """A condition larger than LANGUAGE.md §2 allows."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Condition:
-    """A pure statement, true or false at an instant, given the log, the owning task and
-    parameters."""
-
-    span: Span | None = field(default=None, compare=False, repr=False, kw_only=True)
-
-    @property
-    def operands(self) -> tuple[Condition, ...]:
-        """The conditions directly below; none for an atom."""
-        return ()
-
-    @property
-    def atoms(self) -> int:
-        """How many atoms the tree has."""
-        return 1
-
-    @property
-    def nesting(self) -> int:
-        """How deep parentheses nest in the canonical text."""
-        return 0
-
-    def in_zone(self, zone: str) -> Zoned:
-        """`… in ZONE`."""
-        return Zoned(self, zone)
-
-    def __and__(self, other: Condition) -> Condition:
-        return All((self, other)) if isinstance(other, Condition) else NotImplemented
-
-    def __or__(self, other: Condition) -> Condition:
-        return Any((self, other)) if isinstance(other, Condition) else NotImplemented
-
-    def __invert__(self) -> Condition:
-        return Not(self)
-
-    def __bool__(self) -> bool:
-        raise TypeError(
-            "a condition is neither true nor false by itself: join conditions by & | ~ instead of "
-            "and, or, not; to ask for its value, evaluate it"
-        )
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        return self
-
-    def __repr__(self) -> str:
-        from .printer import python_text
-
-        return python_text(self)
-
-    def __str__(self) -> str:
-        from .printer import text
-
-        return text(self)
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Composite(Condition):
-    """A condition of other conditions. What would recurse is counted as it is built (`_atoms`,
-    `_nesting`) or kept once known (`_hash`)."""
-
-    _atoms: int = field(default=0, init=False, repr=False)
-    _nesting: int = field(default=0, init=False, repr=False)
-    _hash: int | None = field(default=None, init=False, repr=False)
-
-    @property
-    def atoms(self) -> int:
-        return self._atoms
-
-    @property
-    def nesting(self) -> int:
-        return self._nesting
-
-    @property
-    def label(self) -> str:
-        """What besides the operands tells two nodes of a class apart."""
-        return ""
-
-    def _measure(self, nesting: int) -> None:
-        """Set the counts, refusing what is over a limit."""
-        atoms = sum(term.atoms for term in self.operands)
-        if atoms > MAX_ATOMS:
-            raise LimitError(f"a condition of {atoms} atoms is too long: at most {MAX_ATOMS}")
-        if nesting > MAX_NESTING:
-            raise LimitError(f"parentheses nest too deep: at most {MAX_NESTING} levels")
-        object.__setattr__(self, "_atoms", atoms)
-        object.__setattr__(self, "_nesting", nesting)
-
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return same(self, other) if isinstance(other, Condition) else NotImplemented
-
-    def __hash__(self) -> int:
-        if self._hash is None:
-            for node in postorder(self):
-                if isinstance(node, Composite) and node._hash is None:
-                    below = tuple(hash(term) for term in node.operands)
-                    object.__setattr__(node, "_hash", hash((type(node), node.label, below)))
-        assert self._hash is not None
-        return self._hash
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (rebuild, (program(self),))
-
-
-def postorder(root: Condition, *, written: bool = False) -> Iterator[Condition]:
-    """Every node of the tree, operands before the node that joins them, left to right; if
-    `written`, without what stands behind a defined name."""
-    stack: list[tuple[Condition, bool]] = [(root, False)]
-    while stack:
-        node, seen = stack.pop()
-        operands = () if seen or (written and isinstance(node, Defined)) else node.operands
-        if operands:
-            stack.append((node, True))
-            stack.extend((term, False) for term in reversed(operands))
-        else:
-            yield node
-
-
-def same(left: Condition, right: Condition) -> bool:
-    """Whether two trees are equal, spans aside."""
-    stack = [(left, right)]
-    while stack:
-        one, two = stack.pop()
-        if one is two:
-            continue
-        if type(one) is not type(two):
-            return False
-        if not isinstance(one, Composite) or not isinstance(two, Composite):
-            if one != two:
-                return False
-        elif one.label != two.label or len(one.operands) != len(two.operands):
-            return False
-        else:
-            stack.extend(zip(one.operands, two.operands, strict=True))
-    return True
-
-
-Step = Condition | tuple[type[Condition], int, str, Span | None]
-
-
-def program(root: Condition) -> tuple[Step, ...]:
-    """The tree as a flat list of atoms and joining steps: pickling it does not recurse."""
-    return tuple(
-        (type(node), len(node.operands), node.label, node.span)
-        if isinstance(node, Composite)
-        else node
-        for node in postorder(root)
-    )
-
-
-def rebuild(steps: tuple[Step, ...]) -> Condition:
-    """The tree of a `program`."""
-    stack: list[Condition] = []
-    for step in steps:
-        if isinstance(step, Condition):
-            stack.append(step)
-            continue
-        kind, count, label, span = step
-        terms = tuple(stack[-count:])
-        del stack[-count:]
-        stack.append(join(kind, terms, label, span))
-    (root,) = stack
-    return root
-
-
-def join(
-    kind: type[Condition], terms: tuple[Condition, ...], label: str, span: Span | None
-) -> Condition:
-    if issubclass(kind, (All, Any)):
-        return kind(terms, span=span)
-    (term,) = terms
-    if issubclass(kind, Zoned):
-        return Zoned(term, label, span=span)
-    if issubclass(kind, Defined):
-        return Defined(label, term, span=span)
-    return Not(term, span=span)
-
-
-# --- operators ------------------------------------------------------------------------------
-
-
-def flat(kind: type[All] | type[Any], terms: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """`terms` with those of the same kind replaced by their own terms."""
-    if not any(isinstance(term, kind) for term in terms):
-        return terms
-    return tuple(
-        inner for term in terms for inner in (term.operands if isinstance(term, kind) else (term,))
-    )
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class All(Composite):
-    """`a & b & …`; nested ones are flattened on construction. At least two terms."""
-
-    terms: tuple[Condition, ...]
-
-    def __post_init__(self) -> None:
-        check_terms("and", self.terms)
-        object.__setattr__(self, "terms", flat(All, self.terms))
-        self._measure(max(term.nesting + isinstance(term, Any) for term in self.terms))
-
-    @property
-    def operands(self) -> tuple[Condition, ...]:
-        return self.terms
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Any(Composite):
-    """`a | b | …`; nested ones are flattened on construction. At least two terms."""
-
-    terms: tuple[Condition, ...]
-
-    def __post_init__(self) -> None:
-        check_terms("or", self.terms)
-        object.__setattr__(self, "terms", flat(Any, self.terms))
-        self._measure(max(term.nesting for term in self.terms))
-
-    @property
-    def operands(self) -> tuple[Condition, ...]:
-        return self.terms
-
-
-def check_terms(word: str, terms: tuple[Condition, ...]) -> None:
-    for term in terms:
-        if not isinstance(term, Condition):
-            raise TypeError(f"{term!r} is not a condition")
-    if len(terms) < 2 and not (terms and isinstance(terms[0], (All, Any))):
-        raise ValueError(f"an {word!r} joins at least two conditions, not {len(terms)}")
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Not(Composite):
-    """`~a`; of a `Not` it is that one's own term."""
-
-    term: Condition
-
-    def __new__(cls, term: Condition, *, span: Span | None = None) -> Self:
-        if isinstance(term, Not):
-            return term.term  # type: ignore[return-value]  # so __init__ is not called
-        return object.__new__(cls)
-
-    def __post_init__(self) -> None:
-        check_condition(self.term)
-        self._measure(self.term.nesting + isinstance(self.term, (All, Any)))
-
-    @property
-    def operands(self) -> tuple[Condition, ...]:
-        return (self.term,)
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Zoned(Composite):
-    """`(…) in ZONE`: the zone of every window and cadence below that names none itself."""
-
-    term: Condition
-    zone: str
-
-    def __post_init__(self) -> None:
-        check_condition(self.term)
-        check_zone(self.zone)
-        self._measure(self.term.nesting + needs_parentheses(self.term))
-
-    @property
-    def operands(self) -> tuple[Condition, ...]:
-        return (self.term,)
-
-    @property
-    def label(self) -> str:
-        return self.zone
-
-
-def needs_parentheses(term: Condition) -> bool:
-    """Whether a zone after `term` would not be read as the zone of all of it. A pattern could
-    take the zone's words for its own."""
-    match term:
-        case All() | Any() | Not() | Zoned():
-            return True
-        case Phrase():
-            return term.text is not None
-        case _:
-            return False
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Defined(Composite):
-    """A condition under the name that `app.define` gave it: prints as the name, means `term`."""
-
-    name: str
-    term: Condition
-
-    def __post_init__(self) -> None:
-        check_condition(self.term)
-        check_name(self.name)
-        self._measure(self.term.nesting + 1)
-
-    @property
-    def operands(self) -> tuple[Condition, ...]:
-        return (self.term,)
-
-    @property
-    def label(self) -> str:
-        return self.name
-
-
-def check_condition(term: object) -> None:
-    if not isinstance(term, Condition):
-        raise TypeError(f"{term!r} is not a condition")
-
-
-def all_of(*terms: Condition) -> Condition:
-    """The *and* of any number of conditions: `true` of none, the condition itself of one."""
-    return terms[0] if len(terms) == 1 else All(terms) if terms else Constant(True)
-
-
-def any_of(*terms: Condition) -> Condition:
-    """The *or* of any number of conditions: `false` of none, the condition itself of one."""
-    return terms[0] if len(terms) == 1 else Any(terms) if terms else Constant(False)
-
-
-# --- what the fluent API shares ---------------------------------------------------------------
-
-
-def make_between(unit: Unit, start: PointLike, end: PointLike) -> Between:
-    return Between(to_point(unit, start), to_point(unit, end, end=True))
-
-
-class Ranged:
-    """Methods that put a range on a cycle. A range is given once."""
-
-    __slots__ = ()
-
-    def _cycle(self) -> Unit:
-        raise NotImplementedError
-
-    def _with_range(self, range_: Range) -> Self:
-        raise NotImplementedError
-
-    def after(self, start: PointLike) -> Self:
-        """From `start` to the end of the cycle."""
-        return self._with_range(After(to_point(self._cycle(), start)))
-
-    def before(self, end: PointLike) -> Self:
-        """From the start of the cycle to `end`; a bare weekday, day or month is included."""
-        return self._with_range(Before(to_point(self._cycle(), end, end=True)))
-
-    def between(self, start: PointLike, end: PointLike) -> Self:
-        """From `start` to `end`, over the end of the cycle if `end` is not later."""
-        return self._with_range(make_between(self._cycle(), start, end))
-
-    def starting(self, point: PointLike) -> Self:
-        """The whole cycle, begun at `point`."""
-        return self._with_range(Starting(to_point(self._cycle(), point)))
-
-    def at(self, *points: PointLike) -> Self:
-        """One sub-unit from each of `points`."""
-        return self._with_range(At(tuple(to_point(self._cycle(), point) for point in points)))
-
-    on = at
-
-
-class Counted:
-    """Comparisons with a number: each makes a new node. On a node that has a count already, both
-    must hold. `==` is plain equality; the method is `exactly`."""
-
-    __slots__ = ()
-
-    def _with_count(self, count: Count) -> Condition:
-        raise NotImplementedError
-
-    def __ge__(self, times: int) -> Condition:
-        return self._with_count(Count(Bound.AT_LEAST, whole(times)))
-
-    def __gt__(self, times: int) -> Condition:
-        return self._with_count(Count(Bound.AT_LEAST, whole(times) + 1))
-
-    def __le__(self, times: int) -> Condition:
-        return self._with_count(Count(Bound.AT_MOST, whole(times)))
-
-    def __lt__(self, times: int) -> Condition:
-        return self._with_count(Count(Bound.AT_MOST, whole(times) - 1))
-
-    def exactly(self, times: int) -> Condition:
-        """`exactly n times`."""
-        return self._with_count(Count(Bound.EXACTLY, whole(times)))
-
-
-def whole(times: object) -> int:
-    if isinstance(times, bool) or not isinstance(times, int):
-        raise TypeError(f"{times!r} is not a number of times: give a whole number")
-    return times
-
-
-def task_name(task: object) -> str:
-    """The name of a task given as its name, itself, or the function it was made of."""
-    if isinstance(task, str):
-        return task
-    name = getattr(task, "name", None) or getattr(task, "__name__", None)
-    if not isinstance(name, str):
-        raise TypeError(f"{task!r} is not a task: give a name, a task or its function")
-    return name
-
-
-def check_name(name: str) -> None:
-    if not isinstance(name, str):
-        raise TypeError(f"{name!r} is not a name: give text")
-    if not name:
-        raise ValueError("a name is empty")
+from datetime import date, datetime, time
+from typing import Self
+
+from .fluent import Counted, Ranged, make_between, refuse_second_range, task_name, whole
+from .fluent import DurationLike as DurationLike
+from .fluent import PointLike as PointLike
+from .parts import After as After
+from .parts import Age as Age
+from .parts import At as At
+from .parts import Before as Before
+from .parts import Between as Between
+from .parts import Bound as Bound
+from .parts import Count as Count
+from .parts import Event as Event
+from .parts import Past as Past
+from .parts import Range as Range
+from .parts import Since as Since
+from .parts import Starting as Starting
+from .parts import ThisCycle as ThisCycle
+from .parts import check_number, check_range
+from .points import Clock as Clock
+from .points import CronFields as CronFields
+from .points import Duration as Duration
+from .points import Point as Point
+from .points import Unit as Unit
+from .points import to_point
+from .tree import All as All
+from .tree import Any as Any
+from .tree import Composite as Composite
+from .tree import Condition as Condition
+from .tree import Defined as Defined
+from .tree import LimitError as LimitError
+from .tree import Not as Not
+from .tree import Zoned as Zoned
+from .tree import check_name as check_name
+from .tree import join as join
+from .tree import needs_parentheses as needs_parentheses
+from .tree import postorder as postorder
+from .tree import relocate as relocate
+from .tree import strip_spans as strip_spans
 
 
 def check_optional_name(name: str | None) -> None:
@@ -544,11 +135,6 @@ def dates_message(start: datetime, end: datetime) -> str:
 def check_naive(moment: datetime | None) -> None:
     if moment is not None and moment.tzinfo is not None:
         raise ValueError(f"{moment!r} has a zone: give a naive one, and the zone by in_zone")
-
-
-def refuse_second_range(node: Condition, range_: object) -> None:
-    if range_ is not None:
-        raise ValueError(f"{str(node)!r} has a range already: give both ends by between")
 
 
 # --- cadences -------------------------------------------------------------------------------
@@ -892,6 +478,11 @@ class Phrase(Condition):
             check_argument(value)
         object.__setattr__(self, "kinds", tuple(type(value) for _, value in self.values))
 
+    @property
+    def open_ended(self) -> bool:
+        """A pattern could take the words of a zone for its own."""
+        return self.text is not None
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Func(Condition):
@@ -938,21 +529,14 @@ def check_float(value: float) -> None:
         raise ValueError(f"{value!r} is too long: at most 18 digits")
 
 
-N = TypeVar("N", bound=Condition)
+def all_of(*terms: Condition) -> Condition:
+    """The *and* of any number of conditions: `true` of none, the condition itself of one."""
+    return terms[0] if len(terms) == 1 else All(terms) if terms else Constant(True)
 
 
-def relocate(node: N, span: Span | None) -> N:
-    """The same node at another place of the source."""
-    return replace(node, span=span)
-
-
-def strip_spans(node: Condition) -> Condition:
-    """The same tree without spans."""
-    steps = (
-        replace(step, span=None) if isinstance(step, Condition) else (*step[:3], None)
-        for step in program(node)
-    )
-    return rebuild(tuple(steps))
+def any_of(*terms: Condition) -> Condition:
+    """The *or* of any number of conditions: `false` of none, the condition itself of one."""
+    return terms[0] if len(terms) == 1 else Any(terms) if terms else Constant(False)
 
 
 def shown_fields(node: object) -> Iterator[tuple[str, object, object]]:

@@ -7,14 +7,15 @@ nothing but a crash of the run that did it, an elapsed-time atom that only grows
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..conds.parts import Age, Bound, Count, Past, ThisCycle
 from .civil import BEGINNING, FOREVER, Zone
 from .history import Source, TaskLog, count_after, count_in
 from .periods import Period, Window, period_of
-from .periods.algebra import Expression, Span, all_of, opposite
+from .periods.algebra import Constant, Expression, Span, all_of, opposite
 from .records import Action, bits
 from .verdict import STALE, ParameterSource, Plan, Reads, Verdict
 
@@ -436,3 +437,30 @@ class ParameterPlan(Plan):
         if value and self.text is not None:
             value = all(str(self.parameters[name]) == self.text for name in names)
         return Verdict(value, BEGINNING, FOREVER, tuple((source, ~0) for source in self.sources_))
+
+
+class Custom(NamedTuple):
+    """A user's function as a condition; asked again after `every` microseconds, or None for the
+    app's own rhythm."""
+
+    function: Callable[..., object]
+    every: int | None = None
+
+
+class CustomPlan(Plan):
+    """A custom condition. Nobody knows when its answer changes, so it stands for `every`."""
+
+    __slots__ = ("ask", "every")
+    costly = True
+
+    def __init__(self, ask: Callable[[], object], every: int) -> None:
+        super().__init__()
+        self.ask = ask
+        self.every = every
+
+    def evaluate(self, now: int) -> Verdict:
+        return Verdict(bool(self.ask()), now, now + self.every)
+
+    def outlook(self, now: int) -> Expression:
+        """Taken to stay as it is."""
+        return (Constant(self.check(now).value),)

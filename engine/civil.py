@@ -147,7 +147,7 @@ class Zone:
     def segment(self, instant: int) -> Segment:
         """The segment of the table that holds `instant`."""
         last = self._last
-        if last.start <= instant < last.end:
+        if last.start <= instant < last.end or self.fixed:
             return last
         if instant < ANCIENT:
             self._last = self._ancient()

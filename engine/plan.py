@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ from .atoms import (
     AgePlan,
     CadencePlan,
     Cells,
+    Custom,
+    CustomPlan,
     CyclesPlan,
     EveryPlan,
     HasPlan,
@@ -59,12 +62,13 @@ STOREY = 16  # levels of a condition between two landings
 class Composite(Plan):
     """A plan of other plans. `paced` is the interval among them that gives a start its phase."""
 
-    __slots__ = ("_sources", "height", "landings", "paced", "terms")
+    __slots__ = ("_sources", "costly", "height", "landings", "paced", "terms")
     operator: ClassVar[Operator]
 
     def __init__(self, terms: tuple[Plan, ...]) -> None:
         super().__init__()
-        self.terms = terms
+        self.terms = tuple(sorted(terms, key=lambda term: term.costly))
+        self.costly = self.terms[-1].costly
         self._sources = tuple(dict.fromkeys(chain(*(term.sources for term in terms))))
         self.height = 1 + max(term.height for term in terms)
         below = dict.fromkeys(plan for term in terms for plan in term.landings)
@@ -109,6 +113,8 @@ class AllPlan(Composite):
         since, until = BEGINNING, FOREVER
         reads: Reads = ()
         for term in self.terms:
+            if decisive is not None and term.costly:
+                break
             verdict = term.check(now)
             if verdict[0] is self.decisive:
                 if decisive is None or verdict[2] > decisive[2]:
@@ -144,11 +150,15 @@ Question = tuple[nodes.Condition, str, Zone]  # a condition, the task it is of, 
 
 @dataclass(slots=True)
 class Planner:
-    """Compiles conditions against one history; equal (node, owner, zone) share a plan."""
+    """Compiles conditions against one history; equal (node, owner, zone) share a plan. `customs`
+    are the functions of custom conditions, by name, template or pattern; `rhythm` is how long the
+    answer of one stands that does not say."""
 
     history: History
     parameters: Mapping[str, object] = field(default_factory=dict)
     scheduler: Scheduler = field(default_factory=Scheduler)
+    customs: Mapping[str, Custom] = field(default_factory=dict)
+    rhythm: int = 100_000
     _plans: dict[Question, Plan] = field(default_factory=dict)
     _cells: dict[tuple[nodes.Condition, Zone], Cells] = field(default_factory=dict)
     _parameters: dict[str, ParameterSource] = field(default_factory=dict)
@@ -249,8 +259,29 @@ class Planner:
                 return ParameterPlan(self.parameters, tuple(map(self.parameter, names)), None)
             case nodes.ParamIs(name, text):
                 return ParameterPlan(self.parameters, (self.parameter(name),), text)
+            case nodes.Func(function, args, kwargs, every):
+                assert callable(function)
+                rhythm = self.rhythm if every is None else every.microseconds
+                return CustomPlan(partial(function, *args, **dict(kwargs)), rhythm)
+            case nodes.Call(name, args):
+                return self._custom(node, name, args, {})
+            case nodes.Phrase(template, values):
+                return self._custom(node, template, (), dict(values))
             case _:
                 raise TypeError(f"no plan for {type(node).__name__}: {node}")
+
+    def _custom(
+        self,
+        node: nodes.Condition,
+        name: str,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> Plan:
+        if name not in self.customs:
+            raise ValueError(f"the custom condition {str(node)!r} has no function here")
+        function, every = self.customs[name]
+        ask = partial(function, *args, **kwargs)
+        return CustomPlan(ask, self.rhythm if every is None else every)
 
     def forget(self) -> None:
         """Drop every answer."""

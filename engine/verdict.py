@@ -65,11 +65,13 @@ class Plan:
     """A compiled condition. `verdict` is its latest answer.
 
     Subclasses give `evaluate`; `check` asks it only when the latest answer no longer stands.
+    `costly` ones ask a user's function, so they are asked last, and only if it matters.
     `landings` are plans below, lowest first, that are asked beforehand: each finds the answers it
     needs a few levels below, so no condition is too deep for the stack.
     """
 
     __slots__ = ("verdict",)
+    costly = False
     height = 0
     landings: tuple[Plan, ...] = ()
 

@@ -15,7 +15,7 @@ from ..conds.diagnostic import Diagnostic, Severity, Span
 from .tables import Tables
 
 if TYPE_CHECKING:
-    from .actions import Refused, Source
+    from .values import Refused, Source
 
 
 class ConditionSyntaxError(ValueError):

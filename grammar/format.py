@@ -7,8 +7,8 @@ formatted changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..conds.layout import WIDTH, Comments, lay_out
 from ..conds.nodes import Condition, Defined, postorder
@@ -64,3 +64,26 @@ def stands_beside(text: str, atom: Condition, position: int) -> bool:
     """Whether a comment at `position` is in `atom`, or on the line where it ends."""
     assert atom.span is not None
     return "\n" not in text[atom.span.end : position]
+
+
+class Block(NamedTuple):
+    """One condition of a file: where its first line is, from 1, and its text."""
+
+    line: int
+    text: str
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The conditions of a file: one or more lines each, with blank lines between them. A block
+    of comments alone is a block, and no condition."""
+    lines: list[str] = []
+    for number, line in enumerate((*text.splitlines(), ""), 1):
+        if line.strip():
+            lines.append(line)
+        elif lines:
+            yield Block(number - len(lines), "\n".join(lines))
+            lines = []
+
+
+def only_comments(text: str) -> bool:
+    return all(line.lstrip().startswith("#") for line in text.splitlines())

@@ -14,11 +14,12 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from typing import Any as Value
 
-from ..conds.nodes import MAX_NESTING, Condition
 from ..conds.printer import MAX_TEXT, text_size
-from .actions import ACTIONS, Refused, Source
+from ..conds.tree import MAX_NESTING, Condition
+from .actions import ACTIONS
 from .errors import ConditionSyntaxError, Stuck, explain, refused
 from .tables import ERROR, Tables, load
+from .values import Refused, Source
 
 if TYPE_CHECKING:
     from .phrases import Phrases

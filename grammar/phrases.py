@@ -22,9 +22,9 @@ from ..conds.points import Unit, read_point
 from ..conds.printer import MAX_TEXT
 from ..conds.reading import ReadError
 from ..conds.words import KEYWORDS
-from .actions import Refused, Source, Token, number, refusal, unquote
 from .errors import Stuck
 from .parser import KEPT, LONGEST_KEPT, machine, read
+from .values import Refused, Source, Token, number, refusal, unquote
 
 KINDS = {
     "int": r"-?[0-9]+(?![\w.:-])",

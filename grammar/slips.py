@@ -234,6 +234,9 @@ def unknown_condition(stop: Stop, word: str, start: int, end: int) -> Diagnostic
     near = nearest(word, sorted(STARTERS), 1)
     if near:
         return stop.error("unknown-condition", f"{message}: {near[0]}?", start, end, near[0])
+    if event := nearest(word, EVENTS, 1):
+        fix = f"has {event[0]}"
+        return stop.error("unknown-condition", f"{message}: {fix}?", start, end, fix)
     like = stop.phrases.like(word) if stop.phrases is not None else ()
     if like:
         return stop.error("unknown-condition", f"{message}: {like[0]}?", start, end)

@@ -17,6 +17,11 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("normal", deadline=None)  # a machine may be slow
+settings.register_profile("nightly", deadline=None, max_examples=100_000)
+settings.load_profile("normal")  # --hypothesis-profile=nightly goes before
 
 ROOT = Path(__file__).resolve().parent.parent
 ABOUT_A_SERVER = re.compile(r"server|postgres|psycopg|redis", re.IGNORECASE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -258,6 +259,60 @@ def test_an_app_that_never_ran_explains_from_its_store(tmp_path: Path) -> None:
 
     run(make())
     assert "run in this window already" in str(make().explain("a"))
+
+
+# --- custom conditions -------------------------------------------------------------------------
+
+
+def test_a_custom_condition_is_asked_only_when_it_matters() -> None:
+    app = App(shut_cond="task 'a' has succeeded")
+    asked: list[int] = []
+
+    @app.cond("disk is below {percent:int} percent", every="1 ms")
+    def disk(percent: int) -> bool:
+        asked.append(percent)
+        return len(asked) >= 3
+
+    @app.cond()
+    def never_asked() -> bool:
+        raise AssertionError("asked")
+
+    @app.task("daily & disk is below 20 percent", name="a")
+    def a() -> None: ...
+
+    @app.task("false & never_asked()", name="b")
+    def b() -> None: ...
+
+    run(app)
+    assert asked[:3] == [20, 20, 20]
+
+
+def test_a_custom_condition_is_one_in_python_too() -> None:
+    app = App(shut_cond="task 'a' has succeeded")
+
+    @app.cond(re.compile(r"is (?P<word>\w+)"))
+    def is_what(word: str = "foo") -> bool:
+        return word == "foo"
+
+    @app.task(daily & is_what & is_what("foo") & ~is_what(word="bar"), name="a")
+    def a() -> None: ...
+
+    @app.task("is foo & daily & ~is bar", name="b")
+    def b() -> None: ...
+
+    run(app)
+    assert app["a"].explain().parts[1].value
+
+
+def test_a_defined_condition_stands_for_its_text() -> None:
+    app = App(shut_cond="task 'a' has succeeded")
+    app.define("any time", "time of day")
+
+    @app.task("daily & any time", name="a")
+    def a() -> None: ...
+
+    run(app)
+    assert str(app["a"].start_cond) == "daily & any time"
 
 
 # --- definitions -------------------------------------------------------------------------------

@@ -156,6 +156,7 @@ def test_segments_cover_the_line_without_a_hole() -> None:
 
 
 def test_a_fixed_zone_is_one_segment() -> None:
+    assert zone("UTC").offset(FOREVER) == zone("UTC").offset(BEGINNING - 1) == 0
     assert list(zone("UTC").segments(BEGINNING, FOREVER - 1)) == [zone("UTC").segment(0)]
     assert zone("Asia/Tokyo").segment(instant(2026, 1, 1)).offset == 9 * HOUR
 

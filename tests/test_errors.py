@@ -20,14 +20,19 @@ class Case(NamedTuple):
     fixed: str | None
 
 
-def cases() -> list[object]:
+def cases() -> list[Case]:
     blocks = CASES.read_text("utf-8").split("\n\n")[1:]
     found = []
     for block in blocks:
         text, carets, message, *rest = block.strip("\n").split("\n")
         fixed = rest[0].removeprefix("fix:").strip() if rest else None
-        found.append(pytest.param(Case(text, carets, message, fixed), id=text.replace(" ", "_")))
+        found.append(Case(text, carets, message, fixed))
+    assert found
     return found
+
+
+def named(case: Case) -> str:
+    return case.text.replace(" ", "_")
 
 
 def problem(text: str) -> Diagnostic:
@@ -37,7 +42,7 @@ def problem(text: str) -> Diagnostic:
     return found
 
 
-@pytest.mark.parametrize("case", cases())
+@pytest.mark.parametrize("case", cases(), ids=named)
 def test_the_error_is_at_this_span_and_says_this(case: Case) -> None:
     found = problem(case.text)
     assert found.span is not None
@@ -51,7 +56,7 @@ def test_the_error_is_at_this_span_and_says_this(case: Case) -> None:
 LEFT_TO_MEND = {"daily run", "cron '* * * *"}
 
 
-@pytest.mark.parametrize("case", [c for c in cases() if c.values[0].fixed])  # type: ignore[attr-defined]
+@pytest.mark.parametrize("case", [case for case in cases() if case.fixed], ids=named)
 def test_a_fix_mends(case: Case) -> None:
     assert case.fixed is not None
     if case.text in LEFT_TO_MEND:  # two things are wrong with it
@@ -106,8 +111,9 @@ def test_expected_tokens_are_listed_where_they_are_few() -> None:
 
 
 def test_the_exception_is_a_value_error_that_travels() -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ConditionSyntaxError) as caught:
         parse("daily &")
+    assert isinstance(caught.value, ValueError)
     again = pickle.loads(pickle.dumps(caught.value))
     assert again.diagnostics == caught.value.diagnostics
     assert str(again) == str(caught.value)

@@ -6,6 +6,7 @@ import dataclasses
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any as Value
 
 import pytest
 
@@ -49,7 +50,8 @@ def test_operators_flatten_whoever_calls_them() -> None:
 
 def test_not_of_not_is_the_term() -> None:
     assert ~~daily is daily
-    assert Not(Not(daily)) is daily
+    twice: object = Not(Not(daily))
+    assert twice is daily
     assert Not(Not(Not(daily))) == ~daily
 
 
@@ -68,12 +70,15 @@ def test_fewer_than_two_terms_are_refused(kind: type[All] | type[Any]) -> None:
 
 
 def test_operators_know_conditions_only() -> None:
-    for join in (lambda: daily & True, lambda: daily | "hourly", lambda: 1 & daily):
+    text: Value = "hourly"
+    for join in (lambda: daily & text, lambda: daily | text, lambda: text & daily):
         with pytest.raises(TypeError):
-            join()  # type: ignore[no-untyped-call]
-    for make in (lambda: Not("daily"), lambda: Zoned("daily", "UTC"), lambda: All((daily, "x"))):
+            join()
+    makes: list[Callable[[], Condition]]
+    makes = [lambda: Not(text), lambda: Zoned(text, "UTC"), lambda: All((daily, text))]
+    for make in makes:
         with pytest.raises(TypeError, match="is not a condition"):
-            make()  # type: ignore[no-untyped-call]
+            make()
 
 
 def test_a_condition_has_no_truth_value() -> None:
@@ -117,7 +122,8 @@ def test_comparing_counts_never_changes_the_old_node() -> None:
     assert low == Has(nodes.Event.STARTED, count=Count(Bound.AT_LEAST, 1))
     assert high == Has(nodes.Event.STARTED, count=Count(Bound.AT_MOST, 3))
     assert (low <= 3) == low & high
-    assert (started == 0) is False
+    none: object = 0
+    assert (started == none) is False
     assert (running >= 2) == Running(count=Count(Bound.AT_LEAST, 2))
     assert (running("a").more_than("1 min") < 2) == (
         running("a").more_than("1 min") & Running("a", count=Count(Bound.AT_MOST, 1))

@@ -1,32 +1,31 @@
-"""`oncue run` and `oncue check`."""
+"""`oncue`, and `oncue run`; the other commands have files of their own."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
 
 import click
-from rich.console import Console
-from rich.text import Text
 
-from ...conds.diagnostic import Diagnostic, Severity
 from ..app import App
 from ..errors import OncueError
-from ..face import check
+from .check import check_
+from .fmt import fmt
+from .next import next_
 from .target import TargetError, load
-
-COLOURS = {
-    Severity.ERROR: "bold red",
-    Severity.WARNING: "yellow",
-    Severity.INFORMATION: "cyan",
-}
+from .timeline import timeline
 
 
 @click.group()
 @click.version_option(package_name="oncue")
 def main() -> None:
     """Run Python tasks when conditions say so."""
+
+
+main.add_command(check_)
+main.add_command(fmt)
+main.add_command(next_)
+main.add_command(timeline)
 
 
 @main.command("run")
@@ -48,32 +47,6 @@ def run(target: str) -> None:
         app.run()
     except OncueError as error:
         raise click.ClickException(str(error)) from error
-
-
-@main.command("check")
-@click.argument("condition")
-@click.option("--timezone", "-z", help="The zone in which windows are judged.")
-def check_(condition: str, timezone: str | None) -> None:
-    """Say what is wrong with a condition, and what may surprise.
-
-    Ends with status 1 when there is an error.
-
-    \b
-        oncue check "daily after 10:00 & after task 'extract'"
-    """
-    try:
-        found = check(condition, timezone=timezone)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--timezone") from error
-    show(found)
-    if any(diagnostic.severity is Severity.ERROR for diagnostic in found):
-        raise SystemExit(1)
-
-
-def show(found: Iterable[Diagnostic]) -> None:
-    console = Console(soft_wrap=True, highlight=False)
-    for diagnostic in found:
-        console.print(Text(str(diagnostic), style=COLOURS[diagnostic.severity]))
 
 
 def app_at(target: str) -> App:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -14,7 +14,7 @@ from rich.text import Text
 from ...conds.dates import read_datetime
 from ...conds.nodes import Condition
 from ...conds.reading import ReadError
-from ...engine.civil import SECOND, UnknownZoneError, Zone, from_datetime
+from ...engine.civil import DAY, SECOND, UnknownZoneError, Zone, from_datetime, local_time
 from ...engine.civil import zone as zone_of
 from ...grammar.errors import ConditionSyntaxError
 from ...grammar.parser import parse
@@ -35,43 +35,30 @@ class Moment(NamedTuple):
 
     def end(self, zone: Zone) -> int:
         """As an end: the day that a bare date names is included (LANGUAGE.md §6)."""
-        return from_datetime(self.at + timedelta(days=self.is_date), zone)
+        if self.is_date:
+            return zone.boundary(local_time(self.at) + DAY)
+        return from_datetime(self.at, zone)
 
 
-class MomentType(click.ParamType):
+def read_moment(text: str) -> Moment:
     """A datetime as conditions write them, or ISO 8601 with an offset."""
-
-    name = "datetime"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Moment:
-        if isinstance(value, Moment):
-            return value
+    try:
+        return Moment(*read_datetime(text))
+    except ReadError as error:
         try:
-            return Moment(*read_datetime(value))
-        except ReadError as error:
-            try:
-                moment = datetime.fromisoformat(value)
-            except ValueError:
-                self.fail(error.message, param, ctx)
-            if moment.tzinfo is None:  # a form, such as 20260131, that conditions do not have
-                self.fail(error.message, param, ctx)
-            return Moment(moment, False)
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise click.BadParameter(error.message) from error
+        if moment.tzinfo is None:  # a form, such as 20260131, that conditions do not have
+            raise click.BadParameter(error.message) from error
+        return Moment(moment, False)
 
 
-class ZoneType(click.ParamType):
-    """A zone by its name."""
-
-    name = "zone"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Zone:
-        if isinstance(value, Zone):
-            return value
-        try:
-            return zone_of(value)
-        except UnknownZoneError as error:
-            self.fail(str(error), param, ctx)
+def read_zone(name: str) -> Zone:
+    try:
+        return zone_of(name)
+    except UnknownZoneError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def zone_option(command: AnyFunction) -> AnyFunction:
@@ -80,7 +67,7 @@ def zone_option(command: AnyFunction) -> AnyFunction:
         "--zone",
         "--timezone",
         "-z",
-        type=ZoneType(),
+        type=read_zone,
         metavar="ZONE",
         help="The zone of the answer, and of conditions that name none; default: the system's.",
     )(command)

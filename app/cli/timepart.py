@@ -117,7 +117,7 @@ def at_first(atom: nodes.Condition, start: int, zone: Zone) -> bool:
     """What an atom is before anything has happened; what is custom counts as false."""
     if isinstance(atom, CUSTOM):
         return False
-    return Planner(History()).plan(atom, forecast.TASK, zone).check(start).value
+    return Planner(History()).plan(atom, "", zone).check(start).value
 
 
 def without_custom(node: nodes.Condition) -> nodes.Condition:

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from .inline import AsyncExecutor, MainExecutor
-from .protocol import Call, Ending, Executor, conclude
+from .parcel import pack
+from .process import ProcessExecutor
+from .protocol import Call, Ending, Executor, Running, conclude
 from .thread import ThreadExecutor
+from .worker import in_worker, refuse_in_worker
 
 EXECUTIONS: dict[str, type[Executor]] = {
     "main": MainExecutor,
     "async": AsyncExecutor,
     "thread": ThreadExecutor,
+    "process": ProcessExecutor,
 }
 
-__all__ = ["EXECUTIONS", "Call", "Ending", "Executor", "conclude"]
+__all__ = [
+    "EXECUTIONS",
+    "Call",
+    "Ending",
+    "Executor",
+    "Running",
+    "conclude",
+    "in_worker",
+    "pack",
+    "refuse_in_worker",
+]

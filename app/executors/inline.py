@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
 
-from .protocol import Call, Ending, conclude
+from ...engine.records import Action
+from .protocol import ENDED, Call, Ending, Running, conclude
+
+STALL = 1.0  # seconds for which a task may hold the loop without being named in the log
+
+SWALLOWED = (
+    "terminated; but the task swallowed its cancellation and returned: "
+    "let asyncio.CancelledError pass, after cleaning up"
+)
+
+scheduler_log = logging.getLogger("oncue.scheduler")
 
 
-async def outcome_of(function: Callable[[], object]) -> Ending:
-    """Call the function, await what it returns if that can be awaited."""
+async def outcome_of(call: Call, held: Callable[[float], None] | None = None) -> Ending:
+    """Call the function, await what it returns if that can be awaited. `held` is told for how
+    long the code kept the loop, step by step."""
     try:
-        value = function()
+        value = await watched(call, held) if held else call.function(**call.arguments)
         if inspect.isawaitable(value):
             value = await value
     except asyncio.CancelledError as error:
@@ -25,29 +38,147 @@ async def outcome_of(function: Callable[[], object]) -> Ending:
     return conclude(None, value)
 
 
+async def watched(call: Call, held: Callable[[float], None]) -> object:
+    time = asyncio.get_running_loop().time
+    began = time()
+    try:
+        value = call.function(**call.arguments)
+    finally:
+        held(time() - began)
+    return await Steps(value, time, held) if inspect.iscoroutine(value) else value
+
+
+class Steps:
+    """A coroutine, awaited with an eye on the time that each of its steps takes."""
+
+    __slots__ = ("_coroutine", "_held", "_time")
+
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, object],
+        time: Callable[[], float],
+        held: Callable[[float], None],
+    ) -> None:
+        self._coroutine = coroutine
+        self._time = time
+        self._held = held
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        coroutine, time = self._coroutine, self._time
+        resume: Callable[[Any], Any] = coroutine.send
+        sent: Any = None
+        while True:
+            began = time()
+            try:
+                waiting = resume(sent)
+            except StopIteration as end:
+                return end.value
+            finally:
+                self._held(time() - began)
+            try:
+                sent, resume = (yield waiting), coroutine.send
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as error:
+                sent, resume = error, coroutine.throw
+
+
 class MainExecutor:
     """Nothing is checked, started or ended until the call is over, coroutine or not."""
 
-    async def start(self, call: Call) -> None:
-        call.done(await outcome_of(call.function))
+    async def start(self, call: Call) -> Running:
+        call.done(await outcome_of(call))
+        return ENDED
 
-    async def close(self) -> None:
-        return None
+    async def close(self, grace: float = 0.0) -> list[str]:
+        return []
+
+
+class AsyncRun:
+    """One asyncio task. It is cancelled at its next await; a plain function has none.
+
+    It reports its ending itself. Only one that was cancelled before its first step cannot: then
+    `terminate` does. `left`: nobody waits for it any more."""
+
+    __slots__ = ("_begun", "_live", "call", "left", "task", "terminated")
+
+    def __init__(self, call: Call, live: set[AsyncRun]) -> None:
+        self.call = call
+        self.terminated = False
+        self.left = False
+        self._begun = False
+        self._live = live
+        live.add(self)
+        self.task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        self._begun = True
+        ending = Ending(Action.TERMINATE)
+        try:
+            ending = self._judged(await outcome_of(self.call, self._held))
+        finally:
+            self._report(ending)
+
+    def _report(self, ending: Ending) -> None:
+        self._live.discard(self)
+        if not self.left:
+            self.call.done(ending)
+
+    def _judged(self, ending: Ending) -> Ending:
+        if self.terminated and ending.action is Action.SUCCESS:
+            scheduler_log.warning("task %r: %s", self.call.name, SWALLOWED)
+            return Ending(Action.TERMINATE, error=SWALLOWED)
+        return ending
+
+    def terminate(self) -> None:
+        if self.terminated:
+            return
+        if self.call.flag is not None:
+            self.call.flag.set()
+        self.terminated = self.task.cancel()
+        if self.terminated and not self._begun:
+            self.task.get_loop().call_soon(self._report, Ending(Action.TERMINATE))
+
+    def _held(self, seconds: float) -> None:
+        if seconds > STALL:
+            scheduler_log.warning(
+                "task %r held the loop for %.1f s, and nothing else could run; "
+                "let it await, or give it execution='thread'",
+                self.call.name,
+                seconds,
+            )
+
+    def force(self) -> None:
+        """Take its coroutine from a task that lives on in spite of its cancellation."""
+        self.left = True
+        coroutine = self.task.get_coro()
+        try:
+            if coroutine is not None:
+                coroutine.close()
+        except RuntimeError:
+            return  # it is deaf to that too
+        self.task.add_done_callback(asyncio.Task.exception)  # there is one; nobody asks for it
+        self.task.cancel()
 
 
 class AsyncExecutor:
     """Each call is an asyncio task; a plain function blocks the loop while it runs."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._live: set[AsyncRun] = set()
 
-    async def start(self, call: Call) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(call))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def start(self, call: Call) -> Running:
+        return AsyncRun(call, self._live)
 
-    async def _run(self, call: Call) -> None:
-        call.done(await outcome_of(call.function))
-
-    async def close(self) -> None:
-        return None
+    async def close(self, grace: float = 0.0) -> list[str]:
+        for run in list(self._live):
+            run.terminate()
+        if self._live:
+            await asyncio.wait([run.task for run in self._live], timeout=grace)
+        left = list(self._live)
+        for run in left:
+            run.force()
+        if left:
+            await asyncio.wait([run.task for run in left], timeout=0)
+        return [run.call.name for run in left]

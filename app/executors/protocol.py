@@ -1,44 +1,89 @@
-"""What every executor promises: it runs a call once, and reports its ending once."""
+"""What every executor promises: it runs a call once, and reports its ending once.
+
+| execution | parallel | can be terminated | can modify the session |
+|---|---|---|---|
+| process | yes | yes | no |
+| thread | partially | if the task listens to its flag | yes |
+| async | partially | if it awaits | yes |
+| main | no | no | yes |
+
+Time limits are the caller's business: it says `terminate`, and hears of the ending as of any other.
+"""
 
 from __future__ import annotations
 
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from ...engine.records import Action
 from ..errors import TaskInactionException, TaskTerminationException
+from ..work import CommandError
 
-HERE = str(Path(__file__).parent)
+OURS = str(Path(__file__).parent.parent)
+NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a call ended: the action to log, what it returned, the traceback of a failure."""
+    """How a call ended: the action to log, what it returned, the reason of a failure (or what
+    else is to be said of the ending)."""
 
     action: Action
     value: object = None
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A run's code, and where its ending goes. `done` is called on the loop's thread."""
+class Call(NamedTuple):
+    """A run's code, and where its ending goes. `done` is called on the loop's thread, once.
 
-    function: Callable[[], object]
+    `name` is the task's, for messages. `flag` is what the task listens to, where it asked for one.
+    """
+
+    function: Callable[..., object]
     done: Callable[[Ending], None]
+    arguments: Mapping[str, object] = NO_ARGUMENTS
+    name: str = "?"
+    flag: threading.Event | None = None
+
+
+class Running(Protocol):
+    """One begun call."""
+
+    def terminate(self) -> None:
+        """Ask it to end, on the loop's thread; its ending is reported as ever. Asking again, or
+        asking what has ended, does nothing."""
 
 
 class Executor(Protocol):
-    """Made on a running loop; `start` is called on the loop's thread and does not raise."""
+    """Made on a running loop; everything here is called on the loop's thread.
 
-    async def start(self, call: Call) -> None:
-        """Begin the call; an executor without parallelism returns when it has ended."""
+    How many runs go beside each other is the executor's business: a call that has to wait for
+    its turn has been started all the same, and can be terminated.
+    """
 
-    async def close(self) -> None:
-        """Called when no call is left running."""
+    async def start(self, call: Call) -> Running:
+        """Begin the call; an executor without parallelism returns when it has ended. Does not
+        raise: what cannot be begun is reported to `done` as a failure."""
+
+    async def close(self, grace: float = 0.0) -> list[str]:
+        """Terminate what is running, wait for it up to `grace` seconds, and let everything go;
+        the names of tasks that are left behind because they do not end. Nothing is reported of
+        those any more."""
+
+
+class Ended:
+    """What is running when the call is over already."""
+
+    def terminate(self) -> None:
+        return None
+
+
+ENDED = Ended()
 
 
 def conclude(error: BaseException | None, value: object = None) -> Ending:
@@ -51,14 +96,16 @@ def conclude(error: BaseException | None, value: object = None) -> Ending:
             return Ending(Action.INACTION)
         case TaskTerminationException():
             return Ending(Action.TERMINATE)
+        case CommandError():
+            return Ending(Action.FAIL, error=str(error))
         case _:
             return Ending(Action.FAIL, error=told(error))
 
 
 def told(error: BaseException) -> str:
-    """The traceback, without the executor's own frames above the task's code."""
+    """The traceback, without our own frames above the task's code."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(HERE):
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OURS):
         trace = trace.tb_next
     lines = traceback.format_exception(type(error), error, trace or error.__traceback__)
     return "".join(lines).rstrip()

@@ -1,52 +1,145 @@
 """Threads that are kept for the next call. Daemon threads: one deaf to everything does not keep
-the process from ending."""
+the process from ending.
+
+A call takes an idle thread or makes a new one, so calls may wait for one another. A thread that
+finishes says first that it is idle, then how its call ended; one that found nothing to do for
+`IDLE` seconds asks the loop whether it is still needed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import inspect
 import threading
-from queue import SimpleQueue
+from collections import deque
+from collections.abc import Awaitable
+from queue import Empty, SimpleQueue
 
-from .protocol import Call, Ending, conclude
+from ...engine.records import Action
+from .post import Post
+from .protocol import Call, Ending, Running, conclude
+
+IDLE = 60.0  # seconds
+
+
+class ThreadRun:
+    """One call in a thread. A coroutine has a loop of its own there, and is cancelled in it."""
+
+    __slots__ = ("_inner", "call", "context", "ending", "terminated")
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.context = contextvars.copy_context()
+        self.ending: Ending
+        self.terminated = False
+        self._inner: tuple[asyncio.AbstractEventLoop, asyncio.Task[object]] | None = None
+
+    def terminate(self) -> None:
+        if self.terminated:
+            return
+        self.terminated = True
+        if self.call.flag is not None:
+            self.call.flag.set()
+        if self._inner is not None:
+            loop, task = self._inner
+            try:
+                loop.call_soon_threadsafe(task.cancel)
+            except RuntimeError:
+                return  # its loop has ended just now
+
+    def work(self) -> None:
+        """In the thread."""
+        try:
+            value = self.context.run(self.call.function, **self.call.arguments)
+            if inspect.isawaitable(value):
+                value = self.context.run(asyncio.run, self._awaited(value))
+            self.ending = conclude(None, value)
+        except asyncio.CancelledError as error:
+            self.ending = Ending(Action.TERMINATE) if self.terminated else conclude(error)
+        except BaseException as error:
+            self.ending = conclude(error)
+
+    async def _awaited(self, value: Awaitable[object]) -> object:
+        task = asyncio.current_task()
+        assert task is not None
+        self._inner = asyncio.get_running_loop(), task
+        if self.terminated:
+            task.cancel()
+        return await value
 
 
 class ThreadExecutor:
-    """Idle threads wait on one queue; a call finds one of them or makes a new one."""
+    """`_idle` holds one token for each thread that waits and has not been promised a call."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[Call | None] = SimpleQueue()
+        self._queue: SimpleQueue[ThreadRun | None] = SimpleQueue()
+        self._idle: deque[None] = deque()
+        self._runs: set[ThreadRun] = set()
+        self._post: Post[ThreadRun | None] = Post(self._hear)
         self._threads = 0
-        self._busy = 0
+        self._quiet = asyncio.Event()
+        self._closed = False
 
-    async def start(self, call: Call) -> None:
-        self._busy += 1
-        if self._busy > self._threads:
+    async def start(self, call: Call) -> Running:
+        run = ThreadRun(call)
+        self._runs.add(run)
+        if not self._take_idle():
             self._threads += 1
             name = f"oncue-task-{self._threads}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
-        self._queue.put(call)
+        self._queue.put(run)
+        return run
+
+    def _take_idle(self) -> bool:
+        try:
+            self._idle.pop()
+        except IndexError:
+            return False
+        return True
 
     def _work(self) -> None:
-        while (call := self._queue.get()) is not None:
-            ending = self._run(call)
+        while True:
             try:
-                self._loop.call_soon_threadsafe(self._report, call, ending)
-            except RuntimeError:
+                run = self._queue.get(timeout=IDLE)
+            except Empty:
+                if not self._post.send(None):
+                    return
+                continue
+            if run is None:
+                return
+            run.work()
+            self._idle.append(None)
+            if not self._post.send(run):
                 return  # the loop has ended without waiting for this call
+            del run  # what it holds is not ours to keep while we wait
 
-    @staticmethod
-    def _run(call: Call) -> Ending:
-        try:
-            value = call.function()
-            return conclude(None, asyncio.run(value) if asyncio.iscoroutine(value) else value)
-        except BaseException as error:
-            return conclude(error)
+    def _hear(self, run: ThreadRun | None) -> None:
+        if run is None:
+            self._retire()
+            return
+        self._runs.discard(run)
+        if not self._closed:
+            run.call.done(run.ending)
+        if not self._runs:
+            self._quiet.set()
 
-    def _report(self, call: Call, ending: Ending) -> None:
-        self._busy -= 1
-        call.done(ending)
+    def _retire(self) -> None:
+        """Some thread has had nothing to do for a while."""
+        if not self._closed and self._take_idle():
+            self._threads -= 1
+            self._queue.put(None)
 
-    async def close(self) -> None:
+    async def close(self, grace: float = 0.0) -> list[str]:
+        for run in self._runs:
+            run.terminate()
+        if self._runs and grace > 0:
+            self._quiet.clear()
+            try:
+                await asyncio.wait_for(self._quiet.wait(), grace)
+            except TimeoutError:
+                pass
+        self._closed = True
         for _ in range(self._threads):
             self._queue.put(None)
+        return [run.call.name for run in self._runs]

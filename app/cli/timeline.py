@@ -1,0 +1,106 @@
+"""`oncue timeline`: the windows of conditions, drawn under each other."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import IO
+
+import click
+from rich.console import Console
+
+from ...engine.civil import DAY, Zone
+from ...engine.civil import zone as zone_of
+from .chart import chart_of
+from .options import Moment, now, read_conditions, read_moment, zone_option
+from .strip import ASCII, BLOCKS, Glyphs, text
+from .svg import svg
+
+WEEK = 7.0
+LONGEST = 1_000_000  # days
+
+
+@click.command("timeline")
+@click.argument("conditions", metavar="CONDITION...", nargs=-1, required=True)
+@click.option(
+    "--from",
+    "start",
+    type=read_moment,
+    metavar="DATETIME",
+    help="Where to begin, as 2026-03-10 or '2026-03-10 12:00'; default: today.",
+)
+@click.option(
+    "--to",
+    "end",
+    type=read_moment,
+    metavar="DATETIME",
+    help="Where to end; a bare date is included.",
+)
+@click.option(
+    "--days",
+    type=click.FloatRange(0, LONGEST, min_open=True),
+    metavar="N",
+    help="How many days to draw, instead of --to; default: 7.",
+)
+@zone_option
+@click.option(
+    "--svg",
+    "picture",
+    type=click.File("w", encoding="utf-8", lazy=True),
+    metavar="FILE",
+    help="Write an SVG picture instead; - is standard output.",
+)
+def timeline(
+    conditions: tuple[str, ...],
+    start: Moment | None,
+    end: Moment | None,
+    days: float | None,
+    zone: Zone | None,
+    picture: IO[str] | None,
+) -> None:
+    """Draw the windows of conditions under each other.
+
+    Of "every ..." the runs are drawn too, those of an app that begins at --from.
+
+    \b
+        oncue timeline "on weekdays" "daily between 9 and 17"
+        oncue timeline "monthly on 31st" --from 2026-01-01 --to 2026-12-31
+        oncue timeline "daily after 02:30" --zone Europe/Berlin --svg windows.svg
+    """
+    if end is not None and days is not None:
+        raise click.UsageError("--to and --days both say where to end: give one of them")
+    nodes = read_conditions(conditions)
+    zone = zone or zone_of()
+    first = today(zone) if start is None else start.start(zone)
+    last = days_later(first, WEEK if days is None else days, zone)
+    if end is not None:
+        last = end.end(zone)
+    if last <= first:
+        raise click.UsageError("the timeline is empty: --to has to be after --from")
+    chart = chart_of(nodes, first, last, zone)
+    if picture is None:
+        console = Console(soft_wrap=True, highlight=False)
+        console.print(text(chart, console.width, glyphs_for(console.encoding)))
+        return
+    picture.write(svg(chart))
+    if picture.name != "-":
+        click.echo(f"wrote {picture.name}")
+
+
+def today(zone: Zone) -> int:
+    """The last midnight."""
+    at = now()
+    return zone.boundary((at + zone.offset(at)) // DAY * DAY)
+
+
+def days_later(start: int, days: float, zone: Zone) -> int:
+    """The instant at which the wall clock has gone on by that many days."""
+    return zone.boundary(start + zone.offset(start) + round(days * DAY))
+
+
+def glyphs_for(encoding: str) -> Glyphs:
+    """Blocks, where the terminal's encoding has them."""
+    try:
+        "".join(astuple(BLOCKS)).encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return BLOCKS

@@ -1,0 +1,76 @@
+"""Instants, windows and distances in words."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from ...conds.dates import datetime_text, midnight
+from ...conds.durations import DAY, HOUR, MINUTE, SECOND
+from ...conds.points import WEEKDAYS
+from ...engine.civil import BEGINNING, FOREVER, Zone, to_datetime
+
+UNSAYABLE = "outside the years 1 to 9999"
+UNITS = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second"))
+
+
+def local(instant: int, zone: Zone) -> datetime | None:
+    """The instant as a datetime; None for no bound, or where datetimes cannot say it."""
+    return None if instant in (BEGINNING, FOREVER) else to_datetime(instant, zone)
+
+
+def moment_text(instant: int, zone: Zone) -> str:
+    """`Tue 2026-03-10 10:00 +01:00`."""
+    moment = local(instant, zone)
+    return UNSAYABLE if moment is None else f"{dated(moment)} {offset(moment)}"
+
+
+def dated(moment: datetime) -> str:
+    return f"{WEEKDAYS[moment.weekday()]} {datetime_text(moment, False)}"
+
+
+def offset(moment: datetime) -> str:
+    """How far the wall clock is ahead of UTC: `+01:00`, with seconds only where there are any."""
+    return moment.isoformat(timespec="microseconds")[26:]
+
+
+def window_text(start: int, end: int, zone: Zone) -> str:
+    """`Tue 2026-03-10 10:00 +01:00 to 14:00`; the end has its date where that is another, and
+    its offset where that is."""
+    first, last = local(start, zone), local(end, zone)
+    if first is None:
+        return "at any time" if last is None else f"until {dated(last)} {offset(last)}"
+    if last is None:
+        return f"from {dated(first)} {offset(first)} on"
+    changed = "" if last.utcoffset() == first.utcoffset() else f" {offset(last)}"
+    return f"{dated(first)} {offset(first)} to {end_text(first, last)}{changed}"
+
+
+def end_text(first: datetime, last: datetime) -> str:
+    """An end as short as its start allows."""
+    if last.date() == first.date():
+        return datetime_text(last, False).split()[1]
+    if midnight(last) and last.date() == first.date() + timedelta(days=1):
+        return "24:00"
+    return dated(last)
+
+
+def remaining(start: int, end: int, now: int) -> str:
+    """How far off a window is that ends after `now`."""
+    if now < start:
+        return f"in {distance(start - now)}"
+    return "open" if end == FOREVER else f"open, {distance(end - now)} left"
+
+
+def distance(microseconds: int) -> str:
+    """Elapsed time in its two largest units: `1 day 2 hours`."""
+    for i, (size, name) in enumerate(UNITS):
+        if microseconds >= size:
+            count, rest = divmod(microseconds, size)
+            smaller, less = UNITS[i + 1] if i + 1 < len(UNITS) else (SECOND, "")
+            text = counted(count, name)
+            return f"{text} {counted(rest // smaller, less)}" if rest >= smaller else text
+    return "less than a second"
+
+
+def counted(count: int, name: str) -> str:
+    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"

@@ -1,0 +1,182 @@
+"""A worker process, from the inside: it takes one parcel after another from its pipe, runs it, and
+sends back log lines and an ending.
+
+Messages to the parent begin with a byte that says what they are. SIGTERM ends the task, not the
+worker: it raises `Terminated` in the main thread, between two messages. The worker is the leader
+of a process group, so that whatever its task has started can be ended with it. It ends when its
+pipe does, so it does not outlive its parent by more than the task at hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+import logging
+import logging.handlers
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Awaitable, Mapping
+from multiprocessing.connection import Connection
+
+from ...engine.records import Action
+from ..errors import OncueError
+from .protocol import Ending, conclude
+
+READY = b"R"
+LOG = b"L"
+END = b"E"
+
+_working = False
+
+
+class Terminated(BaseException):
+    """The task is to end: raised where it stands, so that its `finally` blocks run."""
+
+
+def in_worker() -> bool:
+    """Whether this process is a worker, or one that is just being made and imports the script."""
+    bootstrapping: bool = getattr(multiprocessing.current_process(), "_inheriting", False)
+    return _working or bootstrapping
+
+
+def refuse_in_worker(what: str = "app.run()") -> None:
+    """Raise OncueError in a worker: a script that is imported there must not run its app again."""
+    if in_worker():
+        raise OncueError(
+            f"{what} was reached in a worker process, which imports the script to find its tasks; "
+            "run the app under: if __name__ == '__main__':"
+        )
+
+
+class Line:
+    """The way to the parent. A message is whole or not sent: termination waits for its end."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+        self._sending = False
+        self._terminated = False
+        self.running = False
+
+    def send(self, kind: bytes, value: object) -> None:
+        """Raises what pickling raises, before anything is sent."""
+        buffer = io.BytesIO(kind)
+        buffer.seek(0, io.SEEK_END)
+        pickle.dump(value, buffer, pickle.HIGHEST_PROTOCOL)
+        with self._lock:
+            main = threading.current_thread() is threading.main_thread()
+            self._sending = main
+            try:
+                self._pipe.send_bytes(buffer.getbuffer())
+            finally:
+                if main:
+                    self._sending = False
+        if main:
+            self._obey()
+
+    def terminate(self, *_: object) -> None:
+        """The handler of SIGTERM."""
+        self._terminated = True
+        if not self._sending:
+            self._obey()
+
+    def _obey(self) -> None:
+        if self._terminated and self.running:
+            self._terminated = False
+            raise Terminated
+
+
+class ToParent(logging.handlers.QueueHandler):
+    """Sends records to the parent, whose loggers handle them."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(line)  # type: ignore[arg-type]  # asked for nothing but by `enqueue`
+        self._line = line
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        fields = record.__dict__
+        try:
+            self._line.send(LOG, fields)
+        except (BrokenPipeError, ConnectionError):
+            return  # the parent is gone
+        except Exception:
+            self._line.send(LOG, {key: plain(value) for key, value in fields.items()})
+
+
+def plain(value: object) -> object:
+    """A value that can be sent, or how it looks."""
+    return value if isinstance(value, str | int | float | bool | None) else repr(value)
+
+
+def work(pipe: Connection, levels: Mapping[str, int]) -> None:
+    """The worker's life; `levels` are those of the parent's loggers."""
+    global _working
+    _working = True
+    line = Line(pipe)
+    prepare(line, levels)
+    line.send(READY, os.getpid())
+    while True:
+        try:
+            parcel = pipe.recv_bytes()
+        except (EOFError, OSError):
+            return
+        try:
+            serve(line, parcel)
+        except (BrokenPipeError, ConnectionError):
+            return
+
+
+def prepare(line: Line, levels: Mapping[str, int]) -> None:
+    if hasattr(os, "setsid"):
+        os.setsid()
+    else:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, line.terminate)
+    logging.root.handlers[:] = [ToParent(line)]
+    for name, level in levels.items():
+        logging.getLogger(name or None).setLevel(level)
+
+
+def serve(line: Line, parcel: bytes) -> None:
+    ending, terminated = outcome_of(line, parcel)
+    say = (str(ending.action), ending.error, terminated)
+    try:
+        line.send(END, (*say, ending.value))
+    except (BrokenPipeError, ConnectionError):
+        raise
+    except BaseException as error:
+        returned = f"what the task returned, a {type(ending.value).__name__}, cannot be sent back"
+        line.send(END, (str(Action.FAIL), f"{returned}: {error}", terminated, None))
+
+
+def outcome_of(line: Line, parcel: bytes) -> tuple[Ending, bool]:
+    """The ending, and whether it came by SIGTERM."""
+    try:
+        try:
+            line.running = True
+            return run(parcel), False
+        finally:
+            line.running = False
+    except Terminated:
+        return Ending(Action.TERMINATE), True
+
+
+def run(parcel: bytes) -> Ending:
+    try:
+        function, arguments = pickle.loads(parcel)
+        value = function(**arguments)
+        if inspect.isawaitable(value):
+            value = asyncio.run(awaited(value))
+    except Terminated:
+        raise
+    except BaseException as error:
+        return conclude(error)
+    return conclude(None, value)
+
+
+async def awaited(value: Awaitable[object]) -> object:
+    return await value

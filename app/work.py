@@ -1,0 +1,318 @@
+"""What a task runs, where it is not simply a function: a function in a file, a command, code.
+
+Each is a small frozen value, called with the task's parameters as any function is; it is checked
+when it is made and pickles by its fields, so every executor takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import linecache
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from .errors import DefinitionError
+
+COMMAND_GRACE = 5.0  # seconds between SIGTERM and SIGKILL for a command's process group
+ERROR_KEPT = 64 * 1024  # characters of a command's stderr, from its end, that its failure shows
+CHUNK = 64 * 1024  # bytes read at once
+LINE = 64 * 1024  # characters; a longer line is cut in the log
+
+output_log = logging.getLogger("oncue.output")
+
+
+class CommandError(Exception):
+    """A command that did not end well; the text says how, with what it wrote to stderr."""
+
+
+# --- a function in a file -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DelayedFunction:
+    """A function that is looked up when it runs: its file is read each time, so an edited file
+    needs no restart.
+
+    The folder of the file (of its outermost package, where it lies in one) is appended to
+    `sys.path`, and stays there. Parameters that the function does not take are left out.
+    """
+
+    path: str
+    func_name: str = "main"
+
+    def __post_init__(self) -> None:
+        if not self.func_name.isidentifier():
+            raise DefinitionError(f"func_name {self.func_name!r} is not the name of a function")
+        if Path(self.path).suffix != ".py":
+            raise DefinitionError(f"path {self.path!r} is not that of a Python file, a .py")
+
+    @property
+    def __name__(self) -> str:
+        return f"{Path(self.path).stem}:{self.func_name}"
+
+    def load(self) -> Callable[..., object]:
+        """The function, from the file as it is now. Raises what the file's code raises."""
+        module = module_at(Path(self.path).resolve())
+        function = getattr(module, self.func_name, None)
+        if not callable(function):
+            raise AttributeError(f"there is no function {self.func_name!r} in {self.path}")
+        found: Callable[..., object] = function
+        return found
+
+    def __call__(self, **parameters: object) -> object:
+        function = self.load()
+        return function(**accepted(function, parameters))
+
+
+def module_at(file: Path) -> ModuleType:
+    """The file, read and run as a module of its package. Its name is one that no import uses, so
+    a `json.py` of the user's is not taken for the library's; it stays in `sys.modules` until the
+    next time, as pickles and dataclasses need it there."""
+    root, parents = file.parent, list[str]()
+    while (root / "__init__.py").exists():
+        parents.insert(0, root.name)
+        root = root.parent
+    if str(root) not in sys.path:
+        sys.path.append(str(root))
+    mark = hashlib.sha256(os.fsencode(file)).hexdigest()[:8]
+    name = ".".join([*parents, f"_oncue_{file.stem}_{mark}"])
+    if parents:
+        importlib.import_module(".".join(parents))
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    code = compile(file.read_bytes(), str(file), "exec")  # a cached one may be a second too old
+    sys.modules[name] = module
+    exec(code, module.__dict__)
+    return module
+
+
+def accepted(function: Callable[..., object], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that the function takes by name."""
+    takes = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+        return dict(parameters)
+    by_name = {name for name, p in takes.items() if p.kind is not p.POSITIONAL_ONLY}
+    return {name: value for name, value in parameters.items() if name in by_name}
+
+
+# --- code ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Source text, run with the parameters as its globals; what it leaves in `output_variable`
+    is the return value. It can do all that this process can: never take it from outside."""
+
+    code: str
+    output_variable: str = "return_value"
+
+    def __post_init__(self) -> None:
+        if not self.output_variable.isidentifier():
+            raise DefinitionError(f"output_variable {self.output_variable!r} is no variable's name")
+        try:
+            compile(self.code, "<code>", "exec")
+        except (SyntaxError, ValueError) as error:
+            raise DefinitionError(f"code: {error}") from error
+
+    @property
+    def __name__(self) -> str:
+        return f"code-{hashlib.sha256(self.code.encode()).hexdigest()[:8]}"
+
+    def __call__(self, **parameters: object) -> object:
+        file = f"<{self.__name__}>"
+        lines = self.code.splitlines(keepends=True)
+        linecache.cache[file] = (len(self.code), None, lines, file)  # tracebacks show its lines
+        variables = {"__name__": self.__name__, **parameters}
+        exec(compile(self.code, file, "exec"), variables)
+        return variables.get(self.output_variable)
+
+
+# --- a command ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program, or a line for the shell, in a process group of its own.
+
+    Text without `shell` is split as a shell would. `env` is added to our environment (None takes
+    a variable out). Parameters become arguments: `--name value`, or `-name value` for `short`.
+    What it writes to stdout is the return value; each line of stdout and stderr goes to the
+    logger `oncue.output` at once. An exit code but 0 raises CommandError with the end of stderr.
+    Whatever ends the run ends the group: SIGTERM, and SIGKILL after `COMMAND_GRACE` seconds.
+    """
+
+    command: str | tuple[str, ...]
+    shell: bool = False
+    cwd: str | None = None
+    env: tuple[tuple[str, str | None], ...] = ()
+    argform: Literal["long", "short"] = "long"
+    name: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        command: str | list[str] | tuple[str, ...],
+        *,
+        shell: bool = False,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str | None] | None = None,
+        argform: str = "long",
+        name: str = "",
+    ) -> Command:
+        """The command as users write it; `--` and `-` mean long and short too. `name` is the
+        task's, for the log. Raises DefinitionError for what can be no command."""
+        forms: dict[str, Literal["long", "short"]] = {
+            "long": "long", "--": "long", "short": "short", "-": "short",
+        }  # fmt: skip
+        if argform not in forms:
+            raise DefinitionError(f"argform {argform!r} is none of 'long' (--x) and 'short' (-x)")
+        words = command if isinstance(command, str) else tuple(str(word) for word in command)
+        folder = None if cwd is None else os.fspath(cwd)
+        made = cls(words, shell, folder, tuple((env or {}).items()), forms[argform], name)
+        made.words({})
+        return made
+
+    @property
+    def __name__(self) -> str:
+        return self.command if isinstance(self.command, str) else shlex.join(self.command)
+
+    def words(self, parameters: Mapping[str, object]) -> list[str]:
+        """The program and its arguments; one line for the shell."""
+        dash = "--" if self.argform == "long" else "-"
+        extra = [word for key, value in parameters.items() for word in (dash + key, str(value))]
+        if self.shell:
+            text = self.command if isinstance(self.command, str) else shlex.join(self.command)
+            words = [" ".join([text, *map(shlex.quote, extra)])]
+        else:
+            words = [*self._split(), *extra]
+        if not words or not words[0].strip():
+            raise DefinitionError("command: there is no program to run in an empty text")
+        return words
+
+    def _split(self) -> list[str]:
+        if not isinstance(self.command, str):
+            return list(self.command)
+        try:
+            return shlex.split(self.command, posix=os.name != "nt")
+        except ValueError as error:
+            raise DefinitionError(f"command {self.command!r}: {str(error).lower()}") from error
+
+    async def __call__(self, **parameters: object) -> str:
+        process = await self._begin(parameters)
+        try:
+            assert process.stdout is not None and process.stderr is not None
+            out, err = Output(self.name or self.__name__, "stdout"), Output(self.name, "stderr")
+            await asyncio.gather(out.follow(process.stdout), err.follow(process.stderr))
+            code = await process.wait()
+        except BaseException:
+            await end_group(process)
+            raise
+        if code:
+            raise CommandError(said(self.__name__, code, err.text))
+        return out.text
+
+    async def _begin(self, parameters: Mapping[str, object]) -> asyncio.subprocess.Process:
+        words = self.words(parameters)
+        changed = {**os.environ, **dict(self.env)}
+        options: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "cwd": self.cwd,
+            "env": {key: value for key, value in changed.items() if value is not None},
+            "start_new_session": os.name != "nt",
+        }
+        try:
+            if self.shell:
+                return await asyncio.create_subprocess_shell(words[0], **options)
+            return await asyncio.create_subprocess_exec(*words, **options)
+        except OSError as error:
+            raise CommandError(
+                f"the command {self.__name__!r} cannot be started: {error}"
+            ) from None
+
+
+class Output:
+    """One stream of a command: its text, whatever bytes it is made of, and its lines to the log
+    as they come. Of stderr only the end is kept."""
+
+    def __init__(self, task: str, stream: str) -> None:
+        self._extra = {"task_name": task, "stream": stream}
+        self._kept = ERROR_KEPT if stream == "stderr" else None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._line = ""
+        self._parts: list[str] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    async def follow(self, reader: asyncio.StreamReader) -> None:
+        while chunk := await reader.read(CHUNK):
+            self._take(self._decoder.decode(chunk))
+        self._take(self._decoder.decode(b"", True))
+        if self._line:
+            output_log.info("%s", self._line, extra=self._extra)
+
+    def _take(self, text: str) -> None:
+        self._parts.append(text)
+        if self._kept is not None and len(self._parts) > 1:
+            self._parts = ["".join(self._parts)[-self._kept :]]
+        *lines, self._line = (self._line + text).split("\n")
+        if len(self._line) > LINE:
+            lines.append(self._line)
+            self._line = ""
+        for line in lines:
+            output_log.info("%s", line.removesuffix("\r"), extra=self._extra)
+
+
+def said(command: str, code: int, stderr: str) -> str:
+    """How the command ended, in words."""
+    how = f"ended by {signal_name(-code)}" if code < 0 else f"exited with {code}"
+    return f"the command {command!r} {how}\n{stderr}".rstrip()
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+async def end_group(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM to all of the command's group, SIGKILL to what then still runs. A second
+    cancellation kills at once."""
+    try:
+        tell_group(process, signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), COMMAND_GRACE)
+    except TimeoutError:
+        pass
+    finally:
+        tell_group(process, None)
+    await process.wait()
+
+
+def tell_group(process: asyncio.subprocess.Process, number: signal.Signals | None) -> None:
+    """Send a signal to the group, None for SIGKILL; one that is gone already is no error."""
+    try:
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, number or signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
