@@ -7,6 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -131,7 +132,9 @@ class App:
                 case _:
                     self.phrases.add_pattern(syntax)
                     name = syntax.pattern
-            self.customs[name] = Custom(function, None if interval is None else interval.microseconds)
+            self.customs[name] = Custom(
+                function, None if interval is None else interval.microseconds
+            )
             return Func(function, every=interval)
 
         return register
@@ -149,19 +152,27 @@ class App:
         store cannot be opened or endings cannot be written.
         """
         with suppress(KeyboardInterrupt):  # one that comes before or after the loop's own care
-            asyncio.run(self._begin().serve(signals=in_main_thread()))
+            asyncio.run(self._serve(signals=in_main_thread()))
 
     async def serve(self) -> None:
         """`run`, on a running event loop; signals are left to their owner."""
-        await self._begin().serve()
+        await self._serve()
+
+    async def _serve(self, *, signals: bool = False) -> None:
+        before, life = self._life, self._begin()
+        self._life = life
+        try:
+            await life.serve(signals=signals)
+        finally:
+            if not life.loaded:
+                self._life = before
 
     def _begin(self) -> Runtime:
         if self._life is not None and self._life.serving:
             raise OncueError("the app is running already")
-        self._life = Runtime(
+        return Runtime(
             self.tasks, self._store, self._clock, self.zone, self.shut_cond, self.customs
         )
-        return self._life
 
     def shut_down(self) -> None:
         """Start nothing more and end when the running tasks have; a second call does not wait.
@@ -174,19 +185,25 @@ class App:
         Raises KeyError for a name of no task, and StoreError when the app has not run and its
         store cannot be read."""
         task = self.tasks[name]
-        if self._life is None:
-            asyncio.run(self._look())
-        life = self._life
-        assert life is not None
+        life = self._life or self._look()
         if not life.serving:
             return life.explain(task)
         found: list[Explanation] = []
         life.call(lambda: found.append(life.explain(task)))
         return found[0]
 
-    async def _look(self) -> None:
-        await self._begin().look()
-        await self._store.close()
+    def _look(self) -> Runtime:
+        """What the store says, read without running anything."""
+        life = self._begin()
+
+        async def look() -> None:
+            await life.look()
+            await self._store.close()
+
+        with ThreadPoolExecutor(1) as thread:  # there may be a loop on this one
+            thread.submit(asyncio.run, look()).result()
+        self._life = life
+        return life
 
 
 def in_main_thread() -> bool:

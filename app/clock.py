@@ -17,3 +17,8 @@ class SystemClock:
 
     def now(self) -> int:
         return time.time_ns() // 1000
+
+
+def uptime() -> int:
+    """Seconds on a clock that all processes of this host share and that is never set."""
+    return int(time.monotonic())

@@ -195,6 +195,7 @@ class Question:
         self.now = from_datetime(at, self.zone)
         started = None if scheduler_started is None else from_datetime(scheduler_started, self.zone)
         history = History(record_of(line, n, self.zone) for n, line in enumerate(log, 1))
+        history.set_back(self.now)
         self.planner = Planner(history, params or {}, Scheduler(started, cycles))
         self.plan = self.planner.plan(self.node, task, self.zone)
 

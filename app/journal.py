@@ -2,8 +2,8 @@
 
 Endings are known here first and written with the next commit; claims are written before their
 runs are launched. Records of other instances are read when a commit shows that there are some,
-and every `FOLLOW`. A store that fails starts nothing new and loses nothing: endings are kept and
-tried again every `STORE_RETRY`, and refused decisions are made anew once it answers.
+and as often as the store asks. A store that fails starts nothing new and loses nothing: endings
+are kept and tried again every `STORE_RETRY`, and decisions are made anew once it answers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from .errors import StoreError
 from .stores.protocol import Answer, Claim, Finish, Refused, Step, Store
 
 SECOND = 1_000_000
-FOLLOW = 5 * SECOND
 STORE_RETRY = SECOND
 LAST_TRIES = 10
 
@@ -48,6 +47,7 @@ class Journal:
         self._unsaved: list[Ended] = []
         self._own: set[int] = set()  # numbers of our records beyond the history's position
         self._wanted: set[str] = set()  # tasks whose log is to be read anew, whole
+        self._reread = False  # whether all logs are, as far as the look-back goes
         self._failures = 0
 
     @property
@@ -65,13 +65,19 @@ class Journal:
         self.agenda.history.position = position
         for record in records:
             self.agenda.history.add(record)
-            if record.action is Action.CRASH and record.at >= now:
+            if record.action is Action.CRASH and record.at == now:
                 tell(record)  # written just now, on opening the store
-        self.look_at = now + FOLLOW
+        self.agenda.history.set_back(now)
+        self.look_at = now + self.store.patience
 
     def want(self, tasks: set[str], now: int) -> None:
         """Read the logs of these tasks whole before anything more is decided."""
         self._wanted |= tasks
+        self.look_at = now
+
+    def clock_set_back(self, now: int) -> None:
+        """Read every log again: the look-back is another now."""
+        self._reread = True
         self.look_at = now
 
     def end(self, record: Record, now: int) -> None:
@@ -93,10 +99,12 @@ class Journal:
             return []
         try:
             answers = await self.store.commit(steps)
-        except StoreError as error:
+        except BaseException as error:
             self._unsaved = endings + self._unsaved
             for start in starts:
                 self.agenda.refused(start)
+            if not isinstance(error, StoreError):
+                raise
             self._fail(error, now)
             return []
         self._failures = 0
@@ -144,25 +152,42 @@ class Journal:
         """Look at the store if it is time to; whether it answers, as far as known."""
         if now < self.look_at:
             return not self.failing
+        if self._wanted or self._reread:
+            await self.commit([], now)  # what is read anew has to hold our endings
+            if self.failing:
+                return False
         try:
-            records = await self.store.follow(self.agenda.history.position, now)
+            if self._reread:
+                await self._read_again(now)
             logs = {task: await self.store.log_of(task) for task in sorted(self._wanted)}
+            records = await self.store.follow(self.agenda.history.position, now)
         except StoreError as error:
             self._fail(error, now)
             return False
+        for task, log in logs.items():
+            self.agenda.reload(task, log)
+        newest = {task: log[-1].seq for task, log in logs.items() if log}
         for record in records:
             if record.seq in self._own:
                 self._own.remove(record.seq)
-            elif record.task not in logs:
+            elif record.seq > newest.get(record.task, 0):
                 self.agenda.take(record, now)
-            self.agenda.history.position = record.seq
-        for task, log in logs.items():
-            self.agenda.reload(task, log)
+            self.agenda.history.see(record.seq)
         self._wanted.clear()
         if not self._unsaved:
             self._failures = 0
-        self.look_at = now + FOLLOW
+        self.look_at = now + self.store.patience
         return True
+
+    async def _read_again(self, now: int) -> None:
+        lookback = self.agenda.planner.lookback(now)
+        position, records = await self.store.load(lookback)
+        for task in lookback:
+            self.agenda.reload(task, [record for record in records if record.task == task])
+        self.agenda.history.see(position)
+        self.agenda.history.set_back(now)
+        self._own.clear()
+        self._reread = False
 
     def _fail(self, error: StoreError, now: int) -> None:
         if not self.failing:

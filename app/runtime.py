@@ -15,19 +15,22 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from ..conds.lint import lint
 from ..conds.nodes import Condition
-from ..engine.agenda import Agenda
+from ..engine.agenda import Agenda, Start
 from ..engine.atoms import Custom, Scheduler
 from ..engine.civil import FOREVER, Zone, to_datetime
 from ..engine.explain import Explainer, Explanation
 from ..engine.history import History, TaskLog
 from ..engine.plan import Planner, without_retry
-from ..engine.records import Record
+from ..engine.records import Action, Record
 from .clock import Clock
-from .executors import EXECUTIONS, Call, Ending, Executor
+from .executors import EXECUTIONS, Call, Ending, Executor, Running
 from .journal import SECOND, Journal, scheduler_log, tell
 from .stores.protocol import Store
 from .task import Task
+
+UNKNOWN_TASK = "unknown-task"
 
 
 class Runtime:
@@ -51,10 +54,12 @@ class Runtime:
         self.agenda = Agenda(self.planner, now)
         self.journal = Journal(store, self.agenda)
         self.serving = False
+        self.loaded = False
         self._shut = self.planner.plan(shut_cond, "", zone)
         self._stops = 0
         self._ended: list[Record] = []
         self._executors: dict[str, Executor] = {}
+        self._blocking: asyncio.Future[Running] | None = None  # a `main` run under way
 
     # --- from outside ---------------------------------------------------------------------
 
@@ -77,12 +82,18 @@ class Runtime:
             waiting = sorted({run.task for run in self.journal.live.values()})
             after = f", waiting for {', '.join(waiting)}" if waiting else ""
             scheduler_log.info("shutting down%s", after)
+        elif self._blocking is not None:
+            self._blocking.cancel()
 
     def define(self, task: Task[..., Any]) -> None:
         """Plan a task defined while serving, once its look-back has been read."""
+        if not self.loaded:
+            return  # it is planned with all the others
         plan = self.planner.plan(task.start_cond, task.name, self.zone)
-        read = {source.task for source in plan.sources if isinstance(source, TaskLog)}
-        self.journal.want(read | {task.name}, self.clock.now())
+        logs = [source for source in plan.sources if isinstance(source, TaskLog)]
+        for log in (*logs, self.planner.history.of(task.name)):
+            log.known = log.task in self.tasks
+        self.journal.want({task.name, *(log.task for log in logs)}, self.clock.now())
         self._plan(task)
 
     def explain(self, task: Task[..., Any]) -> Explanation:
@@ -96,7 +107,7 @@ class Runtime:
         self._thread = threading.get_ident()
         self._wakeup = asyncio.Event()
         self.serving = True
-        handlers = Signals(self._loop, partial(self.call, self.shut_down)) if signals else None
+        handlers = Signals(self) if signals else None
         try:
             await self.look()
             scheduler_log.info("started with %d tasks", len(self.tasks))
@@ -122,6 +133,18 @@ class Runtime:
         except BaseException:
             await self.journal.store.close()
             raise
+        self.loaded = True
+        self._warn_of_unknown()
+
+    def _warn_of_unknown(self) -> None:
+        """Name the tasks that conditions wait for and that do not exist; until one does, what is
+        asked of it is false."""
+        for name, log in self.planner.history.tasks.items():
+            log.known = name in self.tasks
+        for task in self.tasks.values():
+            for hint in lint(task.start_cond, tasks=self.tasks):
+                if hint.code == UNKNOWN_TASK:
+                    scheduler_log.warning("task %s: %s", task.name, hint.message)
 
     def _plan(self, task: Task[..., Any]) -> None:
         plan = partial(self.planner.plan, task=task.name, zone=self.zone)
@@ -141,40 +164,50 @@ class Runtime:
             await self._sleep()
 
     async def _leave(self) -> None:
-        """Save what has ended, end what is ours."""
+        """End what still runs, save what has ended."""
         now = self.clock.now()
+        left = [name for each in self._executors.values() for name in await each.close()]
         for record in self._drain():
             self.journal.end(record, now)
-        try:
-            await self.journal.close()
-        finally:
-            left = sorted({run.task for run in self.journal.live.values()})
-            if left:
-                scheduler_log.warning("not waited for: %s", ", ".join(left))
-            for executor in self._executors.values():
-                await executor.close()
+        self.agenda.absorb()
+        if left:
+            scheduler_log.warning("not waited for: %s", ", ".join(sorted(set(left))))
+        await self.journal.close()
 
     # --- a turn ---------------------------------------------------------------------------
 
     async def _turn(self) -> None:
         now = self.clock.now()
+        if now < self.agenda.logical:
+            self.journal.clock_set_back(now)
         if not self._stops and self._shut.check(now).value:
             self.shut_down()
         for record in self._drain():
             self.journal.end(record, now)
         if not await self.journal.look(now):
             return
-        idle = self._stops or self.journal.failing
-        starts = [] if idle else self.agenda.decide(now)
+        starts: list[Start] = []
+        if self._stops or self.journal.failing:
+            self.agenda.absorb()
+        else:
+            starts = self.agenda.decide(now)
         for missed in self.agenda.drain_missed():
             moment = to_datetime(missed.scheduled_at, self.zone)
             scheduler_log.warning("missed: %s at %s", missed.task, moment)
         for run in sorted(await self.journal.commit(starts, now), key=self._blocks):
-            await self._launch(run)
+            if self._stops:  # a `main` run before this one saw the end
+                self._end(run, Ending(Action.CRASH, error="not begun: the app was shutting down"))
+            else:
+                await self._launch(run)
 
     def _drain(self) -> list[Record]:
         ended, self._ended = self._ended, []
         return ended
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a `main` run is under way."""
+        return self._blocking is not None
 
     def _blocks(self, run: Record) -> bool:
         return self.tasks[run.task].execution == "main"
@@ -185,7 +218,18 @@ class Runtime:
         executor = self._executors.get(task.execution)
         if executor is None:
             executor = self._executors[task.execution] = EXECUTIONS[task.execution]()
-        await executor.start(Call(task.function, partial(self._end, run)))
+        call = Call(task.function, partial(self._end, run), name=task.name)
+        if not self._blocks(run):
+            await executor.start(call)
+            return
+        self._blocking = blocking = asyncio.ensure_future(executor.start(call))
+        try:
+            await blocking
+        except asyncio.CancelledError:
+            if self._stops < 2:
+                raise
+        finally:
+            self._blocking = None
 
     def _end(self, run: Record, ending: Ending) -> None:
         at = max(self.clock.now(), run.at)
@@ -218,22 +262,23 @@ class Runtime:
 
 
 class Signals:
-    """SIGINT and SIGTERM shut down in order while this stands."""
+    """SIGINT and SIGTERM shut down in order while this stands; the second does not wait, not even
+    for a `main` run that keeps this thread."""
 
     CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, shut_down: Callable[[], None]) -> None:
-        self._loop = loop
-        self._before: dict[signal.Signals, Any] = {}
-        for number in self.CAUGHT:
-            try:
-                loop.add_signal_handler(number, shut_down)
-            except NotImplementedError:  # Windows
-                self._before[number] = signal.signal(number, lambda *_: shut_down())
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._loop = asyncio.get_running_loop()
+        self._seen = 0
+        self._before = {number: signal.signal(number, self._catch) for number in self.CAUGHT}
+
+    def _catch(self, number: int, frame: object) -> None:
+        self._seen += 1
+        self._loop.call_soon_threadsafe(self._runtime.call, self._runtime.shut_down)
+        if self._seen > 1 and self._runtime.blocked:
+            raise KeyboardInterrupt
 
     def remove(self) -> None:
-        for number in self.CAUGHT:
-            if number in self._before:
-                signal.signal(number, self._before[number])
-            else:
-                self._loop.remove_signal_handler(number)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)

@@ -71,6 +71,8 @@ def name_of(function: Callable[..., object], name: str | None) -> str:
     given = getattr(function, "__name__", None) if name is None else name
     if not isinstance(given, str) or not given or given == "<lambda>":
         raise DefinitionError(f"the task of {function!r} needs a name: task(…, name='…')")
+    if not given.isprintable():
+        raise DefinitionError(f"the name {given!r} has characters that cannot be printed")
     return given
 
 

@@ -32,10 +32,18 @@ ERROR_KEPT = 64 * 1024  # characters of a command's stderr, from its end, that i
 CHUNK = 64 * 1024  # bytes read at once
 LINE = 64 * 1024  # characters; a longer line is cut in the log
 
+own_groups = os.name != "nt"
+"""Whether a command gets a process group of its own. In a worker process, which leads a group and
+is ended with all of it, it does not."""
+
 output_log = logging.getLogger("oncue.output")
 
 
-class CommandError(Exception):
+class PlainFailure(Exception):
+    """Why a run failed, in words that say all: a traceback would only show our own code."""
+
+
+class CommandError(PlainFailure):
     """A command that did not end well; the text says how, with what it wrote to stderr."""
 
 
@@ -45,7 +53,7 @@ class CommandError(Exception):
 @dataclass(frozen=True, slots=True)
 class DelayedFunction:
     """A function that is looked up when it runs: its file is read each time, so an edited file
-    needs no restart.
+    needs no restart. A relative `path` is of the folder in which the task is defined.
 
     The folder of the file (of its outermost package, where it lies in one) is appended to
     `sys.path`, and stays there. Parameters that the function does not take are left out.
@@ -59,6 +67,7 @@ class DelayedFunction:
             raise DefinitionError(f"func_name {self.func_name!r} is not the name of a function")
         if Path(self.path).suffix != ".py":
             raise DefinitionError(f"path {self.path!r} is not that of a Python file, a .py")
+        object.__setattr__(self, "path", os.path.abspath(self.path))
 
     @property
     def __name__(self) -> str:
@@ -66,7 +75,7 @@ class DelayedFunction:
 
     def load(self) -> Callable[..., object]:
         """The function, from the file as it is now. Raises what the file's code raises."""
-        module = module_at(Path(self.path).resolve())
+        module = module_at(Path(self.path))
         function = getattr(module, self.func_name, None)
         if not callable(function):
             raise AttributeError(f"there is no function {self.func_name!r} in {self.path}")
@@ -235,7 +244,7 @@ class Command:
             "stderr": subprocess.PIPE,
             "cwd": self.cwd,
             "env": {key: value for key, value in changed.items() if value is not None},
-            "start_new_session": os.name != "nt",
+            "start_new_session": own_groups,
         }
         try:
             if self.shell:
@@ -308,11 +317,13 @@ async def end_group(process: asyncio.subprocess.Process) -> None:
 
 
 def tell_group(process: asyncio.subprocess.Process, number: signal.Signals | None) -> None:
-    """Send a signal to the group, None for SIGKILL; one that is gone already is no error."""
+    """Send a signal to the group, None to kill it; one that is gone already is no error."""
     try:
-        if sys.platform == "win32":
+        if sys.platform != "win32" and own_groups:
+            os.killpg(process.pid, number or signal.SIGKILL)
+        elif number is None:
             process.kill()
         else:
-            os.killpg(process.pid, number or signal.SIGKILL)
+            process.send_signal(number)
     except (ProcessLookupError, PermissionError):
         return

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-TAB = 8
+LONGEST_SHOWN = 400  # characters of a mended text that `str` still shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,9 @@ class Diagnostic:
         if len(self.expected) > 1:
             parts.append(f"  expected: {', '.join(self.expected)}")
         if self.fix is not None and self.fix not in self.message:
-            parts.append(f"  try: {(self.mended or self.fix).strip()}")
+            shown = (self.mended or self.fix).strip()
+            if len(shown) <= LONGEST_SHOWN:
+                parts.append(f"  try: {shown}")
         return "\n".join(parts)
 
     def to_dict(self) -> dict[str, object]:

@@ -3,8 +3,9 @@
 Logical time (DESIGN §3) goes from one decision to the next over breakpoints in order: the
 `until` of a verdict, or a record that a verdict reads. At each breakpoint the tasks it concerns
 are decided one after another, higher priority first, then in order of definition, each seeing
-the starts before it. Values are always asked of the newest log, so a decision made at a past
-breakpoint still holds there now. A start's `scheduled_at` is its logical instant.
+the starts before it and the records up to it. A decision made at a past breakpoint must still
+hold there with the newest log: a record that touches what it read makes it be decided again. A
+start's `scheduled_at` is its logical instant.
 
 - A task that cannot start (disabled, or running without multilaunch) is not looked at: the event
   that makes it startable puts it back.
@@ -18,9 +19,10 @@ The agenda is the only one to change its history. It never reads a clock.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from .civil import BEGINNING, FOREVER
 from .history import History, Mark, Source, TaskLog
@@ -118,6 +120,7 @@ class Agenda:
         self.checked = 0
         self._by_plan: dict[Plan, list[Entry]] = {}
         self._heap: list[tuple[int, Rank, Entry]] = []
+        self._inbox: deque[tuple[int, Record, Mark]] = deque()
         self._defined = 0
 
     # --- tasks ----------------------------------------------------------------------------
@@ -131,12 +134,17 @@ class Agenda:
         priority: int = 0,
         multilaunch: bool = False,
     ) -> Entry:
+        if name in self.entries:
+            raise ValueError(f"there is a task {name!r} on the agenda already")
         self._defined += 1
         rank = (-priority, self._defined)
         entry = Entry(name, plan, fresh or plan, self.history.of(name), rank)
         entry.multilaunch = multilaunch
         self.entries[name] = entry
         self._by_plan.setdefault(plan, []).append(entry)
+        outcome = entry.log.outcome
+        if outcome is not None and outcome.action is Action.CRASH:
+            self._wait_after(entry, Action.CRASH, outcome.mark.at)
         self._push(entry, self.logical)
         return entry
 
@@ -151,30 +159,47 @@ class Agenda:
         if instant < entry.due:
             entry.due = instant
             heappush(self._heap, (instant, entry.rank, entry))
+            if len(self._heap) > 2 * len(self.entries) + 64:  # most of it is out of date
+                self._heap[:] = [(e.due, e.rank, e) for e in self.entries.values()]
+                heapify(self._heap)
 
     @property
     def wake(self) -> int | None:
-        """The next instant at which an answer can change by time alone."""
+        """The next instant at which an answer can change; None if time alone changes none."""
+        if self._inbox:
+            return self.logical
         heap = self._heap
         while heap and heap[0][0] != heap[0][2].due:
             heappop(heap)
-        return heap[0][0] if heap else None
+        return heap[0][0] if heap and heap[0][0] < FOREVER else None
 
     # --- records --------------------------------------------------------------------------
 
     def take(self, record: Record, now: int) -> Mark:
-        """Take in a record: the next of the log, or one of our own not numbered yet."""
-        mark = self.history.add(record)
-        instant = max(self.logical, min(record.at, now))
+        """Take in a record: the next of the log, or one of our own not numbered yet. It is seen
+        by the decisions from its instant on."""
+        self.history.see(record.seq)
+        mark = Mark(record.at, record.seq)
+        self._inbox.append((min(record.at, now), record, mark))
+        return mark
+
+    def absorb(self) -> None:
+        """See all that was taken in, without deciding anything."""
+        while self._inbox:
+            self._see(*self._inbox.popleft())
+
+    def _see(self, instant: int, record: Record, mark: Mark) -> TaskLog:
+        log = self.history.of(record.task)
+        log.add(record, mark)
+        self.logical = instant = max(self.logical, instant)
         entry = self.entries.get(record.task)
         if entry is not None and record.action is not Action.RUN:
             self._wait_after(entry, record.action, instant)
             self._push(entry, instant)
-        log = self.history.of(record.task)
         self._changed(log, BIT[record.action], instant)
         if log.room < 0:
-            self.planner.trim(log, min(self.logical, now))
-        return mark
+            self.planner.trim(log, instant)
+        return log
 
     def settle(self, task: str, mark: Mark, seq: int) -> None:
         """The store has the record, as number `seq`."""
@@ -182,6 +207,7 @@ class Agenda:
 
     def reload(self, task: str, records: Iterable[Record]) -> None:
         """What we took in of `task` was not what the store holds: begin anew with that."""
+        self._inbox = deque(item for item in self._inbox if item[1].task != task)
         self.history.reload(task, records)
         self._rewritten(task)
 
@@ -212,7 +238,9 @@ class Agenda:
 
     def reset(self, now: int) -> None:
         """The clock was set back: answers are dropped and logical time with them."""
+        self.absorb()
         self.logical = now
+        self.history.set_back(now)
         self.planner.forget()
         for entry in self.entries.values():
             entry.not_before = BEGINNING
@@ -232,9 +260,15 @@ class Agenda:
         if now < self.logical:
             self.reset(now)
         starts: list[Start] = []
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            instant, _, entry = heappop(heap)
+        while True:
+            wake = FOREVER if not self._heap else self._heap[0][0]
+            if self._inbox and max(self.logical, self._inbox[0][0]) <= wake:
+                action = self._inbox[0][1].action
+                self._retract(starts, self._see(*self._inbox.popleft()), BIT[action])
+                continue
+            if wake > now or wake >= FOREVER:
+                break
+            instant, _, entry = heappop(self._heap)
             if instant != entry.due:
                 continue
             entry.due = FOREVER
@@ -244,6 +278,14 @@ class Agenda:
                 starts.append(start)
         self.logical = now
         return starts
+
+    def _retract(self, starts: list[Start], log: TaskLog, bit: int) -> None:
+        """A start decided before a record that it read must still hold with it."""
+        for start in [start for start in starts if touches(start.reads, log, bit)]:
+            if start in starts:
+                starts.remove(start)
+                self.refused(start)
+                self._retract(starts, self.history.of(start.record.task), BIT[Action.RUN])
 
     def _consider(self, entry: Entry, instant: int, now: int) -> Start | None:
         if entry.redo is not None:
@@ -292,7 +334,9 @@ class Agenda:
             attempt=outcome.attempt + 1 if outcome is not None and retries else 0,
         )
         position = self.history.position
-        start = Start(record, entry.log.add(record), reads, position, instant)
+        mark = Mark(now, record.seq)
+        entry.log.add(record, mark)
+        start = Start(record, mark, reads, position, instant)
         self._changed(entry.log, BIT[Action.RUN], instant)
         verdict = entry.plan.check(instant)
         entry.not_before = instant + max(1, self.cycle_sleep if verdict.value else 0)

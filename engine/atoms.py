@@ -36,6 +36,11 @@ def satisfies(count: Count, n: int) -> bool:
             return n == count.times
 
 
+def unknown(log: TaskLog) -> Verdict:
+    """What is said of a task that does not exist."""
+    return Verdict(False, BEGINNING, FOREVER, ((log, ANY),))
+
+
 class WindowPlan(Plan):
     """`time of …`, and any boolean combination of windows as one period."""
 
@@ -108,7 +113,7 @@ class CadencePlan(Plan):
 
     def lookback(self, now: int) -> int:
         cursor = self.cells.cursor
-        return cursor.since if cursor.at(now) else FOREVER
+        return cursor.since if cursor.at(now) else cursor.until
 
     def outlook(self, now: int) -> Expression:
         """Its windows, but those that a run has already."""
@@ -140,7 +145,7 @@ class EveryPlan(Plan):
             times = self.log.times
             return max((times[a][-1] for a in self.since if times.get(a)), default=None)
         start = self.log.latest_start
-        return None if start is None else start.scheduled_at
+        return None if start is None else start.paced_at
 
     @property
     def sources(self) -> Iterable[Source]:
@@ -180,6 +185,8 @@ class AfterPlan(Plan):
         return (self.log, self.own)
 
     def evaluate(self, now: int) -> Verdict:
+        if not self.log.known:
+            return unknown(self.log)
         mark = self.log.latest(self.actions)
         start = self.own.latest_start
         if start is None or (mark is not None and mark.seq > start.mark.seq):
@@ -217,26 +224,28 @@ class HasPlan(Plan):
         return (self.log,)
 
     def evaluate(self, now: int) -> Verdict:
+        if not self.log.known:
+            return unknown(self.log)
         times = self.log.instants(self.actions)
         reads = ((self.log, bits(*self.actions)),)
         match self.within:
             case None:
-                return Verdict(
-                    satisfies(self.count, self.log.total(self.actions)), BEGINNING, FOREVER, reads
-                )
+                value = satisfies(self.count, self.log.total(self.actions))
+                since, until = BEGINNING, FOREVER
             case Past(duration):
-                value, until = self._past(now, times, duration.microseconds)
+                value, since, until = self._past(now, times, duration.microseconds)
             case ThisCycle() as cycle:
-                value, until = self._cycle(now, times, cycle)
-        return Verdict(value, now, until, reads)
+                value, since, until = self._cycle(now, times, cycle)
+        return Verdict(value, since, until, reads)
 
-    def _past(self, now: int, times: list[int], length: int) -> tuple[bool, int]:
+    def _past(self, now: int, times: list[int], length: int) -> tuple[bool, int, int]:
         """Records only grow older: the value changes when the count falls past the bound."""
         n = count_after(times, now - length)
         value = satisfies(self.count, n)
         flips_at = self._falling(n, value)
         until = FOREVER if flips_at is None else times[-flips_at - 1] + length
-        return value, until
+        since = times[-n - 1] + length if n < len(times) else BEGINNING
+        return value, since, until
 
     def _falling(self, n: int, value: bool) -> int | None:
         """The number below `n` at which a falling count first changes `value`."""
@@ -250,14 +259,14 @@ class HasPlan(Plan):
                 flips_at = times - 1 if value else times if n > times else None
         return flips_at if flips_at is not None and flips_at >= 0 else None
 
-    def _cycle(self, now: int, times: list[int], cycle: ThisCycle) -> tuple[bool, int]:
-        window, until = looked_at(cycle, now, self.zone)
+    def _cycle(self, now: int, times: list[int], cycle: ThisCycle) -> tuple[bool, int, int]:
+        window, since, until = looked_at(cycle, now, self.zone)
         n = 0 if window is None else count_in(times, window.start, window.end)
         value = satisfies(self.count, n)
         settled = not times or times[-1] < (until if window is None else window.end)
         if settled and value == satisfies(self.count, 0):
             until = FOREVER  # later windows are empty, and empty ones answer the same
-        return value, until
+        return value, since, until
 
     def lookback(self, now: int) -> int:
         match self.within:
@@ -266,29 +275,29 @@ class HasPlan(Plan):
             case Past(duration):
                 return now - duration.microseconds
             case ThisCycle() as cycle:
-                window, _ = looked_at(cycle, now, self.zone)
+                window, *_ = looked_at(cycle, now, self.zone)
                 return now if window is None else window.start
 
     def retains(self, now: int) -> int:
         return FOREVER if self.within is None else self.lookback(now)
 
 
-def looked_at(cycle: ThisCycle, now: int, zone: Zone) -> tuple[Window | None, int]:
-    """The occurrence that `today …` looks at from `now`, and until when it is that one: the
-    latest of the range that has begun and reaches into the current cycle."""
+def looked_at(cycle: ThisCycle, now: int, zone: Zone) -> tuple[Window | None, int, int]:
+    """The occurrence that `today …` looks at from `now`, and since and until when it is that one:
+    the latest of the range that has begun and reaches into the current cycle."""
     whole = period_of(ThisCycle(cycle.unit), zone)
     current = whole.window_from(now)
     if current is None:
-        return None, FOREVER
+        return None, BEGINNING, FOREVER
     if cycle.range is None:
-        return current, current.end
+        return current, current.start, current.end
     ranges = period_of(cycle, zone)
     begun = ranges.window_before(now)
     following = ranges.window_from(max(now, begun.end) if begun else now)
     until = min(current.end, following.start) if following else current.end
     if begun is None or begun.end <= current.start:
-        return None, until
-    return begun, until
+        return None, current.start, until
+    return begun, max(begun.start, current.start), until
 
 
 class RunningPlan(Plan):
@@ -317,6 +326,8 @@ class RunningPlan(Plan):
         return (self.log,)
 
     def evaluate(self, now: int) -> Verdict:
+        if not self.log.known:
+            return unknown(self.log)
         bounds = [self._bounds(run.mark.at) for run in self.log.live.values()]
 
         def value_at(instant: int) -> bool:
@@ -325,7 +336,8 @@ class RunningPlan(Plan):
         value = value_at(now)
         edges = sorted(edge for pair in bounds for edge in pair if now < edge < FOREVER)
         until = next((edge for edge in edges if value_at(edge) != value), FOREVER)
-        return Verdict(value, now, until, ((self.log, ANY),))
+        since = max((edge for pair in bounds for edge in pair if edge <= now), default=BEGINNING)
+        return Verdict(value, since, until, ((self.log, ANY),))
 
 
 class RetryPlan(Plan):
@@ -388,7 +400,8 @@ class CyclesPlan(Plan):
         until = next(
             (e for e in changes if satisfies(self.count, (e - started) // cycle) != value), FOREVER
         )
-        return Verdict(value, now, until)
+        since = started + max(0, now - started) // cycle * cycle
+        return Verdict(value, min(since, now), until)
 
 
 class AgePlan(Plan):
@@ -404,7 +417,7 @@ class AgePlan(Plan):
 
     def evaluate(self, now: int) -> Verdict:
         if self.scheduler.started is None:
-            return Verdict(False, now, now + 1)
+            return Verdict(False, BEGINNING, FOREVER)
         due = self.scheduler.started + self.microseconds
         if now < due:
             return Verdict(not self.over, BEGINNING, due)

@@ -32,14 +32,14 @@ class Mark:
 
 class Run:
     """One run. `mark` is its RUN record (of a run known by its ending alone, that); `ending` is
-    None while it is live."""
+    None while it is live; `paced_at` is what intervals are measured from."""
 
-    __slots__ = ("attempt", "ending", "mark", "run_id", "scheduled_at")
+    __slots__ = ("attempt", "ending", "mark", "paced_at", "run_id", "scheduled_at")
 
     def __init__(self, record: Record, mark: Mark) -> None:
         self.mark = mark
         self.run_id = record.run_id
-        self.scheduled_at = record.logical
+        self.scheduled_at = self.paced_at = record.logical
         self.attempt = record.attempt
         self.ending: Action | None = None
 
@@ -73,12 +73,14 @@ class TaskLog(Source):
     are the logical instants of the counting runs, sorted; `starts` the runs by sequence.
     `streak` is the number of fails and crashes since the latest other ending. `dropped` counts the
     instants of each action that are kept no more; `room` is how many records may still come
-    before it is time to drop again.
+    before it is time to drop again. `known` tells whether there is such a task; conditions on
+    one that there is not are false.
     """
 
     __slots__ = (
         "dropped",
         "finished",
+        "known",
         "last",
         "live",
         "logical",
@@ -93,6 +95,7 @@ class TaskLog(Source):
     def __init__(self, task: str) -> None:
         super().__init__()
         self.task = task
+        self.known = True
         self.clear()
 
     def clear(self) -> None:
@@ -136,11 +139,12 @@ class TaskLog(Source):
 
     # --- taking in ------------------------------------------------------------------------
 
-    def add(self, record: Record) -> Mark:
+    def add(self, record: Record, mark: Mark | None = None) -> Mark:
+        """Take in a record; `mark` is the place it was promised already."""
         if self.last is NO_MARKS:
             self._begin()
-        mark = Mark(record.at, record.seq)
-        if record.action not in self.last or self.last[record.action].seq < record.seq:
+        mark = mark or Mark(record.at, record.seq)
+        if record.action not in self.last or self.last[record.action].seq < mark.seq:
             self.last[record.action] = mark
         insort(self.times.setdefault(record.action, []), record.at)
         self.room -= 1
@@ -203,6 +207,21 @@ class TaskLog(Source):
         ]
         self.room = ROOM + len(self.finished) + len(self.starts)
 
+    def set_back(self, now: int) -> None:
+        """The clock says `now`, whatever the log says: what is later is read as now where elapsed
+        time counts, and stays where it was where windows do."""
+        if not any(times and times[-1] > now for times in (*self.times.values(), self.logical)):
+            return
+        for times in (self.finished, *self.times.values()):
+            times[bisect_right(times, now) :] = [now] * count_after(times, now)
+        for mark in self.last.values():
+            mark.at = min(mark.at, now)
+        for run in self.starts:
+            run.mark.at = min(run.mark.at, now)
+            run.paced_at = min(run.paced_at, now)
+        if self.outcome is not None:
+            self.outcome.mark.at = min(self.outcome.mark.at, now)
+
     def total(self, actions: tuple[Action, ...]) -> int:
         """How many records of `actions` there ever were."""
         return sum(len(self.times.get(a, ())) + self.dropped.get(a, 0) for a in actions)
@@ -258,15 +277,24 @@ class History:
 
     def add(self, record: Record) -> Mark:
         """Take in a record: the next of the log, or a provisional one."""
-        if record.seq < PROVISIONAL:
-            self.position = max(self.position, record.seq)
+        self.see(record.seq)
         return self.of(record.task).add(record)
+
+    def see(self, seq: int) -> None:
+        """Every record up to this one is known, or about to be."""
+        if self.position < seq < PROVISIONAL:
+            self.position = seq
 
     def reload(self, task: str, records: Iterable[Record]) -> None:
         """Forget what is known of `task` and take in its log anew."""
-        self.of(task).clear()
+        log = self.of(task)
+        log.clear()
         for record in records:
-            self.add(record)
+            log.add(record)
+
+    def set_back(self, now: int) -> None:
+        for log in self.tasks.values():
+            log.set_back(now)
 
     def next_provisional(self) -> int:
         self._unsettled += 1

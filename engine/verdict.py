@@ -115,6 +115,7 @@ class Plan:
             verdict = self.check(now)
             if verdict.value:
                 spans.append((Span(now, verdict.until),))
+            assert verdict.until > now
             now = verdict.until
         return any_of(*spans) if spans else (Constant(False),)
 

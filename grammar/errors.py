@@ -30,6 +30,9 @@ class ConditionSyntaxError(ValueError):
         return "\n".join(map(str, self.diagnostics))
 
 
+LONGEST_MESSAGE = 500
+
+
 class Stuck(Exception):
     """The parser's stop: what it had read up to `position` (the end of the last token), and its
     stacks."""
@@ -59,7 +62,9 @@ def diagnostic(
     fix: str | None = None,
     expected: tuple[str, ...] = (),
 ) -> Diagnostic:
-    """An error about [start, end) of `text`."""
+    """An error about [start, end) of `text`. A message that quotes much of it is cut."""
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[:LONGEST_MESSAGE]}\u2026"
     span = Span.locate(text, start, end)
     return Diagnostic(Severity.ERROR, code, message, span, expected, fix, text)
 
@@ -78,6 +83,9 @@ TOKEN = re.compile(
     )""",
     re.X | re.S,
 )
+
+
+NEARBY = 200
 
 
 class Stop:
@@ -135,9 +143,11 @@ class Stop:
         end = OPERAND_END.search(self.plain, first)
         return self.plain[first : end.start() if end else len(self.plain)].rstrip()
 
-    def before(self) -> str:
-        """What stands before the token."""
-        return self.plain[: self.start].rstrip()
+    def search_before(self, pattern: re.Pattern[str], start: int) -> re.Match[str] | None:
+        """Where `pattern` is found nearby before `start`, blanks at the end aside. What is far
+        off does not matter to a slip, and looking there could take long."""
+        end = len(self.plain[:start].rstrip())
+        return pattern.search(self.plain, max(0, end - NEARBY), end)
 
     def error(
         self,

@@ -24,7 +24,7 @@ from ..conds.points import (
 from ..conds.printer import quoted
 from ..conds.reading import ReadError
 from ..conds.words import is_keyword
-from .errors import Stop
+from .errors import NEARBY, Stop
 from .slips import BINARY, EVENTS, near_keyword, reads_duration
 
 UNITS_OF_POINTS = (Unit.DAY, Unit.WEEK, Unit.MONTH, Unit.YEAR)
@@ -134,7 +134,7 @@ def missing_window(stop: Stop) -> Diagnostic | None:
         return None
     start = stop.starts[-1]
     if stop.previous == "between":
-        ends = BETWEEN.match(stop.plain, stop.start)
+        ends = BETWEEN.match(stop.plain, stop.start, stop.start + NEARBY)
         texts = (ends["start"], ends["end"].rstrip()) if ends else ()
         unit = next((u for u in UNITS_OF_POINTS if ends and all(reads(u, t) for t in texts)), None)
         written = f"between {' and '.join(texts)}"
@@ -214,7 +214,7 @@ def missing_times(stop: Stop) -> Diagnostic | None:
         if (near := near_keyword(stop)) is not None:
             return near
         message = f"the word {word} is missing after {stop.previous}"
-        if AGE.search(stop.before()):
+        if stop.search_before(AGE, stop.start):
             message = f"a unit, or the word times, is missing after {stop.previous}"
         end = stop.read_to
         return stop.error("missing-times", message, end, end, f" {word}", (word,))
@@ -372,7 +372,7 @@ ON_WEEKDAY = re.compile(r"\bon\s+(?P<day>\w+)\Z", re.I)
 
 def weekday_with_clock(stop: Stop) -> Diagnostic | None:
     """`on Mon 10:00`."""
-    found = ON_WEEKDAY.search(stop.before())
+    found = stop.search_before(ON_WEEKDAY, stop.start)
     if "COMMA" not in stop.accepts or found is None:
         return None
     point = f"{found['day']} {stop.rest()}"
@@ -397,7 +397,9 @@ def missing_name(stop: Stop) -> Diagnostic | None:
 
 def unquoted_name(stop: Stop) -> Diagnostic | None:
     """`after task a/b`: a name goes on with a character that a bare one cannot have."""
-    followed = stop.accepts_any("OUTCOME", "HAS", "EXISTS", "COMMA") or ENV.search(stop.before())
+    followed = stop.accepts_any("OUTCOME", "HAS", "EXISTS", "COMMA") or stop.search_before(
+        ENV, stop.start
+    )
     if stop.start != stop.read_to or not followed or stop.token in ("", ",", "(", ")"):
         return None
     word = re.compile(r"[^\s&|(),'\"]+").match(stop.plain, stop.starts[-1])

@@ -162,7 +162,8 @@ def read(text: str, phrases: Phrases | None = None) -> Condition:
     raise ConditionSyntaxError((problem,))
 
 
-COMMENT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|(?<!\S)\#[^\n]*""", re.S)
+QUOTED = r"""'(?:[^'\\]|\\.)*+(?:'|\Z)|"(?:[^"\\]|\\.)*+(?:"|\Z)"""  # an open quote: all the rest
+COMMENT = re.compile(rf"{QUOTED}|(?<!\S)\#[^\n]*", re.S)
 
 
 def blank_comments(text: str) -> str:
@@ -172,7 +173,7 @@ def blank_comments(text: str) -> str:
     )
 
 
-PARENTHESIS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[()]""", re.S)
+PARENTHESIS = re.compile(rf"{QUOTED}|[()]", re.S)
 
 
 def check_size(source: Source) -> None:

@@ -19,7 +19,6 @@ from ..conds.diagnostic import Span, nearest
 from ..conds.durations import read_duration
 from ..conds.nodes import Argument, Condition, Defined, Phrase, check_name, strip_spans
 from ..conds.points import Unit, read_point
-from ..conds.printer import MAX_TEXT
 from ..conds.reading import ReadError
 from ..conds.words import KEYWORDS
 from .errors import Stuck
@@ -54,10 +53,14 @@ SAMPLES = {
     "name": ("x1", "'x'", "UTC", "Mon", "Feb", "noon", *sorted(KEYWORDS)),
 }
 
+MOST_WORDS = 64  # of a template
+LONGEST_TEMPLATE = 4096  # characters
+
 PLACEHOLDER = re.compile(r"\{([^\W\d]\w*)(?::([a-z]+))?\}")
 WORD = re.compile(r"[^\s&|~()'\",{}]+")
 BLANK = re.compile(r"\s*").match
 OPERAND_END = re.compile(r"\s*(?:\Z|[&|)]|(?ai:and|or|in)(?![\w.:-]))").match
+NEGATION = re.compile(r"~|(?ai:not)(?![\w.:-])").match
 SEGMENT = re.compile(  # an operand: up to an operator or a parenthesis outside quotes
     r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
     r"|(?!(?ai:and|or)(?![\w.:-]))[^\W\d][\w.:-]*|\d[\w.:-]*|[^&|()'\"\w])++",
@@ -202,6 +205,8 @@ class Phrases:
         """The phrase, definition or pattern's match that is the operand at `position`: what makes
         the node, and where it begins and ends. None where the core grammar reads the operand."""
         begin = past_blanks(text, position)
+        if NEGATION(text, begin) is not None:
+            return None
         found = self._match_words(text, begin) or self._match_pattern(text, begin)
         if found is None or core_reads(text[begin : found[2]]):
             return None
@@ -272,8 +277,9 @@ def template_words(template: str) -> Iterator[TemplateWord]:
     words = template.split()
     if not words:
         raise PhraseError("a phrase is empty")
-    if len(template) > MAX_TEXT // 16:
-        raise PhraseError(f"a phrase of {len(template)} characters is too long")
+    if len(words) > MOST_WORDS or len(template) > LONGEST_TEMPLATE:
+        limits = f"at most {MOST_WORDS} words and {LONGEST_TEMPLATE} characters"
+        raise PhraseError(f"the phrase {template[:40]!r}\u2026 is too long: {limits}")
     for place, word in enumerate(words):
         if found := PLACEHOLDER.fullmatch(word):
             kind = found[2] or "name"

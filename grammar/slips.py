@@ -128,12 +128,12 @@ def lone_name(stop: Stop, start: int, end: int) -> Diagnostic:
     )
 
 
-JOINED = re.compile(r"(?P<list>\b(?:on|at)\s+|,\s*)?(?P<last>[^\s,]+)\s*(?:&|\band)\s*\Z", re.I)
+JOINED = re.compile(r"(?P<list>\b(?:on|at)\s+|,\s*)?(?P<last>[^\s,]+)\s*(?:&|\band)\Z", re.I)
 
 
 def continued_list(stop: Stop, start: int) -> Diagnostic | None:
     """`weekly on Mon and Fri`, `every 10 minutes and 30 seconds`: an *and* inside an atom."""
-    joined = JOINED.search(stop.plain, 0, start)
+    joined = stop.search_before(JOINED, start)
     rest = stop.rest(start)
     if joined is None or not rest:
         return None
@@ -214,14 +214,14 @@ def reads_duration(text: str) -> bool:
 
 TASK_BEFORE = re.compile(
     r"after\s+tasks?\s+(?P<names>(?:'[^']*'|[^\s&|()]+)(?:\s*,\s*(?:'[^']*'|[^\s&|()]+))*)"
-    r"\s*(?:&|\band\b)\s*\Z",
+    r"\s*(?:&|\band\b)\Z",
     re.I,
 )
 
 
 def more_tasks(stop: Stop, start: int, end: int) -> Diagnostic | None:
     """`after task a & b`."""
-    found = TASK_BEFORE.search(stop.plain, 0, start)
+    found = stop.search_before(TASK_BEFORE, start)
     if found is None or nearest(stop.plain[start:end], STARTERS, 1):
         return None
     fix = f"after tasks {found['names']}, {stop.plain[start:end]}"

@@ -196,7 +196,10 @@ def test_a_clock_set_back_repeats_nothing() -> None:
     assert world.look() == ["a 09:00:00", "b 09:00:00"]
     world.end("a").end("b")
     assert world.look("08:30:00") == []
-    assert world.until("09:15:00") == ["b 09:10:00"]
+    assert world.until("09:15:00") == [
+        "b 08:40:00",
+        *(f"b {t}:00" for t in ("08:50", "09:00", "09:10")),
+    ]
 
 
 def test_a_removed_task_is_not_looked_at() -> None:
@@ -215,3 +218,55 @@ def test_one_start_in_each_window_however_long_runs_last(lasting: int) -> None:
     assert len(hours) == len(set(hours))
     if lasting <= 3600:
         assert len(hours) == 24
+
+
+def test_a_record_is_not_seen_before_its_instant() -> None:
+    """Nobody looked while b ran through the window: a could not have started in it."""
+    world = World("09:00:00").task("b", "hourly")
+    world.task("a", "daily between 10:00:00 and 10:00:20 & ~task 'b' is running")
+    world.look()
+    world.end("b", now="09:59:00")
+    world.record("b", Action.RUN, at="09:59:30")
+    b = world.seq
+    world.look("09:59:40")
+    world.now += 50_000_000
+    world.record("b", SUCCESS, at="10:00:30", run=b)
+    assert [start for start in world.look() if start.startswith("a")] == []
+
+
+def test_a_start_decided_late_must_hold_with_the_newest_log() -> None:
+    world = World("09:00:00").task("a", "daily after 10:00 & ~task 'b' has failed today")
+    world.look()
+    world.now += 3_610_000_000
+    world.record("b", FAIL, at="10:00:05")
+    assert world.look() == []
+
+
+def test_the_heap_does_not_grow_with_looking_early() -> None:
+    world = World("09:00:00").task("far", "daily after 20:00 | task 'b' is running")
+    world.task("b", "false")
+    for second in range(1, 1500):
+        world.record("b", Action.RUN).record("b", SUCCESS, run=world.seq)
+        world.look(f"{9 + second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}")
+    assert len(world.agenda._heap) < 200
+
+
+def test_the_phase_of_an_interval_does_not_depend_on_when_it_was_asked() -> None:
+    found = []
+    for meanwhile in (False, True):
+        world = World("09:00:00").task("a", "every 10 seconds & ~task 'b' is running")
+        world.task("b", "false").look()
+        if meanwhile:
+            world.record("b", Action.RUN, at="09:00:03").record("b", SUCCESS, run=world.seq)
+        world.end("a", now="09:00:25")
+        found.append(world.look())
+    assert found == [["a 09:00:20"], ["a 09:00:20"]]
+
+
+def test_a_crash_that_is_old_news_makes_the_first_start_wait() -> None:
+    world = World("09:00:00")
+    world.record("a", Action.RUN).record("a", CRASH, run=world.seq)
+    world.look()
+    world.task("a", "daily")
+    assert world.look() == []
+    assert world.wakes == "09:00:01"

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -159,11 +161,12 @@ def test_a_second_shut_down_does_not_wait(tmp_path: Path) -> None:
     assert log_of(path) == [("deaf", "run"), ("deaf", "crash")]
 
 
-def test_a_task_defined_while_serving_starts(store: Path | None) -> None:
+@pytest.mark.parametrize("execution", ["main", "async", "thread"])
+def test_a_task_defined_while_serving_starts(store: Path | None, execution: str) -> None:
     app = App(store)
     ran: list[str] = []
 
-    @app.task("daily")
+    @app.task("daily", execution=execution)
     def first() -> None:
         @app.task("after task 'first'", name="late")
         def late() -> None:
@@ -210,6 +213,187 @@ def test_a_store_that_fails_loses_no_ending(
     ]
     told = [r.getMessage() for r in caplog.records if r.name == "oncue.scheduler"]
     assert told == ["the disk is full; nothing new is started until it answers"]
+
+
+def test_an_error_that_is_not_unicode_is_written_all_the_same(store: Path | None) -> None:
+    app = App(store, shut_cond="task 'a' has failed")
+
+    @app.task("daily", name="a")
+    def a() -> None:
+        raise ValueError(os.fsdecode(b"bad name \xff"))
+
+    run(app)
+    assert "(fail)" in str(app.explain("a"))
+
+
+def test_what_was_left_behind_has_crashed_in_the_next_life(store: Path | None) -> None:
+    app = App(store)
+    gate = threading.Event()
+    lives: list[int] = []
+
+    @app.task("daily")
+    def deaf() -> None:
+        lives.append(1)
+        app.shut_down()
+        if len(lives) == 1:
+            app.shut_down()
+            gate.wait(LIMIT)
+
+    run(app)
+    run(app)
+    gate.set()
+    assert len(lives) == 2
+
+
+def test_a_task_that_changes_the_folder_changes_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oncue.app.stores.sqlite.LEASE_SECONDS", 0.003)
+    monkeypatch.chdir(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    app = App("log.db", shut_cond="task 'next' has succeeded")
+
+    @app.task("daily", execution="main")
+    def moves() -> None:
+        os.chdir(elsewhere)
+
+    @app.task("after task 'moves'", name="next")
+    def next_() -> None:
+        threading.Event().wait(0.1)  # for some renewals
+
+    run(app)
+    assert list(elsewhere.iterdir()) == []
+    assert log_of(tmp_path / "log.db")[-1] == ("next", "success")
+
+
+def test_a_store_that_vanishes_is_noticed_before_anything_starts(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "log.db"
+    app = App(path)
+    ran: list[str] = []
+
+    @app.task("daily", execution="main")
+    def removes() -> None:
+        for file in tmp_path.iterdir():
+            file.unlink()
+        app.shut_down()
+
+    @app.task("after task 'removes'")
+    def never() -> None:
+        ran.append("never")
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StoreError) as caught:
+        patch.setattr("oncue.app.journal.STORE_RETRY", 1000)
+        run(app)
+    assert "was removed or replaced while in use; not written: success of removes" in str(
+        caught.value
+    )
+    assert ran == []
+
+
+def test_a_store_that_cannot_be_opened_explains_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    path.write_text("dear diary")
+    app = App(path)
+    app.task("daily", name="a")(nothing)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="not an SQLite database"):
+            app.explain("a")
+    with pytest.raises(StoreError, match="not an SQLite database"):
+        run(app)
+    with pytest.raises(StoreError, match="not an SQLite database"):
+        app.explain("a")
+
+
+def test_an_app_that_never_ran_explains_inside_a_loop_too() -> None:
+    app = App()
+    app.task("false", name="a")(nothing)
+
+    async def story() -> str:
+        return str(app.explain("a"))
+
+    assert asyncio.run(story()) == "✗ false"
+
+
+def test_a_name_that_no_task_has_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    app = App(shut_cond="true")
+    app.task("after task 'extrct'", name="a")(nothing)
+    app.task("daily", name="extract")(nothing)
+    run(app)
+    (told,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert told.startswith("task a: ") and "'extrct'" in told and "extract" in told
+
+
+class HandClock:
+    """A clock that runs, and can be set."""
+
+    def __init__(self) -> None:
+        self.ahead = 0
+
+    def now(self) -> int:
+        return time.time_ns() // 1000 + self.ahead
+
+
+def test_a_clock_set_back_makes_no_task_run_again(store: Path | None) -> None:
+    clock = HandClock()
+    app = App(store, clock=clock)
+    ran: list[str] = []
+
+    @app.task("daily")
+    def once() -> None:
+        ran.append("once")
+        clock.ahead = -600_000_000
+
+    @app.task("every 20 ms")
+    def ticks() -> None:
+        ran.append("tick")
+        if len(ran) > 5:
+            app.shut_down()
+
+    clock.ahead = 3600_000_000
+    run(app)
+    assert ran.count("once") == 1
+
+
+# --- several apps on one file ------------------------------------------------------------------
+
+
+def test_two_apps_on_one_file_start_each_run_once(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    running: set[str] = set()
+    together: list[str] = []
+
+    def make(n: int) -> App:
+        app = App(path, shut_cond="task 'last' has finished")
+
+        async def work(name: str) -> None:
+            if running:
+                together.append(name)
+            running.add(name)
+            await asyncio.sleep(0.01)
+            running.discard(name)
+
+        async def a() -> None:
+            await work("a")
+
+        async def b() -> None:
+            await work("b")
+
+        app.task("daily & ~task 'b' is running", name="a")(a)
+        app.task("daily & ~task 'a' is running", name="b")(b)
+        app.task("after tasks 'a', 'b'", name="last")(nothing)
+        return app
+
+    async def story() -> None:
+        apps = [make(n) for n in range(3)]
+        await asyncio.wait_for(asyncio.gather(*(app.serve() for app in apps)), LIMIT)
+
+    asyncio.run(story())
+    counted = {name: log_of(path).count((name, "run")) for name in ("a", "b", "last")}
+    assert counted == {"a": 1, "b": 1, "last": 1}
+    assert together == []
 
 
 def test_two_apps_in_one_process_share_nothing() -> None:

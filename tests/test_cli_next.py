@@ -1,13 +1,16 @@
-"""`oncue next`: what it prints, and that the reasons it gives are those of the calendar and zone."""
+"""`oncue next`: what it prints, and that its reasons are those of the calendar and the zone."""
 
 import json
+import os
+import re
+import shlex
 import subprocess
 import sys
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,12 +20,13 @@ from rich.text import Text
 from oncue import parse
 from oncue.app.cli import main
 from oncue.app.cli.next import lines
-from oncue.app.cli.outlook import Outlook, Row, Skipped
+from oncue.app.cli.outlook import Outlook
 from oncue.app.cli.reasons import Effect, Reason, reasons
 from oncue.app.cli.wording import distance, window_text
 from oncue.engine.civil import BEGINNING, FOREVER, from_datetime, to_datetime, zone
 
 ROOT = Path(__file__).parent.parent
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 DAY = 86_400_000_000
 
 
@@ -36,9 +40,8 @@ def printed(*arguments: str) -> str:
     return done.output
 
 
-def answer(*arguments: str) -> dict[str, list[dict[str, object]]]:
-    found = json.loads(printed(*arguments, "--json"))
-    assert isinstance(found, dict)
+def answer(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(printed(*arguments, "--json"))
     return found
 
 
@@ -186,6 +189,14 @@ def test_many_in_a_row_are_not_told_one_by_one() -> None:
     assert skipped == [*told, "skipped: 4 more such"]
 
 
+def test_nothing_is_skipped_after_the_last_window() -> None:
+    condition = "time of month on 31st | between 2026-03-05 and 2026-07-15"
+    found = answer(condition, "--from", "2026-03-10", "-n", "1", "-z", "UTC")
+    assert (len(found["windows"]), found["skipped"]) == (1, [])
+    found = answer(condition, "--from", "2026-03-10", "-n", "2", "-z", "UTC")
+    assert [skipped["at"][:10] for skipped in found["skipped"]] == ["2026-05-01", "2026-07-01"]
+
+
 def test_json_has_all_of_it() -> None:
     found = answer(
         "cron 0,30 2,3 * * * & ~env 'x'", "--from", "2026-03-29", "-n", "2", "-z", "Europe/Berlin"
@@ -214,13 +225,12 @@ def test_from_may_have_an_offset_of_its_own() -> None:
 
 @pytest.mark.parametrize("width", [24, 40, 60, 80, 200])
 def test_no_line_is_longer_than_the_terminal(width: int) -> None:
-    conditions = ["cron 30 2 * * *", "daily after 02:30 & after task 'a'", "monthly between 28th and 31st"]
+    conditions = ["cron 30 2 * * *", "daily after 02:30 & after task 'a'", "daily before 02:30"]
     berlin = zone("Europe/Berlin")
     start = from_datetime(datetime(2026, 1, 20), berlin)
     for condition in conditions:
         found = list(lines(Outlook.of(parse(condition), berlin, start, 80), width))
-        dated = 43  # a date with both its ends is not broken
-        assert max(map(len, found)) <= max(width, dated)
+        assert max(map(len, found)) <= width
         whole = " ".join(Text(" ").join(found).plain.split())
         assert "clocks go from 02:00 to 03:00" in whole
 
@@ -236,6 +246,19 @@ def test_a_narrow_terminal_has_the_distance_below() -> None:
     ]
 
 
+BLOCK = re.compile(r"```console\n\$ oncue next (.*?)\n(.*?)```", re.DOTALL)
+
+
+def test_the_page_of_commands_has_examples() -> None:
+    assert len(BLOCK.findall(COMMANDS)) == 5
+
+
+@pytest.mark.parametrize(("command", "shown"), BLOCK.findall(COMMANDS))
+def test_the_page_of_commands_shows_what_happens(command: str, shown: str) -> None:
+    done = run(*shlex.split(command))
+    assert done.stdout + done.stderr == shown
+
+
 # --- mistakes ----------------------------------------------------------------------------------
 
 
@@ -243,7 +266,7 @@ def test_a_bad_condition_is_shown_with_a_caret() -> None:
     done = run("daily after 25:00")
     assert done.exit_code == 1
     assert done.stdout == ""
-    assert done.stderr.splitlines()[1:3] == ["  daily after 25:00", "              ^^"]
+    assert done.stderr.splitlines()[1:3] == ["  daily after 25:00", "              ^^^^^"]
 
 
 MISTAKES = [
@@ -251,7 +274,7 @@ MISTAKES = [
     (("daily", "--zone", "berlin"), "did you mean 'Europe/Berlin'?"),
     (("daily", "--from", "tomorrow"), "'tomorrow' is not a date: as in 2026-01-31"),
     (("daily", "--from", "20260131"), "'20260131' is not a date: as in 2026-01-31"),
-    (("daily", "--from", "2026-02-30"), "February has 28 days in 2026"),
+    (("daily", "--from", "2026-02-30"), "February has at most 29 days"),
     (("daily", "--count", "0"), "0 is not in the range"),
 ]
 
@@ -272,6 +295,20 @@ def test_as_a_process_in_a_pipe_it_is_plain() -> None:
     done = subprocess.run([*command, "daly"], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
+
+
+def test_what_an_encoding_lacks_is_a_question_mark() -> None:
+    command = [sys.executable, "-c", "from oncue.app.cli import main; main()"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    for name in ("next", "timeline"):
+        done = subprocess.run(
+            [*command, name, "daily & after task 'Öl'", "--from", "2026-03-10", "-z", "UTC"],
+            capture_output=True,
+            cwd=ROOT,
+            env=environment,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"daily & after task '?l'" in done.stdout
 
 
 # --- reasons -----------------------------------------------------------------------------------
@@ -352,6 +389,7 @@ def test_a_short_month_is_given_as_the_reason(
     [
         "monthly on 31st & time of year on Jan",
         "~(monthly on 31st)",
+        "~(monthly on 31st) | on Mon",
         "monthly on last",
         "monthly on 28th",
         "cron 0 0 31 * 1",
@@ -404,7 +442,118 @@ def test_a_fixed_time_has_a_reason_on_exactly_the_days_that_spoil_it(
             how = "does not exist" if times == 0 else "comes twice"
             expected.append(f"{hour:02}:{minute:02} {how} on {day:%a %Y-%m-%d}")
     found = reasons_of(f"cron {minute} {hour} * * *", name, first, last)
-    assert [reason.text.partition(":" if False else ": ")[0].split(",")[0] for reason in found] == (
-        expected
+    assert [re.split(",|: ", reason.text)[0] for reason in found] == expected
+    taken = (name, clock) == ("Pacific/Apia", (0, 0))  # the day after begins where this one would
+    assert {reason.effect for reason in found} <= {Effect.SKIPPED if taken else Effect.BEGINS}
+
+
+CHANGES = [
+    (
+        "daily before 02:30",
+        [
+            ("03-29 03:00", "ends", "02:30 does not exist"),
+            ("10-25 02:30", "ends", "02:30 comes tw"),
+        ],
+    ),
+    (
+        "cron */20 * * * *",
+        [
+            ("03-29 03:00", "skipped", "02:00, 02:20, 02:40 do not exist"),
+            ("10-25 02:00", "begins", "02:00 comes a second time"),
+        ],
+    ),
+    (
+        "cron */10 * * * *",
+        [
+            ("03-29 03:00", "skipped", "02:00, 02:10, 02:20 … do not exist"),
+            ("10-25 02:00", "begins", "02:00 comes a second time"),
+        ],
+    ),
+    (
+        "time of hour between 15 and 45",
+        [
+            ("03-29 03:00", "skipped", "02:15 does not exist"),
+            ("10-25 02:15", "begins", "02:00 comes a second time"),
+        ],
+    ),
+    ("cron 30 2 * * * & on Mon", []),
+    ("daily after 10:00", []),
+    ("every 1 hour", []),
+    ("daily after 02:30 in 'UTC+12'", []),
+    (
+        "daily after 02:30 & after task 'a'",
+        [("03-29 03:00", "begins", "02:30 does"), ("10-25 02:30", "begins", "02:30 comes twice")],
+    ),
+    ("once at 2026-03-29 02:30", [("03-29 03:00", "begins", "02:30 does not exist")]),
+    (
+        "daily after 02:30 in 'America/New_York' | on Sun in 'Europe/Berlin'",
+        [
+            ("03-08 08:00", "begins", "02:30 does not exist on Sun 2026-03-08 in America/New_York"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("condition", "expected"), CHANGES)
+def test_a_change_of_the_clocks_is_given_as_the_reason(
+    condition: str, expected: list[tuple[str, str, str]]
+) -> None:
+    found = reasons_of(condition, "Europe/Berlin", datetime(2026, 1, 5), datetime(2026, 10, 30))
+    berlin = zone("Europe/Berlin")
+    assert len(found) == len(expected)
+    for reason, (at, effect, text) in zip(found, expected, strict=True):
+        moment = to_datetime(reason.at, berlin)
+        assert moment is not None and moment.strftime("%m-%d %H:%M") == at
+        assert (reason.effect.value, reason.text[: len(text)]) == (effect, text)
+
+
+def test_a_day_that_a_zone_left_out_is_named() -> None:
+    (reason,) = reasons_of(
+        "weekly on Fri", "Pacific/Apia", datetime(2011, 12, 20), datetime(2012, 2, 1)
     )
-    assert {reason.effect for reason in found} <= {Effect.BEGINS}
+    assert reason.text == (
+        "00:00 does not exist on Fri 2011-12-30: clocks go from 00:00 to Sat 2011-12-31 00:00"
+    )
+
+
+# --- wording -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.5, "less than a second"),
+        (1, "1 second"),
+        (61, "1 minute 1 second"),
+        (7_200, "2 hours"),
+        (7_259, "2 hours"),
+        (90_000, "1 day 1 hour"),
+        (86_400 * 1_234, "1,234 days"),
+    ],
+)
+def test_a_distance_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert distance(round(seconds * 1_000_000)) == text
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [
+        ("2026-03-28 10:00", "2026-03-28 14:00:30.5", "Sat 2026-03-28 10:00 +01:00 to 14:00:30.5"),
+        ("2026-03-28", "2026-03-29", "Sat 2026-03-28 00:00 +01:00 to 24:00"),
+        ("2026-03-29", "2026-03-30", "Sun 2026-03-29 00:00 +01:00 to 24:00 +02:00"),
+        (
+            "2026-03-27 22:00",
+            "2026-03-28 02:00",
+            "Fri 2026-03-27 22:00 +01:00 to Sat 2026-03-28 02:00",
+        ),
+        (None, "2026-03-28", "until Sat 2026-03-28 00:00 +01:00"),
+        ("2026-03-28", None, "from Sat 2026-03-28 00:00 +01:00 on"),
+    ],
+)
+def test_a_window_is_told_as_short_as_it_can_be(
+    start: str | None, end: str | None, text: str
+) -> None:
+    berlin = zone("Europe/Berlin")
+    first = BEGINNING if start is None else from_datetime(datetime.fromisoformat(start), berlin)
+    last = FOREVER if end is None else from_datetime(datetime.fromisoformat(end), berlin)
+    assert window_text(first, last, berlin) == text

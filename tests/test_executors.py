@@ -60,7 +60,7 @@ class Bench:
         *,
         flag: threading.Event | None = None,
         name: str = "task",
-        **arguments: object,
+        **arguments: Any,
     ) -> Running:
         done = self.endings.put_nowait
         return await self.executor.start(Call(function, done, arguments, name, flag))
@@ -68,7 +68,7 @@ class Bench:
     async def ending(self) -> Ending:
         return await asyncio.wait_for(self.endings.get(), LIMIT)
 
-    async def run(self, function: Callable[..., object], **arguments: object) -> Ending:
+    async def run(self, function: Callable[..., object], **arguments: Any) -> Ending:
         await self.start(function, **arguments)
         return await self.ending()
 
@@ -130,7 +130,7 @@ async def raising_later(error: BaseException) -> None:
 
 def chained() -> None:
     try:
-        {}["key"]
+        dict[str, int]()["key"]
     except KeyError as error:
         raise ValueError("bad luck") from error
 
@@ -313,9 +313,18 @@ def test_main_runs_one_call_to_its_end(function: Callable[..., object]) -> None:
 # --- the table: terminated ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("execution", ["async", "process", "thread"])
-def test_a_run_that_can_be_terminated_cleans_up_and_ends(execution: str, tmp_path: Path) -> None:
-    function = stays if execution == "process" else stays_later
+@pytest.mark.parametrize(
+    ("execution", "function"),
+    [
+        ("async", stays_later),
+        ("process", stays),
+        ("process", stays_later),
+        ("thread", stays_later),
+    ],
+)
+def test_a_run_that_can_be_terminated_cleans_up_and_ends(
+    execution: str, function: Callable[..., object], tmp_path: Path
+) -> None:
     begun, cleaned = tmp_path / "begun", tmp_path / "cleaned"
 
     async def story() -> Ending:
@@ -342,6 +351,22 @@ def test_a_run_can_be_terminated_before_it_has_begun(execution: str, tmp_path: P
             return await made.ending()
 
     assert asyncio.run(story()) == Ending(Action.TERMINATE)
+
+
+def test_a_warm_worker_told_to_end_at_once_does(tmp_path: Path) -> None:
+    files: dict[str, Any] = {name: str(tmp_path / name) for name in ("begun", "cleaned")}
+
+    async def story() -> None:
+        async with bench("process") as made:
+            for turns in range(6):
+                await made.run(answer)
+                run = await made.start(stays, **files)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                run.terminate()
+                assert await made.ending() == Ending(Action.TERMINATE)
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize(
@@ -931,6 +956,28 @@ def test_a_limit_of_no_workers_is_refused() -> None:
     asyncio.run(story())
 
 
+def test_where_there_is_no_forkserver_processes_are_spawned(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    caplog.set_level(logging.INFO, logger="tests.executors")
+    begun, cleaned = tmp_path / "begun", tmp_path / "cleaned"
+
+    async def story() -> None:
+        async with bench("process") as made:
+            assert process_module.context().get_start_method() == "spawn"
+            assert (await made.run(says, text="hello")).action is Action.SUCCESS
+            assert "exited with 3" in ((await made.run(os._exit, status=3)).error or "")
+            run = await made.start(stays, begun=str(begun), cleaned=str(cleaned))
+            await until(begun.exists)
+            run.terminate()
+            assert await made.ending() == Ending(Action.TERMINATE)
+
+    asyncio.run(story())
+    assert "hello" in caplog.text
+    assert cleaned.exists()
+
+
 # --- processes: the script itself -----------------------------------------------------------------
 
 SCRIPT = """
@@ -963,9 +1010,29 @@ async def main():
 """
 
 
-def script(tmp_path: Path, guard: str) -> subprocess.CompletedProcess[str]:
+LEAVES = """
+import asyncio, sys, threading
+from oncue.app.executors import EXECUTIONS, Call
+
+async def main():
+    executor = EXECUTIONS["process"]()
+    endings = asyncio.Queue()
+    await executor.start(Call(int, endings.put_nowait))
+    await endings.get()
+    await executor.start(Call(stays, endings.put_nowait))
+    print("leaving")
+
+def stays():
+    threading.Event().wait(600)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def script(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
     file = tmp_path / "script.py"
-    file.write_text(SCRIPT.format(guard=guard), encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     view = Path(__file__).resolve().parent.parent / ".view"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(view), *sys.path])}
     return subprocess.run(
@@ -974,18 +1041,23 @@ def script(tmp_path: Path, guard: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_functions_of_the_script_itself_run(tmp_path: Path) -> None:
-    done = script(tmp_path, "if __name__ == '__main__':")
+    done = script(tmp_path, SCRIPT.format(guard="if __name__ == '__main__':"))
     assert (done.stdout, done.stderr) == ("plain None\ntask None\n", "")
 
 
 def test_an_unguarded_script_is_a_clear_error(tmp_path: Path) -> None:
-    done = script(tmp_path, "if True:")
+    done = script(tmp_path, SCRIPT.format(guard="if True:"))
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():
         assert line.startswith("None the worker process exited with 1 before it could run the task")
     assert len(done.stdout.splitlines()) == 2
     assert "run the app under: if __name__ == '__main__':" in done.stderr
     assert done.stderr.count("OncueError: app.run() was reached in a worker process") == 2
+
+
+def test_an_interpreter_that_ends_takes_its_workers_along(tmp_path: Path) -> None:
+    done = script(tmp_path, LEAVES)  # which would wait for ten minutes, else
+    assert (done.returncode, done.stdout, done.stderr) == (0, "leaving\n", "")
 
 
 def test_a_task_cannot_run_an_app_in_a_worker() -> None:

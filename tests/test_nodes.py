@@ -71,7 +71,9 @@ def test_fewer_than_two_terms_are_refused(kind: type[All] | type[Any]) -> None:
 
 def test_operators_know_conditions_only() -> None:
     text: Value = "hourly"
-    for join in (lambda: daily & text, lambda: daily | text, lambda: text & daily):
+    joins: list[Callable[[], Condition]]
+    joins = [lambda: daily & text, lambda: daily | text, lambda: text & daily]
+    for join in joins:
         with pytest.raises(TypeError):
             join()
     makes: list[Callable[[], Condition]]

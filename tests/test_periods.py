@@ -14,7 +14,7 @@ import pytest
 from dateutil.rrule import MONTHLY, YEARLY, rrule
 
 from oncue.conds.nodes import Condition, Cron, TimeOf, TimeOfCron
-from oncue.conds.parts import After, At, Between, ThisCycle
+from oncue.conds.parts import After, At, Between, Range, ThisCycle
 from oncue.conds.points import Clock, CronFields, MonthPoint, Unit, WeekPoint, YearPoint
 from oncue.engine.civil import (
     BEGINNING,
@@ -38,6 +38,7 @@ from oncue.engine.periods.almanac import (
     month_days,
     weekday_days,
 )
+from oncue.engine.periods.anchored import anchored
 from oncue.engine.periods.timeline import Timeline
 from oncue.grammar.parser import parse
 
@@ -214,7 +215,10 @@ def test_any_year_is_exact(year: int) -> None:
 
 def test_after_the_last_instant_there_is_nothing() -> None:
     assert period("after 2026-01-01").window_from(FOREVER) is None
-    assert period("before 2026-01-01").window_before(BEGINNING - 1) is None
+    before = period("before 2026-01-01")
+    assert before.window_before(BEGINNING - 1) is None
+    assert texts([*before.windows_from(BEGINNING - 1)]) == ["- 2026-01-02"]
+    assert period("daily").window_before(BEGINNING - 1) is None
 
 
 # --- combinations ---------------------------------------------------------------------------
@@ -456,11 +460,19 @@ def test_conditions_about_runs_have_no_windows(condition: str) -> None:
         period(condition)
 
 
-def test_points_of_another_unit_are_refused() -> None:
-    for node in (Unit.DAY, WeekPoint(0)), (Unit.WEEK, Clock(0)), (Unit.MONTH, YearPoint(1)):
-        unit, point = node
-        with pytest.raises(ValueError, match="point"):
-            period_of(TimeOf(unit, At((point,))), UTC)
+@pytest.mark.parametrize(
+    ("unit", "times"),
+    [
+        (Unit.DAY, At((WeekPoint(0),))),
+        (Unit.HOUR, After(WeekPoint(0))),
+        (Unit.WEEK, After(Clock(0))),
+        (Unit.MONTH, At((YearPoint(1),))),
+        (Unit.YEAR, Between(MonthPoint(1), MonthPoint(2))),
+    ],
+)
+def test_points_of_another_unit_are_refused(unit: Unit, times: Range) -> None:
+    with pytest.raises(ValueError, match="is not a (point|range) of a"):
+        anchored(unit, times)
 
 
 def test_an_unknown_zone_is_refused() -> None:
@@ -634,6 +646,14 @@ def starred_cron_follows_real_time(here: Zone, change: Segment) -> None:
     }
     if change.start % MINUTE == 0 and change.offset % MINUTE == change.shift % MINUTE == 0:
         assert {w.start for w in around(found, start, end)} == expected
+
+
+def test_a_span_within_a_gap_keeps_its_length() -> None:
+    gap_end = instant("2026-03-29T01:00")
+    half = period("between 2026-03-29 02:10 and 2026-03-29 02:40", "Europe/Berlin")
+    assert list(half.windows_from(0)) == [Window(gap_end, gap_end + 30 * MINUTE)]
+    into = period("between 2026-03-29 01:30 and 2026-03-29 02:40", "Europe/Berlin")
+    assert list(into.windows_from(0)) == [Window(gap_end - 30 * MINUTE, gap_end)]
 
 
 def test_samoa_left_out_a_day() -> None:

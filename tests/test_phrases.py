@@ -232,7 +232,7 @@ def test_a_phrase_that_can_be_read_two_ways_is_refused_with_both(
         "#x",
         "{x:foo}",
     ]
-    + ["{x}% full", "{} y", "a {b", "same {x} {x}", "x " * 5000, "{x:int"],
+    + ["{x}% full", "{} y", "a {b", "same {x} {x}", "x " * 65, "x" * 5000, "{x:int"],
 )
 def test_malformed_templates_are_refused(template: str) -> None:
     with pytest.raises(PhraseError):

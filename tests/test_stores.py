@@ -144,6 +144,20 @@ def test_a_finish_without_a_lease_changes_nothing(make: Make) -> None:
     asyncio.run(story())
 
 
+def test_runs_left_live_have_crashed_when_the_store_is_opened_again(make: Make) -> None:
+    async def story() -> None:
+        store = make()
+        async with opened(store):
+            await commit(store, claim("a", 0))
+        async with opened(store):
+            found = [(r.action, r.run, r.run_id) for r in await store.log_of("a")]
+            assert found == [(Action.RUN, None, "id of a"), (Action.CRASH, 1, "id of a")]
+            assert await commit(store, finish("a", 1)) == [Refused.LEASE_LOST]
+            assert await commit(store, claim("a", 2)) == [3]
+
+    asyncio.run(story())
+
+
 # --- SQLite alone ------------------------------------------------------------------------------
 
 
@@ -279,7 +293,9 @@ def test_a_living_process_keeps_its_runs(path: Path, child: subprocess.Popen[str
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+    """Of every file but the index of a write-ahead log, which readers note themselves in."""
+    files = [file for file in folder.iterdir() if not file.name.endswith("-shm")]
+    return {file.name: file.read_bytes() for file in files}
 
 
 def other_program(path: Path) -> None:
@@ -299,6 +315,34 @@ def newer_schema(path: Path) -> None:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+WAL_LEFT = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA journal_mode = WAL")
+db.execute(sys.argv[2])
+os._exit(1)
+"""
+
+
+def left_in_the_log(path: Path, statement: str) -> None:
+    """What a process that died has written, and nobody has moved to the file."""
+    subprocess.run([sys.executable, "-c", WAL_LEFT, str(path), statement], check=False)
+    assert Path(f"{path}-wal").stat().st_size > 0
+
+
+def other_program_that_died(path: Path) -> None:
+    left_in_the_log(path, "CREATE TABLE invoice (id)")
+
+
+def newer_schema_that_died(path: Path) -> None:
+    async def once() -> None:
+        async with opened(SqliteStore(str(path))):
+            pass
+
+    asyncio.run(once())
+    left_in_the_log(path, "PRAGMA user_version = 99")
+
+
 def not_a_database(path: Path) -> None:
     path.write_text("dear diary")
 
@@ -316,6 +360,8 @@ def damaged(path: Path) -> None:
     [
         (other_program, "a database of another program"),
         (newer_schema, "has schema version 99, this oncue knows up to 1; upgrade oncue"),
+        (other_program_that_died, "a database of another program"),
+        (newer_schema_that_died, "has schema version 99"),
         (not_a_database, "is not an SQLite database"),
         (long_text, "is not an SQLite database"),
         (damaged, "another program"),
@@ -343,4 +389,72 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
             assert await commit(store, claim("a", 0)) == [1]
 
     path.touch()
+    asyncio.run(story())
+
+
+OPENER = """
+import asyncio, sys
+from oncue.app.stores.sqlite import SqliteStore
+
+async def main():
+    store = SqliteStore(sys.argv[1])
+    sys.stdin.readline()
+    await store.open(0)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+def test_processes_that_open_a_new_file_together_all_succeed(path: Path) -> None:
+    command = [sys.executable, "-c", OPENER, str(path)]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(5)
+    ]
+    found = []
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        found.append((process.communicate(timeout=60)[1], process.returncode))
+    assert found == [("", 0)] * 5
+
+
+def test_the_clock_being_set_makes_no_living_instance_gone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        one, two = SqliteStore(str(path)), SqliteStore(str(path))
+        async with opened(one), opened(two):
+            assert await commit(one, claim("a", 0)) == [1]
+            monkeypatch.setattr("oncue.app.stores.sqlite.UNIX_NOW", "9999999999")
+            assert await two.follow(1, 0) == []
+            monkeypatch.setattr("oncue.app.stores.sqlite.uptime", lambda: 1 << 40)
+            assert [r.action for r in await two.follow(1, 0)] == [Action.CRASH]
+            assert await commit(one, finish("a", 1)) == [Refused.LEASE_LOST]
+            monkeypatch.undo()
+            assert await commit(one, claim("a", 2)) == [3]
+            assert await two.follow(3, 0) == []  # it has joined again, so it is not gone
+
+    asyncio.run(story())
+
+
+def test_a_load_is_one_view_of_the_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        one, two = SqliteStore(str(path)), SqliteStore(str(path))
+        async with opened(one), opened(two):
+            await commit(one, claim("a", 0))
+            needed = two._needed
+
+            def meanwhile(task: str, since: int) -> list[Record]:
+                found = needed(task, since)
+                one._commit([finish("a", 1), claim("b", 1)])
+                return found
+
+            monkeypatch.setattr(two, "_needed", meanwhile)
+            position, records = await two.load({"a": 0})
+            assert (position, [record.seq for record in records]) == (1, [1])
+
     asyncio.run(story())

@@ -196,11 +196,13 @@ def placed(
     """The names that fit side by side, each with its place; `places` are those of the ticks and
     `end` the end of the axis, in characters, and `gap` is left between two names.
 
-    All names have the same length class: the longest that fits between every two ticks, those of
-    a piece at the beginning aside. What still does not fit is left out."""
+    All names are of the same kind, the longest that fits between every two ticks (the pieces at
+    the beginning and the end aside), or shorter. What still does not fit is left out."""
+    if not ticks:
+        return []
     distances = [after - place for place, after in zip(places, [*places[1:], end], strict=True)]
     whole = distances[1:-1] or distances
-    kinds = max((len(tick.names) for tick in ticks), default=0)
+    kinds = min(len(tick.names) for tick in ticks)
     kind = next((k for k in range(kinds) if fits(ticks, whole, k, gap)), kinds - 1)
     found: list[tuple[float, str]] = []
     limit = end

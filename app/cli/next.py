@@ -14,7 +14,7 @@ from rich.text import Text
 from ...conds.diagnostic import printable
 from ...engine.civil import Zone
 from ...engine.civil import zone as zone_of
-from .options import Moment, now, read_conditions, read_moment, zone_option
+from .options import Moment, encodable, now, read_conditions, read_moment, zone_option
 from .outlook import Entry, Outlook, Row, Skipped
 from .wording import distance, moment_text, remaining, window_text
 
@@ -63,7 +63,7 @@ def next_(
         return
     console = Console(soft_wrap=True, highlight=False)
     for line in lines(outlook, console.width if console.is_terminal else UNLIMITED):
-        console.print(line)
+        console.print(encodable(line, console.encoding))
 
 
 def lines(outlook: Outlook, width: int) -> Iterator[Text]:
@@ -84,7 +84,7 @@ def lines(outlook: Outlook, width: int) -> Iterator[Text]:
 
 def section(title: str, entries: tuple[Entry, ...], outlook: Outlook, width: int) -> Iterator[Text]:
     yield Text()
-    yield Text(title, "bold")
+    yield from (Text(line, "bold") for line in wrapped(title, width, ""))
     told = [(entry, *told_of(entry, outlook)) for entry in entries if isinstance(entry, Row)]
     column = max(len(when) for _, when, _ in told)
     texts = {id(row): (when, far) for row, when, far in told}
@@ -110,8 +110,8 @@ def row_lines(row: Row, when: str, far: str, column: int, width: int) -> Iterato
     if 2 + column + 2 + len(far) <= width:
         yield Text(f"  {when:<{column}}  ").append(far, "dim")
     else:
-        yield Text(f"  {when}")
-        yield Text(f"    {far}", "dim")
+        yield from (Text(line) for line in wrapped(when, width, "  "))
+        yield from (Text(line, "dim") for line in wrapped(far, width, "    "))
     for note in row.notes:
         yield from (Text(line, "yellow") for line in wrapped(note, width, "    "))
 

@@ -93,3 +93,12 @@ def read_conditions(texts: Iterable[str]) -> list[Condition]:
     if wrong:
         raise SystemExit(1)
     return found
+
+
+def encodable(text: Text, encoding: str) -> Text:
+    """The text with a `?` for each character that a terminal or a pipe of that encoding lacks."""
+    plain = text.plain.encode(encoding, "replace").decode(encoding)
+    if plain != text.plain:
+        text = text.copy()
+        text.plain = plain
+    return text

@@ -269,7 +269,7 @@ def calendar_reasons(node: nodes.Condition, zone: Zone, start: int, end: int) ->
         if not rules:
             continue
         home = homes[id(atom)]
-        others = mapped(node, lambda part, atom=atom: TRUE if part is atom else part)  # type: ignore[misc]
+        others = without(node, atom)
         for month in months(bounds(others, zone).can, home, start, end):
             at = home.boundary(month.end * DAY)
             for rule in rules:
@@ -286,6 +286,11 @@ def upright_atoms(node: nodes.Condition) -> list[nodes.Condition]:
         elif not isinstance(part, nodes.Not):
             stack += part.operands
     return found
+
+
+def without(node: nodes.Condition, atom: nodes.Condition) -> nodes.Condition:
+    """The condition with one of its atoms taken as true."""
+    return mapped(node, lambda part: TRUE if part is atom else part)
 
 
 def months(others: Period, zone: Zone, start: int, end: int) -> Iterator[Calendar]:

@@ -20,6 +20,8 @@ def load(target: str) -> App:
     raises when it is imported is left as it is."""
     place, _, name = target.partition(":")
     name = name or "app"
+    if not place.removesuffix(".py") or place.startswith(".") and not place.endswith(".py"):
+        raise TargetError(f"{target!r} names no module: say jobs:app, or path/to/jobs.py")
     module = from_file(Path(place)) if place.endswith(".py") else from_name(place)
     app: object = module
     for part in name.split("."):
@@ -34,6 +36,8 @@ def load(target: str) -> App:
 def from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise TargetError(f"there is no file {str(path)!r}")
+    if path.stem in sys.modules or path.stem in sys.stdlib_module_names:
+        raise TargetError(f"{str(path)!r} would hide the module {path.stem!r}; rename the file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise TargetError(f"{str(path)!r} is not a Python file")

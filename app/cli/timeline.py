@@ -11,7 +11,7 @@ from rich.console import Console
 from ...engine.civil import DAY, Zone
 from ...engine.civil import zone as zone_of
 from .chart import chart_of
-from .options import Moment, now, read_conditions, read_moment, zone_option
+from .options import Moment, encodable, now, read_conditions, read_moment, zone_option
 from .strip import ASCII, BLOCKS, Glyphs, text
 from .svg import svg
 
@@ -79,7 +79,8 @@ def timeline(
     chart = chart_of(nodes, first, last, zone)
     if picture is None:
         console = Console(soft_wrap=True, highlight=False)
-        console.print(text(chart, console.width, glyphs_for(console.encoding)))
+        drawing = text(chart, console.width, glyphs_for(console.encoding))
+        console.print(encodable(drawing, console.encoding))
         return
     picture.write(svg(chart))
     if picture.name != "-":

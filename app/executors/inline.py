@@ -25,7 +25,7 @@ async def outcome_of(call: Call, held: Callable[[float], None] | None = None) ->
     """Call the function, await what it returns if that can be awaited. `held` is told for how
     long the code kept the loop, step by step."""
     try:
-        value = await watched(call, held) if held else call.function(**call.arguments)
+        value = watched(call, held) if held else call.function(**call.arguments)
         if inspect.isawaitable(value):
             value = await value
     except asyncio.CancelledError as error:
@@ -38,14 +38,15 @@ async def outcome_of(call: Call, held: Callable[[float], None] | None = None) ->
     return conclude(None, value)
 
 
-async def watched(call: Call, held: Callable[[float], None]) -> object:
+def watched(call: Call, held: Callable[[float], None]) -> object:
+    """What the function returns; a coroutine, with an eye on its steps."""
     time = asyncio.get_running_loop().time
     began = time()
     try:
         value = call.function(**call.arguments)
     finally:
         held(time() - began)
-    return await Steps(value, time, held) if inspect.iscoroutine(value) else value
+    return Steps(value, time, held) if inspect.iscoroutine(value) else value
 
 
 class Steps:

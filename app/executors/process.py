@@ -346,7 +346,7 @@ class ProcessExecutor:
             return None
         wanted = run.hold(None)
         run.ending = Ending(Action.FAIL, error=FROM_OUTSIDE) if wanted and by_signal else ending
-        if wanted:
+        if wanted and not by_signal:
             return child
         child.kill()
         child.reap()

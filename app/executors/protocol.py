@@ -22,9 +22,9 @@ from typing import NamedTuple, Protocol
 
 from ...engine.records import Action
 from ..errors import TaskInactionException, TaskTerminationException
-from ..work import CommandError
+from ..work import PlainFailure
 
-OURS = str(Path(__file__).parent.parent)
+OURS = str(Path(__file__).parent.parent / "_").removesuffix("_")  # our folder, with its slash
 NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -96,7 +96,7 @@ def conclude(error: BaseException | None, value: object = None) -> Ending:
             return Ending(Action.INACTION)
         case TaskTerminationException():
             return Ending(Action.TERMINATE)
-        case CommandError():
+        case PlainFailure():
             return Ending(Action.FAIL, error=str(error))
         case _:
             return Ending(Action.FAIL, error=told(error))
@@ -108,4 +108,5 @@ def told(error: BaseException) -> str:
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(OURS):
         trace = trace.tb_next
     lines = traceback.format_exception(type(error), error, trace or error.__traceback__)
-    return "".join(lines).rstrip()
+    text = "".join(lines).rstrip()
+    return text.encode("utf-8", "backslashreplace").decode()  # a store takes only what is UTF-8

@@ -1,8 +1,9 @@
 """A worker process, from the inside: it takes one parcel after another from its pipe, runs it, and
 sends back log lines and an ending.
 
-Messages to the parent begin with a byte that says what they are. SIGTERM ends the task, not the
-worker: it raises `Terminated` in the main thread, between two messages. The worker is the leader
+Messages to the parent begin with a byte that says what they are. SIGTERM raises
+`Terminated` in the main thread, between two messages; the worker reports how its task ended, and
+ends. The worker is the leader
 of a process group, so that whatever its task has started can be ended with it. It ends when its
 pipe does, so it does not outlive its parent by more than the task at hand.
 """
@@ -19,10 +20,12 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
 from ...engine.records import Action
+from .. import work as work_of_tasks
 from ..errors import OncueError
 from .protocol import Ending, conclude
 
@@ -53,14 +56,15 @@ def refuse_in_worker(what: str = "app.run()") -> None:
 
 
 class Line:
-    """The way to the parent. A message is whole or not sent: termination waits for its end."""
+    """The way to the parent. A message is whole or not sent: termination waits for its end, and
+    for a moment at which the worker can be stopped: waiting for a parcel, or at the task."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
         self._sending = False
-        self._terminated = False
-        self.running = False
+        self._stoppable = False
+        self.terminated = False
 
     def send(self, kind: bytes, value: object) -> None:
         """Raises what pickling raises, before anything is sent."""
@@ -80,14 +84,24 @@ class Line:
 
     def terminate(self, *_: object) -> None:
         """The handler of SIGTERM."""
-        self._terminated = True
+        self.terminated = True
         if not self._sending:
             self._obey()
 
     def _obey(self) -> None:
-        if self._terminated and self.running:
-            self._terminated = False
+        if self.terminated and self._stoppable:
+            self._stoppable = False
             raise Terminated
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """In this block `Terminated` may be raised; if it should have been before, it is now."""
+        try:
+            self._stoppable = True
+            self._obey()
+            yield
+        finally:
+            self._stoppable = False
 
 
 class ToParent(logging.handlers.QueueHandler):
@@ -101,7 +115,7 @@ class ToParent(logging.handlers.QueueHandler):
         fields = record.__dict__
         try:
             self._line.send(LOG, fields)
-        except (BrokenPipeError, ConnectionError):
+        except ConnectionError:
             return  # the parent is gone
         except Exception:
             self._line.send(LOG, {key: plain(value) for key, value in fields.items()})
@@ -119,20 +133,19 @@ def work(pipe: Connection, levels: Mapping[str, int]) -> None:
     line = Line(pipe)
     prepare(line, levels)
     line.send(READY, os.getpid())
-    while True:
+    while not line.terminated:
         try:
-            parcel = pipe.recv_bytes()
-        except (EOFError, OSError):
-            return
-        try:
+            with line.stoppable():
+                parcel = pipe.recv_bytes()
             serve(line, parcel)
-        except (BrokenPipeError, ConnectionError):
+        except (Terminated, EOFError, OSError):
             return
 
 
 def prepare(line: Line, levels: Mapping[str, int]) -> None:
     if hasattr(os, "setsid"):
         os.setsid()
+        work_of_tasks.own_groups = False
     else:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, line.terminate)
@@ -146,7 +159,7 @@ def serve(line: Line, parcel: bytes) -> None:
     say = (str(ending.action), ending.error, terminated)
     try:
         line.send(END, (*say, ending.value))
-    except (BrokenPipeError, ConnectionError):
+    except ConnectionError:
         raise
     except BaseException as error:
         returned = f"what the task returned, a {type(ending.value).__name__}, cannot be sent back"
@@ -156,11 +169,8 @@ def serve(line: Line, parcel: bytes) -> None:
 def outcome_of(line: Line, parcel: bytes) -> tuple[Ending, bool]:
     """The ending, and whether it came by SIGTERM."""
     try:
-        try:
-            line.running = True
+        with line.stoppable():
             return run(parcel), False
-        finally:
-            line.running = False
     except Terminated:
         return Ending(Action.TERMINATE), True
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...engine.records import Record
-from .protocol import Answer, Claim, Refused, Step, judge
+from ...engine.records import Action, Record
+from .protocol import CLOCK_CHECK, Answer, Claim, Step, judge
 
 
 class MemoryStore:
     def __init__(self) -> None:
         self._log: list[Record] = []
-        self._held: set[int | None] = set()
+        self._held: set[int] = set()
+
+    patience = CLOCK_CHECK
 
     async def open(self, now: int) -> None:
-        return None
+        """The runs that the life before this one left live have crashed."""
+        for run in sorted(self._held):
+            started = self._log[run - 1]
+            seq = len(self._log) + 1
+            label = started.run_id
+            self._log.append(Record(started.task, Action.CRASH, now, seq, run=run, run_id=label))
+        self._held.clear()
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         return len(self._log), [record for record in self._log if record.task in lookback]
@@ -37,7 +45,7 @@ class MemoryStore:
         self._log.append(step.record._replace(seq=seq))
         if isinstance(step, Claim):
             self._held.add(seq)
-        else:
+        elif step.record.run is not None:
             self._held.discard(step.record.run)
         return seq
 
@@ -49,6 +57,3 @@ class MemoryStore:
 
     async def close(self) -> None:
         return None
-
-
-__all__ = ["MemoryStore", "Refused"]

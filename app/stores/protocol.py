@@ -21,6 +21,10 @@ from typing import Protocol
 from ...engine.records import Action, Key, Record
 from ...engine.verdict import Read
 
+CLOCK_CHECK = 5_000_000
+"""Even a store that nobody else writes to is looked at so often, in microseconds: the same waking
+notices a clock that was moved."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -49,8 +53,13 @@ class Store(Protocol):
     """One app instance's way to the log. Every method raises StoreError when the store fails;
     then nothing of the call has happened."""
 
+    @property
+    def patience(self) -> int:
+        """After how many microseconds to look for records of others again."""
+
     async def open(self, now: int) -> None:
-        """Make ready, and join the instances. Runs whose instance is gone get a `crash`."""
+        """Make ready, and join the instances, as a new one. Runs whose instance is gone get a
+        `crash`; so do those that this one left live when it was closed."""
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         """The newest sequence number of the log, and what a start needs of these tasks, by

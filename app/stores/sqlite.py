@@ -2,20 +2,20 @@
 
 Every statement runs on one worker thread, so the event loop never waits for the disk. A second
 thread keeps this instance's lease alive by a connection of its own, so a task that blocks
-everything else keeps it too. An instance is gone when it left, when its lease ran out, or at
-once when its process on this host is gone.
+everything else keeps it too. An instance is gone when it left, when its lease ran out (on this
+host by a clock that is never set, elsewhere by the wall clock), or at once when its process on
+this host is gone.
 
-The schema version is `user_version`, ours is told from other programs' by `application_id`.
-Both stand in the file's first hundred bytes, which are read before SQLite touches the file.
+The schema version is `user_version`, ours is told from other programs' by `application_id`; both
+are read before anything is written (`files.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-import platform
 import sqlite3
-import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,16 +25,25 @@ from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
 from ...engine.records import Action, Key, Record
+from ..clock import uptime
 from ..errors import StoreError
-from .protocol import Answer, Claim, Step, judge
+from .files import (
+    APPLICATION_ID,
+    VERSION,
+    here,
+    identity_of,
+    is_alive,
+    path_of,
+    refuse_unless,
+    refuse_what_is_not_ours,
+)
+from .protocol import CLOCK_CHECK, Answer, Claim, Step, judge
 
-APPLICATION_ID = 0x6F6E6375  # "oncu"
-VERSION = 1
 LEASE_SECONDS = 15
 BUSY_SECONDS = 10.0
+CROWDED_PATIENCE = 250_000  # microseconds between two looks while others have the file open
 
 SCHEMA = f"""
-BEGIN IMMEDIATE;
 CREATE TABLE record (
     seq INTEGER PRIMARY KEY, task TEXT NOT NULL, action TEXT NOT NULL, at INTEGER NOT NULL,
     scheduled_at INTEGER, attempt INTEGER, run INTEGER, run_id TEXT, error TEXT
@@ -44,11 +53,11 @@ CREATE INDEX record_by_run ON record (run) WHERE run IS NOT NULL;
 CREATE INDEX record_by_time ON record (task, at);
 CREATE TABLE lease (run INTEGER PRIMARY KEY REFERENCES record, instance TEXT NOT NULL);
 CREATE TABLE instance (
-    id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, expires_at INTEGER NOT NULL
+    id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL, expires_up INTEGER NOT NULL
 );
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-COMMIT;
+PRAGMA user_version = {VERSION}
 """
 COLUMNS = "seq, task, action, at, scheduled_at, attempt, run, run_id, error"
 UNIX_NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
@@ -62,19 +71,25 @@ ORDER BY seq DESC LIMIT 1
 """
 LIVE = "SELECT lease.run FROM lease JOIN record ON record.seq = lease.run WHERE task = ?"
 
+scheduler_log = logging.getLogger("oncue.scheduler")
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class SqliteStore:
     def __init__(self, path: str) -> None:
-        self.path = path
-        self._id = uuid4().hex
+        self.path = os.path.abspath(path)
+        self._id = ""
+        self._crowded = False
         self._worker: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._left = threading.Event()
 
     # --- the protocol ---------------------------------------------------------------------
+
+    @property
+    def patience(self) -> int:
+        return CROWDED_PATIENCE if self._crowded else CLOCK_CHECK
 
     async def open(self, now: int) -> None:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="oncue-sqlite")
@@ -84,7 +99,9 @@ class SqliteStore:
             self._worker.shutdown()
             raise
         self._left.clear()
-        threading.Thread(target=self._renew, name="oncue-lease", daemon=True).start()
+        threading.Thread(
+            target=self._renew, args=(self._id,), name="oncue-lease", daemon=True
+        ).start()
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         return await self._call(self._load, lookback)
@@ -123,23 +140,42 @@ class SqliteStore:
 
     def _open(self, now: int) -> None:
         refuse_what_is_not_ours(Path(self.path))
-        db = connect(self.path)
+        self._id = uuid4().hex
+        db = connect(self.path, create=True)
         try:
             create(db)
-            db.execute("PRAGMA journal_mode = WAL")
+            self._switch_to_wal(db)
             db.execute("PRAGMA synchronous = FULL")
-            join(db, self._id)
+            with transaction(db):
+                join(db, self._id)
         except BaseException:
             db.close()
             raise
         self._connection = db
+        self._file = os.stat(self.path)
         self._reap(now)
 
+    def _switch_to_wal(self, db: sqlite3.Connection) -> None:
+        """Once for a file; the switch does not wait by itself for others that open it too."""
+        for attempt in range(100, -1, -1):
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                if not attempt:
+                    raise
+                self._left.wait(BUSY_SECONDS / 100)
+
     def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.execute("DELETE FROM instance WHERE id = ?", (self._id,))
-            self._connection.close()
-            self._connection = None
+        db, self._connection = self._connection, None
+        if db is None:
+            return
+        try:
+            db.execute("DELETE FROM instance WHERE id = ?", (self._id,))
+        except sqlite3.Error:
+            pass  # its lease will run out
+        finally:
+            db.close()
 
     def _select(self, condition: str, *values: object) -> list[Record]:
         rows = self._db.execute(f"SELECT {COLUMNS} FROM record {condition}", values)
@@ -147,9 +183,10 @@ class SqliteStore:
 
     def _load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         found: dict[int, Record] = {}
-        for task, since in lookback.items():
-            found |= {record.seq: record for record in self._needed(task, since)}
-        (newest,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
+        with transaction(self._db, "BEGIN") as db:  # one view of the log
+            (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
+            for task, since in lookback.items():
+                found |= {record.seq: record for record in self._needed(task, since)}
         return newest, [found[seq] for seq in sorted(found)]
 
     def _needed(self, task: str, since: int) -> list[Record]:
@@ -178,7 +215,10 @@ class SqliteStore:
         return self._select("WHERE seq > ? ORDER BY seq", position)
 
     def _commit(self, steps: Sequence[Step]) -> list[Answer]:
+        self._refuse_another_file()
         with transaction(self._db) as db:
+            if not db.execute("SELECT 1 FROM instance WHERE id = ?", (self._id,)).fetchone():
+                join(db, self._id)  # taken for gone; what was live has crashed, what begins is ours
             (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
             held = db.execute("SELECT run FROM lease WHERE instance = ?", (self._id,))
             runs: set[int | None] = {run for (run,) in held}
@@ -204,14 +244,25 @@ class SqliteStore:
             db.executemany("DELETE FROM lease WHERE run = ?", released)
         return answers
 
+    def _refuse_another_file(self) -> None:
+        """What is written to a file that was removed or replaced would be lost."""
+        try:
+            same = os.path.samestat(os.stat(self.path), self._file)
+        except OSError:
+            same = False
+        if not same:
+            raise StoreError(f"the store {self.path!r} was removed or replaced while in use")
+
     def _reap(self, now: int) -> None:
         """Write `crash` for the live runs of instances that are gone."""
-        gone = [id_ for id_ in self._gone() if id_ != self._id]
+        others = self._others()
+        self._crowded = any(not gone for _, gone in others)
+        gone = [(id_,) for id_, is_gone in others if is_gone]
         orphaned = "SELECT 1 FROM lease WHERE instance NOT IN (SELECT id FROM instance)"
         if not gone and self._db.execute(orphaned).fetchone() is None:
             return
         with transaction(self._db) as db:
-            db.executemany("DELETE FROM instance WHERE id = ?", [(id_,) for id_ in gone])
+            db.executemany("DELETE FROM instance WHERE id = ?", gone)
             orphans = db.execute(
                 "SELECT record.task, lease.run, record.run_id FROM lease JOIN record "
                 "ON record.seq = lease.run WHERE instance NOT IN (SELECT id FROM instance)"
@@ -222,39 +273,49 @@ class SqliteStore:
             )
             db.executemany("DELETE FROM lease WHERE run = ?", [(run,) for _, run, _ in orphans])
 
-    def _gone(self) -> Iterable[str]:
+    def _others(self) -> list[tuple[str, bool]]:
+        """The other instances, and whether each is gone."""
         rows = self._db.execute(
-            f"SELECT id, host, pid, expires_at < {UNIX_NOW} FROM instance"
+            f"SELECT id, host, pid, expires_at < {UNIX_NOW}, expires_up FROM instance "
+            "WHERE id != ?",
+            (self._id,),
         ).fetchall()
-        for id_, host, pid, expired in rows:
-            if expired or (host == here() and not is_alive(pid)):
-                yield id_
+        return [
+            (id_, expires_up < uptime() or not is_alive(pid) if host == here() else bool(expired))
+            for id_, host, pid, expired, expires_up in rows
+        ]
 
     # --- on the renewal thread ------------------------------------------------------------
 
-    def _renew(self) -> None:
+    def _renew(self, id_: str) -> None:
         while not self._left.wait(LEASE_SECONDS / 3):
             try:
                 with closing(connect(self.path)) as db, transaction(db):
-                    join(db, self._id)
-            except sqlite3.Error:
-                continue  # the worker meets the same trouble, and tells
+                    join(db, id_)
+            except sqlite3.Error as error:
+                scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
 
 
-def connect(path: str) -> sqlite3.Connection:
+def connect(path: str, *, create: bool = False) -> sqlite3.Connection:
+    mode = "rwc" if create else "rw"
     return sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        f"{Path(path).as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
     )
 
 
 class transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK on any exception."""
+    """BEGIN … COMMIT, or ROLLBACK on any exception."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> None:
         self._db = db
+        self._begin = begin
 
     def __enter__(self) -> sqlite3.Connection:
-        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute(self._begin)
         return self._db
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
@@ -305,84 +366,21 @@ def overtakes(db: sqlite3.Connection, claim: Claim) -> bool:
     return any(db.execute(read, (*key, claim.position)).fetchone() for key in keys)
 
 
-# --- files and processes -------------------------------------------------------------------
-
-
-def refuse_what_is_not_ours(path: Path) -> None:
-    """Raise StoreError, the file untouched, unless it is ours, empty or not there yet."""
-    if not path.parent.is_dir():
-        raise StoreError(f"cannot open {str(path)!r}: there is no folder {str(path.parent)!r}")
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StoreError(f"cannot open {str(path)!r}: {error.strerror}") from error
-    if not header:
-        return
-    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-        raise StoreError(f"{str(path)!r} is not an SQLite database; choose another path")
-    version, application = struct.unpack(">I4xI", header[60:72])
-    if application != APPLICATION_ID and (application or has_tables(path)):
-        raise StoreError(f"{str(path)!r} is a database of another program; choose another path")
-    if application == APPLICATION_ID and version > VERSION:
-        raise StoreError(
-            f"{str(path)!r} has schema version {version}, this oncue knows up to {VERSION}; "
-            "upgrade oncue"
-        )
-
-
-def has_tables(path: Path) -> bool:
-    """Asked without touching the file: no lock, no journal."""
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as db:
-            return db.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
-    except sqlite3.Error:
-        return True
-
-
-def create(db: sqlite3.Connection) -> None:
-    """The schema, once; of two that come at the same time one finds it done."""
-    if version_of(db):
-        return
-    try:
-        db.executescript(SCHEMA)
-    except sqlite3.OperationalError:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        if not version_of(db):
-            raise
-
-
-def version_of(db: sqlite3.Connection) -> int:
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    return int(version)
-
-
 def join(db: sqlite3.Connection, instance: str) -> None:
     db.execute(
-        f"INSERT INTO instance VALUES (?, ?, ?, {UNIX_NOW} + {LEASE_SECONDS}) "
-        "ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at",
-        (instance, here(), os.getpid()),
+        f"INSERT INTO instance VALUES (?, ?, ?, {UNIX_NOW} + {LEASE_SECONDS}, ?) "
+        "ON CONFLICT (id) DO UPDATE SET "
+        "expires_at = excluded.expires_at, expires_up = excluded.expires_up",
+        (instance, here(), os.getpid(), uptime() + LEASE_SECONDS),
     )
 
 
-def here() -> str:
-    """This host; on Linux with the namespace its process numbers belong to."""
-    try:
-        return f"{platform.node()} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return platform.node()
-
-
-def is_alive(pid: int) -> bool:
-    if os.name != "posix":
-        return True  # asking would signal it; its lease will tell
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+def create(db: sqlite3.Connection) -> None:
+    """The schema, once; of two that come at the same time one finds it done. Raises StoreError,
+    before anything is written, for a file that turns out not to be ours."""
+    with transaction(db):
+        refuse_unless(*identity_of(db), path=path_of(db))
+        if identity_of(db)[0] == APPLICATION_ID:
+            return
+        for statement in SCHEMA.split(";"):
+            db.execute(statement)

@@ -96,8 +96,6 @@ def every(unit: Unit, start: int, length: int) -> Pattern:
     end."""
     level = LEVELS[unit]
     span = SPANS[level]
-    if length <= 0:
-        return Pattern.daily(OUT)
     if length == span:
         pieces = [(1, SEAM), (span, WITHIN)]
     else:

@@ -155,13 +155,13 @@ Memo = dict[tuple[Tree, Tree], Tree]
 
 def meet(a: Tree, b: Tree, memo: Memo) -> Tree:
     if isinstance(a, int):
+        if isinstance(b, int):
+            return a & b
         a, b = b, a
     if a is b or b == WITHIN:
         return a
     if b == OUT:
         return OUT
-    if isinstance(a, int) and isinstance(b, int):
-        return a & b
     key = (a, b)
     if key not in memo:
         memo[key] = dial(zipped(a, b, lambda x, y: meet(x, y, memo)))
@@ -170,26 +170,22 @@ def meet(a: Tree, b: Tree, memo: Memo) -> Tree:
 
 def join(a: Tree, b: Tree, memo: Memo) -> Tree:
     if isinstance(a, int):
+        if isinstance(b, int):
+            return a | b
         a, b = b, a
     if a is b or b == OUT:
         return a
     if b == WITHIN:
         return WITHIN
-    if isinstance(a, int) and isinstance(b, int):
-        return a | b
     key = (a, b)
     if key not in memo:
         memo[key] = dial(zipped(a, b, lambda x, y: join(x, y, memo)))
     return memo[key]
 
 
-def zipped(a: Tree, b: Tree, combine: Callable[[Tree, Tree], Tree]) -> Iterator[Run]:
-    """The runs of two trees of one level, of which at least one is a dial, combined."""
-    if not isinstance(a, Dial):
-        assert isinstance(b, Dial)
-        yield from ((end, combine(a, kid)) for end, kid in zip(b.ends, b.kids, strict=True))
-        return
-    if not isinstance(b, Dial):
+def zipped(a: Dial, b: Tree, combine: Callable[[Tree, Tree], Tree]) -> Iterator[Run]:
+    """The runs of a dial and of a tree of the same level, combined."""
+    if isinstance(b, int):
         yield from ((end, combine(kid, b)) for end, kid in zip(a.ends, a.kids, strict=True))
         return
     i = j = 0

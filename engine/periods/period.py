@@ -58,6 +58,8 @@ class Period:
 
     def window_from(self, t: int) -> Window | None:
         """The first window that ends after `t`."""
+        if t >= FOREVER:
+            return None
         found = self._listed(t, forward=True)
         if found is not None:
             return found
@@ -68,6 +70,8 @@ class Period:
 
     def window_before(self, t: int) -> Window | None:
         """The last window that starts at or before `t`."""
+        if t < BEGINNING:
+            return None
         found = self._listed(t, forward=False)
         if found is not None:
             return found

@@ -225,10 +225,10 @@ class Timeline:
     # --- pieces ---
 
     def piece(self, t: int) -> Piece:
-        """The piece that holds the instant `t`."""
+        """The piece that holds the instant `t`, or the nearest one to it at the ends of time."""
         piece = self._piece
         if not piece.start <= t < piece.end:
-            piece = self._piece = self._find(t)
+            piece = self._piece = self._find(min(max(t, BEGINNING), FOREVER - 1))
         return piece
 
     def _find(self, t: int) -> Piece:

@@ -3,6 +3,7 @@ are values, and no text does anything but parse or be refused with a diagnostic.
 
 import copy
 import pickle
+import re
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from oncue.conds.nodes import Condition, strip_spans
 from oncue.grammar import ConditionSyntaxError
 from oncue.grammar.format import format_condition
 from oncue.grammar.parser import read
+from oncue.grammar.phrases import Phrases
 from oncue.grammar.tables import load
 from oncue.testing.strategies import atom_strategies, conditions, durations, units
 from oncue.testing.strategies import points as points_of
@@ -199,6 +201,7 @@ def test_any_mutation_of_a_condition_is_read_or_refused(
     refused_or_read(text)
 
 
+PHRASES = Phrases(["on {a} then {b:duration}", "a {x}", "f()", re.compile(r"is at (?P<x>.+)")])
 LONG = (
     ("a row of parentheses", "(" * 60_000),
     ("parentheses that close", "(" * 201 + "daily" + ")" * 201),
@@ -222,7 +225,36 @@ LONG = (
     ("many operands", "daily " * 10_000),
     ("line ends", "\n" * 60_000 + "daily &"),
     ("arguments", "f(" + "1," * 30_000 + "1)"),
+    ("blanks in a duration", "every 1 s" + " " * 60_000 + "& daily"),
+    ("blanks in a point", "daily at 10:00" + " " * 60_000 + "& daily"),
+    ("blanks in a cron expression", "cron * * * * *" + " " * 60_000 + "& daily"),
+    ("blanks in an argument", "f(1 s" + " " * 60_000 + "x)"),
+    ("blanks in a wrong duration", "every " + "1" + " " * 60_000 + "!"),
+    ("a long word before a wrong one", "after task " + "a" * 60_000 + " | foo"),
+    ("words before a wrong one", "after task a " + "& daily " * 7_000 + "& foo"),
+    ("blanks after between", "between" + " " * 60_000 + "x"),
+    ("words after between", "between " + "a " * 30_000),
+    ("escapes and a comment", "after task '" + "\\'" * 30_000 + " #"),
+    ("escapes and parentheses", "(" * 300 + "'" + "\\'" * 30_000),
+    ("quotes by turns and a comment", "'\"" * 30_000 + " #"),
+    ("a long name of a zone", "daily in 'E" + "/a" * 30_000 + "'"),
+    ("a long unit", "every 1 " + "s" * 60_000),
+    ("a long ordinal", "monthly on 1" + "s" * 60_000),
+    ("a long range", "weekly on " + "a-" * 30_000),
+    ("many colons", "daily at 1" + ":1" * 30_000),
+    ("many dots", "every 1" + ".1" * 30_000 + " s"),
+    ("on and on", "on Mon " + "on " * 20_000 + "5"),
 )
+
+
+@pytest.mark.parametrize("text", [text for _, text in LONG], ids=[name for name, _ in LONG])
+def test_a_long_text_with_phrases_takes_time_in_proportion(text: str) -> None:
+    started = time.perf_counter()
+    try:
+        read(text, PHRASES)
+    except ConditionSyntaxError as error:
+        assert len(str(error)) < 2000
+    assert time.perf_counter() - started < 5
 
 
 @pytest.mark.parametrize("text", [text for _, text in LONG], ids=[name for name, _ in LONG])

@@ -19,7 +19,7 @@ from oncue.conds.points import (
     WeekPoint,
     YearPoint,
 )
-from oncue.engine.civil import DAY, FOREVER, HOUR, MINUTE, SECOND, from_datetime, zone
+from oncue.engine.civil import DAY, FOREVER, HOUR, MINUTE, SECOND, Segment, from_datetime, zone
 from oncue.engine.periods import Period, Window, period_of
 from oncue.tests.property import wall_clock
 
@@ -38,10 +38,7 @@ ZONES = (
     "Pacific/Apia",  # left out a day
     "Pacific/Kwajalein",  # left out a day, too
 )
-CHANGES = {
-    name: [change.start for change in zone(name).changes(3 * 365 * DAY, 60 * 365 * DAY)]
-    for name in ZONES
-}
+CHANGES = {name: list(zone(name).changes(3 * 365 * DAY, 60 * 365 * DAY)) for name in ZONES}
 
 
 def at(name: str) -> st.SearchStrategy[int]:
@@ -51,7 +48,7 @@ def at(name: str) -> st.SearchStrategy[int]:
     if not CHANGES[name]:
         return anywhere
     around = st.builds(
-        lambda change, minutes: change + minutes * MINUTE,
+        lambda change, minutes: change.start + minutes * MINUTE,
         st.sampled_from(CHANGES[name]),
         st.integers(-24 * 60, 24 * 60),
     )
@@ -257,6 +254,42 @@ def test_windows_of_seconds_are_those_of_the_model(
     data: st.DataObject, name: str, node: nodes.Condition
 ) -> None:
     agree(node, data.draw(at(name)), 2 * MINUTE, name)
+
+
+@st.composite
+def times_about(draw: st.DrawFn, change: Segment) -> nodes.Condition:
+    """A window of a day, a week or a cron expression, with times within and about the hour that a
+    change of offset skips or repeats."""
+    after = change.start + change.offset
+    first = min(after, after - change.shift) // (15 * MINUTE) * 15 * MINUTE
+    quarters = abs(change.shift) // (15 * MINUTE)
+    times = st.integers(-3, quarters + 3).map(lambda n: first + n * 15 * MINUTE)
+    some = sorted({time % DAY for time in draw(st.lists(times, min_size=1, max_size=4))})
+    weekday = (first // DAY + 3) % 7
+    match draw(st.integers(0, 4)):
+        case 0:
+            return nodes.TimeOf(Unit.DAY, parts.Between(Clock(some[0]), Clock(some[-1])))
+        case 1:
+            return nodes.TimeOf(Unit.DAY, parts.At(tuple(map(Clock, some))))
+        case 2:
+            points = [WeekPoint((weekday + n) % 7, some[-n]) for n in (0, 1)]
+            return nodes.TimeOf(Unit.WEEK, parts.Between(*points))
+        case 3:
+            minutes = ",".join(str(time // MINUTE % 60) for time in some)
+            hours = ",".join(str(time // HOUR) for time in some)
+            return nodes.TimeOfCron(CronFields.parse(f"{minutes},59 {hours} * * *"))
+        case _:
+            return nodes.TimeOf(
+                Unit.HOUR, parts.Between(Clock(some[0] % HOUR), Clock(some[-1] % HOUR))
+            )
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), name=st.sampled_from([name for name in ZONES if CHANGES[name]]))
+def test_windows_about_a_change_are_those_of_the_model(data: st.DataObject, name: str) -> None:
+    change = data.draw(st.sampled_from(CHANGES[name]))
+    node = data.draw(combined(times_about(change)))
+    agree(node, change.start - 30 * HOUR, 60 * HOUR, name)
 
 
 # --- laws -----------------------------------------------------------------------------------

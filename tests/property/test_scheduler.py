@@ -8,6 +8,7 @@ start. The agenda is woken late and early, sees runs end in every way, and recor
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -68,9 +69,7 @@ class Reference:
     def live(self, name: str) -> list[Record]:
         ended = {record.run for record in self.log}
         return [
-            r
-            for r in self.log
-            if r.task == name and r.action is Action.RUN and r.seq not in ended
+            r for r in self.log if r.task == name and r.action is Action.RUN and r.seq not in ended
         ]
 
 
@@ -84,6 +83,15 @@ machine_settings = settings(
 
 class Scheduling(RuleBasedStateMachine):
     """Time passes in whole minutes; the agenda is woken at its own instants and at others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr("oncue.engine.agenda.CRASH_WAIT", MINUTE)  # all in whole minutes
+        self.patch.setattr("oncue.engine.agenda.CRASH_WAIT_MOST", 60 * MINUTE)
+
+    def teardown(self) -> None:
+        self.patch.undo()
 
     @initialize(chosen=st.lists(st.sampled_from(CONDITIONS), min_size=3, max_size=3))
     def define(self, chosen: list[str]) -> None:
@@ -112,18 +120,19 @@ class Scheduling(RuleBasedStateMachine):
         assert found == self.expected(), f"at {(self.now - START) // MINUTE} min"
 
     def expected(self) -> list[tuple[str, int]]:
-        """Every minute since the last waking, and every end of a wait; every task that can
-        start."""
+        """Every minute since the last waking, and the instant after each, since a task may start
+        once at any; every task that can start."""
         reference, found = self.reference, list[tuple[str, int]]()
-        instant = reference.asleep_from
-        while instant <= self.now:
+        first = reference.asleep_from - reference.asleep_from % MINUTE
+        minutes = range(first, self.now + 1, MINUTE)
+        for instant in sorted({*minutes, *(minute + 1 for minute in minutes)}):
+            if not reference.asleep_from <= instant <= self.now:
+                continue
             for name, node in self.tasks.items():
                 if reference.live(name) or instant < reference.not_before[name]:
                     continue
                 if holds(node, instant, reference.log, name):
                     found.append((name, self.start(name, node, instant)))
-            waits = [t for t in reference.not_before.values() if t > instant]
-            instant = min([instant - instant % MINUTE + MINUTE, *waits])
         reference.asleep_from = self.now
         return found
 
@@ -165,7 +174,7 @@ class Scheduling(RuleBasedStateMachine):
         wake = self.agenda.wake
         if wake is not None and wake < START + 60 * HOUR:
             assert wake > self.now
-            self.now = -(-wake // MINUTE) * MINUTE
+            self.now = wake
             self.wake()
 
     @rule(minutes=st.integers(1, 45))
@@ -173,7 +182,7 @@ class Scheduling(RuleBasedStateMachine):
         """Woken early, and at instants that nobody asked for."""
         target = self.now + minutes * MINUTE
         while (wake := self.agenda.wake) is not None and wake <= target:
-            self.now = max(self.now, -(-wake // MINUTE) * MINUTE)
+            self.now = max(self.now, wake)
             self.wake()
         self.now = target
         self.wake()
@@ -186,14 +195,16 @@ class Scheduling(RuleBasedStateMachine):
         self.record(Record(run.task, action, self.now, run=run.seq))
         reference = self.reference
         if action is Action.CRASH:
-            reference.wait[run.task] = min(max(SECOND, 2 * reference.wait[run.task]), 60 * SECOND)
+            reference.wait[run.task] = min(max(MINUTE, 2 * reference.wait[run.task]), HOUR)
             waits = self.now + reference.wait[run.task]
             reference.not_before[run.task] = max(reference.not_before[run.task], waits)
         else:
             reference.wait[run.task] = 0
         self.wake()
 
-    @rule(name=st.sampled_from([*NAMES, "d"]), action=st.sampled_from([Action.SUCCESS, Action.FAIL]))
+    @rule(
+        name=st.sampled_from([*NAMES, "d"]), action=st.sampled_from([Action.SUCCESS, Action.FAIL])
+    )
     def another_instance_runs_it(self, name: str, action: Action) -> None:
         """A whole run of it, between two of our looks."""
         if self.reference.live(name):

@@ -1,0 +1,222 @@
+"""From what a task's code asks for, and what there is, to a call.
+
+`needs_of` reads a signature once, when the task is defined. For each run `collect` chooses the
+values: later sources win, the session's parameters, then arguments in the signature, then the
+task's parameters, then the run's; names that the function does not take are left out. `prepare`
+then makes the values that are to be made before the run, and leaves the rest to the run itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+from .arguments import (
+    BaseArgument,
+    Materialize,
+    Missing,
+    Scope,
+    Session,
+    Task,
+    TerminationFlag,
+    arguments_in,
+    signature_of,
+    value_of,
+)
+from .errors import DefinitionError
+from .work import Code, Command, DelayedFunction, PlainFailure
+
+HIDDEN: Mapping[str, BaseArgument] = {
+    "_session_": Session(),
+    "_task_": Task(),
+    "_thread_terminate_": TerminationFlag(),
+}
+"""Parameters that are given to whoever names them."""
+
+
+class ArgumentError(PlainFailure):
+    """A run that cannot have an argument; the text names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What code can be called with: the `names` it takes, those it `required`s, the `arguments`
+    in its signature, and whether it takes any name (`anything`)."""
+
+    names: frozenset[str]
+    required: tuple[str, ...]
+    arguments: Mapping[str, BaseArgument]
+    anything: bool = False
+
+    def takes(self, name: str) -> bool:
+        return self.anything or name in self.names
+
+
+NOTHING = Needs(frozenset(), (), {})
+
+
+def needs_of(work: Callable[..., Any]) -> Needs:
+    """What the code asks for. Raises DefinitionError for a parameter that nothing can be given
+    to. Of a function that is looked up when it runs nothing is known yet."""
+    if isinstance(work, Command | Code | DelayedFunction):
+        return Needs(frozenset(), (), {}, anything=True)
+    names: list[str] = []
+    required: list[str] = []
+    anything = False
+    for name, parameter in signature_of(work).items():
+        match parameter.kind:
+            case parameter.VAR_KEYWORD:
+                anything = True
+            case parameter.VAR_POSITIONAL:
+                continue
+            case parameter.POSITIONAL_ONLY:
+                _refuse_nameless(name, parameter)
+            case _:
+                names.append(name)
+                if parameter.default is parameter.empty:
+                    required.append(name)
+    hidden = {name: HIDDEN[name] for name in names if name in HIDDEN}
+    if not names and not anything:
+        return NOTHING
+    return Needs(frozenset(names), tuple(required), {**hidden, **arguments_in(work)}, anything)
+
+
+def _refuse_nameless(name: str, parameter: inspect.Parameter) -> None:
+    if parameter.default is parameter.empty:
+        raise DefinitionError(
+            f"parameter {name!r} takes no name, and arguments are given by name; drop the '/'"
+        )
+
+
+def collect(
+    needs: Needs,
+    session: Mapping[str, Any],
+    task: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The values of a call, arguments not made yet, from the parameters of session, task and
+    run. What takes any name is given the task's and the run's, not all of the session's."""
+    values = {name: session[name] for name in needs.names if name in session}
+    values.update(needs.arguments)
+    for parameters in (task, run):
+        if parameters:
+            values.update((k, v) for k, v in parameters.items() if needs.takes(k))
+    return values
+
+
+def missing(needs: Needs, values: Mapping[str, Any], session: Scope) -> list[str]:
+    """Why calls with these values will fail, where that can be known before: one line per
+    parameter, each naming it."""
+    found = [f"{name!r}: nothing gives it a value" for name in needs.required if name not in values]
+    for name, value in values.items():
+        why = value.known_missing(session) if isinstance(value, BaseArgument) else None
+        if why is not None:
+            found.append(f"{name!r}: {why}")
+    return found
+
+
+def refuse_in_process(values: Mapping[str, Any], name: str) -> None:
+    """Raise DefinitionError when a process task asks for what cannot leave the app's process."""
+    for parameter, part in parts_of(values):
+        if part.ours:
+            raise DefinitionError(
+                f"task {name!r} runs in a process, and its parameter {parameter!r} asks for "
+                f"{part!r}, which stays in the app's; give it execution='thread' or 'async'"
+            )
+
+
+def asks_for_flag(values: Mapping[str, Any]) -> bool:
+    """Whether a run needs a termination flag; where execution is `main` or `process` it is never
+    set, and asking for it deserves a warning."""
+    return any(isinstance(part, TerminationFlag) for _, part in parts_of(values))
+
+
+def parts_of(values: Mapping[str, Any]) -> Iterable[tuple[str, BaseArgument]]:
+    for name, value in values.items():
+        if isinstance(value, BaseArgument):
+            for part in value.parts():
+                yield name, part
+
+
+class Prepared(NamedTuple):
+    """What an executor's call is made of. All of it can go to a process, if it is for one."""
+
+    function: Callable[..., Any]
+    arguments: dict[str, Any]
+
+
+def prepare(
+    work: Callable[..., Any],
+    values: Mapping[str, Any],
+    *,
+    task: Any,
+    session: Any,
+    flag: threading.Event | None = None,
+    in_process: bool = False,
+    materialize: Materialize = "post",
+) -> Prepared:
+    """Make the values of a run that are to be made before it. Raises ArgumentError for one that
+    cannot be had, and what the code of an argument raises, with a note that names it."""
+    context = {"task": task, "session": session, "flag": flag}
+    ready: dict[str, Any] = {}
+    later: dict[str, BaseArgument] = {}
+    for name, value in values.items():
+        if isinstance(value, BaseArgument):
+            value = made(name, value.stage, context)
+        if not isinstance(value, BaseArgument):
+            ready[name] = value
+        elif made_before(value, in_process, materialize):
+            ready[name] = made(name, partial(value_of, value), context)
+        else:
+            later[name] = value
+    if not later and not isinstance(work, DelayedFunction):
+        return Prepared(work, ready)
+    return Prepared(Bound(work, later, {} if in_process else context), ready)
+
+
+def made_before(value: BaseArgument, in_process: bool, materialize: Materialize) -> bool:
+    """Whether the value is made before the run: when it is to be, or cannot be made there."""
+    if in_process and isinstance(value, TerminationFlag):
+        return False
+    return (value.materialize or materialize) == "pre" or (in_process and not value.local)
+
+
+def made(name: str, make: Callable[..., Any], context: Mapping[str, Any]) -> Any:
+    """What is made for an argument, or why there is none."""
+    try:
+        return make(**context)
+    except Missing as error:
+        raise ArgumentError(f"argument {name!r}: {error}") from error
+    except Exception as error:
+        error.add_note(f"(while the argument {name!r} was made)")
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Code whose remaining arguments are made in the run. `context` is empty in a process."""
+
+    work: Callable[..., Any]
+    later: Mapping[str, BaseArgument]
+    context: Mapping[str, Any]
+
+    def __call__(self, **ready: Any) -> Any:
+        work, values = self.work, {**ready, **self.later}
+        if isinstance(work, DelayedFunction):
+            work = work.load()
+            values = self._delayed(work, values)
+        arguments = {
+            name: made(name, partial(value_of, value), self.context)
+            for name, value in values.items()
+        }
+        return work(**arguments)
+
+    def _delayed(self, function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Now the function is known, and with it what it asks for."""
+        session = self.context.get("session")
+        parameters = {} if session is None else session.parameters
+        return collect(needs_of(function), parameters, values)
