@@ -214,7 +214,9 @@ def test_any_year_is_exact(year: int) -> None:
 
 
 def test_after_the_last_instant_there_is_nothing() -> None:
-    assert period("after 2026-01-01").window_from(FOREVER) is None
+    after = period("after 2026-01-01")
+    assert after.window_from(FOREVER) is None
+    assert after.window_before(FOREVER) == after.window_from(0)
     before = period("before 2026-01-01")
     assert before.window_before(BEGINNING - 1) is None
     assert texts([*before.windows_from(BEGINNING - 1)]) == ["- 2026-01-02"]

@@ -97,6 +97,7 @@ class Timeline:
         """The first instant from `t` on that has one of the marks `want`."""
         if t >= self._dry.get(want, FOREVER):
             return None
+        t = max(t, BEGINNING)
         limit = max(t, REGULAR, *self._edges) + REPEATS
         start, piece = t, self.piece(t)
         for looked in count():
@@ -116,6 +117,7 @@ class Timeline:
         """The last instant up to `t`, inclusive, that has one of the marks `want`."""
         if t <= self._dry_before.get(want, BEGINNING - 1):
             return None
+        t = min(t, FOREVER - 1)
         limit = min(t, ANCIENT, *self._edges) - REPEATS
         start, piece = t, self.piece(t)
         for looked in count():
