@@ -21,6 +21,7 @@ from ..engine.explain import Explanation
 from ..grammar.phrases import Phrases
 from .clock import Clock, SystemClock
 from .errors import DefinitionError, OncueError
+from .executors import refuse_in_worker
 from .runtime import Runtime
 from .stores import store_at
 from .task import Task, condition_of, execution_of, name_of, refuse_parameters
@@ -75,8 +76,8 @@ class App:
     ) -> Callable[[Callable[P, R]], Task[P, R]]:
         """Make a function a task that starts when `start_cond` holds.
 
-        `execution` is `main`, `async` or `thread`; by default coroutine functions run `async`,
-        plain ones in a `thread`. Of tasks due at the same instant those of higher `priority`
+        `execution` is `main`, `async`, `thread` or `process`; by default coroutine functions run
+        `async`, plain ones in a `thread`. Of tasks due at the same instant those of higher `priority`
         start first, then those defined first. Raises ConditionSyntaxError for text that is no
         condition and DefinitionError for a name that is taken, before anything changes.
         """
@@ -159,6 +160,7 @@ class App:
         await self._serve()
 
     async def _serve(self, *, signals: bool = False) -> None:
+        refuse_in_worker()
         before, life = self._life, self._begin()
         self._life = life
         try:

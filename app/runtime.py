@@ -25,7 +25,7 @@ from ..engine.history import History, TaskLog
 from ..engine.plan import Planner, without_retry
 from ..engine.records import Action, Record
 from .clock import Clock
-from .executors import EXECUTIONS, Call, Ending, Executor, Running
+from .executors import EXECUTIONS, Call, Ending, Executor, Running, pack
 from .journal import SECOND, Journal, scheduler_log, tell
 from .stores.protocol import Store
 from .task import Task
@@ -122,6 +122,9 @@ class Runtime:
 
     async def look(self) -> None:
         """Open the store, plan the tasks and read what they need of the log."""
+        for task in self.tasks.values():
+            if task.execution == "process":
+                pack(task.function, {}, task.name)  # refused now rather than at its first run
         now = self.clock.now()
         await self.journal.store.open(now)
         try:

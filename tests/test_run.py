@@ -148,3 +148,43 @@ def test_check_is_silent_when_there_is_nothing_to_say(folder: Path) -> None:
     process = oncue(folder, "check", "daily after 10:00 & after task 'extract'")
     out, err = process.communicate(timeout=LIMIT)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+PROCESS = """
+import logging, os, sys
+from oncue import App
+
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+app = App("log.db", shut_cond="task 'dies' has failed & task 'works' has finished")
+
+@app.task("daily", execution="process")
+def works():
+    assert os.getpid() != int(os.environ["APP_PID"])
+
+@app.task("daily", execution="process")
+def dies():
+    os._exit(5)
+
+if __name__ == "__main__" or GUARD:
+    os.environ["APP_PID"] = str(os.getpid())
+    app.run()
+"""
+
+
+def test_process_tasks_of_a_script_run_in_processes(folder: Path) -> None:
+    (folder / "jobs.py").write_text(PROCESS.replace(" or GUARD", ""))
+    process = subprocess.run(
+        [sys.executable, "jobs.py"], cwd=folder, text=True, capture_output=True, timeout=LIMIT
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert actions(folder, "works") == ["run", "success"]
+    assert actions(folder, "dies") == ["run", "fail"]
+
+
+def test_a_script_without_a_guard_is_no_second_scheduler(folder: Path) -> None:
+    (folder / "jobs.py").write_text(PROCESS.replace("GUARD", "True"))
+    process = subprocess.run(
+        [sys.executable, "jobs.py"], cwd=folder, text=True, capture_output=True, timeout=LIMIT
+    )
+    assert "must do so under: if __name__ == '__main__':" in process.stdout
+    assert actions(folder, "works") == ["run", "fail"]
