@@ -77,9 +77,9 @@ class App:
         """Make a function a task that starts when `start_cond` holds.
 
         `execution` is `main`, `async`, `thread` or `process`; by default coroutine functions run
-        `async`, plain ones in a `thread`. Of tasks due at the same instant those of higher `priority`
-        start first, then those defined first. Raises ConditionSyntaxError for text that is no
-        condition and DefinitionError for a name that is taken, before anything changes.
+        `async`, plain ones in a `thread`. Of tasks due at the same instant those of higher
+        `priority` start first, then those defined first. Raises ConditionSyntaxError for text that
+        is no condition and DefinitionError for a name that is taken, before anything changes.
         """
         condition = condition_of(start_cond, self.phrases)
 

@@ -338,7 +338,7 @@ class CliArg(BaseArgument):
 
     def _given(self) -> str | None:
         words = sys.argv[1:]
-        for word, following in zip(words, [*words[1:], None], strict=True):
+        for word, following in zip(words, [*words[1:], None], strict=False):
             if word == self.key:
                 return following
             if word.startswith(f"{self.key}="):

@@ -37,7 +37,7 @@ def check(
     *,
     tasks: Iterable[str] | None = None,
     phrases: Sequence[Any] = (),
-    timezone: str | None = None,
+    timezone: str | Zone | None = None,
 ) -> list[Diagnostic]:
     """What is wrong with a condition, and what may surprise; empty when it is clean.
 
@@ -53,7 +53,7 @@ def check(
     known = None if tasks is None else tuple(tasks)
     hints = (
         *tree_lint.lint(node, tasks=known, source=text),
-        *window_lint.lint(node, zone_of(timezone)),
+        *window_lint.lint(node, zone_at(timezone)),
     )
     return tree_lint.arrange(hints, text)
 
@@ -65,7 +65,7 @@ def evaluate(
     log: Iterable[LogLine] = (),
     task: str = "self",
     params: Mapping[str, object] | None = None,
-    timezone: str | None = None,
+    timezone: str | Zone | None = None,
     scheduler_started: datetime | None = None,
     cycles: int | None = None,
 ) -> Verdict:
@@ -88,7 +88,7 @@ def explain(
     log: Iterable[LogLine] = (),
     task: str = "self",
     params: Mapping[str, object] | None = None,
-    timezone: str | None = None,
+    timezone: str | Zone | None = None,
     scheduler_started: datetime | None = None,
     cycles: int | None = None,
 ) -> Explanation:
@@ -127,7 +127,7 @@ def windows(
     start: datetime,
     end: datetime | None = None,
     *,
-    timezone: str | None = None,
+    timezone: str | Zone | None = None,
     backward: bool = False,
 ) -> Iterator[Window]:
     """The windows of a window expression, of a cadence's period, or of a boolean combination,
@@ -137,7 +137,7 @@ def windows(
     window ends at or before. `always` is one window without bounds, `never` none. Raises
     ConditionSyntaxError, and ValueError for a condition that is not about time alone.
     """
-    zone = zone_of(timezone)
+    zone = zone_at(timezone)
     period = period_of(parse(expr) if isinstance(expr, str) else expr, zone)
     first = from_datetime(start, zone)
     last = None if end is None else from_datetime(end, zone)
@@ -154,13 +154,13 @@ def upcoming(
     count: int | None = None,
     end: datetime | None = None,
     duration: float | str | timedelta = 0,
-    timezone: str | None = None,
+    timezone: str | Zone | None = None,
 ) -> Iterator[datetime]:
     """When a task with this start_cond would start, from `start` on: at most `count` starts, all
     before `end`. Each run succeeds after `duration` (seconds, text or timedelta); the log is
     empty at first. Ends when time alone will start the task no more.
     """
-    zone = zone_of(timezone)
+    zone = zone_at(timezone)
     node = parse(cond) if isinstance(cond, str) else cond
     first = from_datetime(start, zone)
     last = FOREVER if end is None else from_datetime(end, zone)
@@ -170,6 +170,10 @@ def upcoming(
         if at >= last or moment is None:
             return
         yield moment
+
+
+def zone_at(timezone: str | Zone | None) -> Zone:
+    return timezone if isinstance(timezone, Zone) else zone_of(timezone)
 
 
 def shown(instant: int, zone: Zone) -> datetime | None:
@@ -186,12 +190,12 @@ class Question:
         log: Iterable[LogLine],
         task: str,
         params: Mapping[str, object] | None,
-        timezone: str | None,
+        timezone: str | Zone | None,
         scheduler_started: datetime | None,
         cycles: int | None,
     ) -> None:
         self.node = parse(cond) if isinstance(cond, str) else cond
-        self.zone = zone_of(timezone)
+        self.zone = zone_at(timezone)
         self.now = from_datetime(at, self.zone)
         started = None if scheduler_started is None else from_datetime(scheduler_started, self.zone)
         history = History(record_of(line, n, self.zone) for n, line in enumerate(log, 1))

@@ -10,6 +10,7 @@ import click
 from ..app import App
 from ..errors import OncueError
 from .check import check_
+from .explain import explain_
 from .fmt import fmt
 from .next import next_
 from .target import TargetError, load
@@ -23,6 +24,7 @@ def main() -> None:
 
 
 main.add_command(check_)
+main.add_command(explain_)
 main.add_command(fmt)
 main.add_command(next_)
 main.add_command(timeline)

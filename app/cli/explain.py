@@ -1,0 +1,128 @@
+"""`oncue explain`: why a condition holds or does not, or why a task is not running."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import IO, Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from ...engine.civil import Zone, to_datetime
+from ...engine.civil import zone as zone_of
+from ...engine.explain import Explanation
+from ..errors import OncueError
+from ..face import explain
+from .options import Moment, now, read_conditions, read_moment, zone_option
+from .target import TargetError, load
+
+
+@click.command("explain")
+@click.argument("what", metavar="CONDITION|MODULE:APP")
+@click.option("--task", metavar="NAME", help="The task: of the app, or that owns the condition.")
+@click.option(
+    "--at",
+    type=read_moment,
+    metavar="DATETIME",
+    help="The instant asked about; default: now. Only of a condition.",
+)
+@click.option(
+    "--log",
+    "lines",
+    type=click.File(encoding="utf-8"),
+    help="The log as JSON lines, {task, action, at}. Only of a condition.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@zone_option
+def explain_(
+    what: str,
+    task: str | None,
+    at: Moment | None,
+    lines: IO[str] | None,
+    as_json: bool,
+    zone: Zone | None,
+) -> None:
+    """Say why a condition holds or does not, what would change that, and when time alone will.
+
+    With MODULE:APP and --task, why that task is not running, by the app's own store.
+
+    \b
+        oncue explain "daily after 10:00 & after task 'extract'" --at "2026-03-10 09:00"
+        oncue explain "has failed today" --log log.jsonl --task load
+        oncue explain jobs:app --task load
+    """
+    if task is not None and is_target(what):
+        if at is not None or lines is not None or zone is not None:
+            raise click.UsageError("--at, --log and --zone are for a condition, not for an app")
+        found = of_app(what, task)
+    else:
+        found = of_condition(what, task or "self", at, lines, zone or zone_of(None))
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+    else:
+        show(found)
+
+
+def is_target(what: str) -> bool:
+    """A module and an app, not a condition: no blank, and a colon or a file's ending."""
+    return not any(char.isspace() for char in what) and (":" in what or what.endswith(".py"))
+
+
+def of_app(target: str, task: str) -> Explanation:
+    try:
+        app = load(target)
+        if task not in app:
+            known = ", ".join(sorted(each.name for each in app)) or "none"
+            raise click.BadParameter(f"there is no task {task!r}; there are {known}")
+        return app.explain(task)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint="MODULE:APP") from error
+    except OncueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def of_condition(
+    text: str, task: str, at: Moment | None, lines: IO[str] | None, zone: Zone
+) -> Explanation:
+    (condition,) = read_conditions([text])
+    instant = to_datetime(now() if at is None else at.start(zone), zone)
+    if instant is None:
+        raise click.BadParameter("the instant is out of range", param_hint="--at")
+    try:
+        log = list(read_log(lines)) if lines is not None else []
+        return explain(condition, at=instant, log=log, task=task, timezone=zone)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def read_log(lines: IO[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"line {number} of the log is not JSON: {error}") from None
+        if not isinstance(record, dict):
+            raise ValueError(f"line {number} of the log is not an object: {line.strip()}")
+        yield record
+
+
+def show(found: Explanation) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    for line in str(found).splitlines():
+        holds = line.lstrip("│├└─ ").startswith("✓")
+        console.print(Text(line, style="green" if holds else "red"))
+    console.print(Text(outcome(found), style="bold"))
+
+
+def outcome(found: Explanation) -> str:
+    """When it changes, or what would change it."""
+    if found.flips_at is not None:
+        until = "holds until" if found.value else "will hold at"
+        return f"{until} {found.flips_at:%Y-%m-%d %H:%M:%S %Z}"
+    ways = " or ".join(" and ".join(way) for way in found.ways)
+    needed = f"; it takes: {ways}" if ways else ""
+    return f"by time alone it stays {'true' if found.value else 'false'}{needed}"
