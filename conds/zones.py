@@ -7,6 +7,7 @@ east). A name is never used as a path: no absolute one, no dots, none of the dat
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from functools import lru_cache
 
 from .diagnostic import nearest
@@ -44,7 +45,9 @@ def is_offset(name: str) -> bool:
     from dateutil.tz import tzstr
 
     try:
-        tzstr(name)
+        rule = tzstr(name)
+        for month in (1, 7):  # an offset of a day or more is refused here
+            datetime(2000, month, 1, tzinfo=rule).utcoffset()
     except (ValueError, TypeError, AttributeError, OverflowError):
         return False
     return True
