@@ -181,11 +181,19 @@ def run(parcel: bytes) -> Ending:
         value = function(**arguments)
         if inspect.isawaitable(value):
             value = asyncio.run(awaited(value))
-    except Terminated:
-        raise
     except BaseException as error:
+        if came_of_terminated(error):
+            raise Terminated from error
         return conclude(error)
     return conclude(None, value)
+
+
+def came_of_terminated(error: BaseException | None) -> bool:
+    """Whether it is `Terminated`, or was raised while that went up: it may cut in anywhere, so
+    the code it passes may fail in its turn, as a lock does that was not taken yet."""
+    while error is not None and not isinstance(error, Terminated):
+        error = error.__context__
+    return error is not None
 
 
 async def awaited(value: Awaitable[object]) -> object:
