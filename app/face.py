@@ -144,7 +144,10 @@ def windows(
     for found in period.windows_before(first) if backward else period.windows_from(first):
         if last is not None and (found.end <= last if backward else found.start >= last):
             return
-        yield Window(shown(found.start, zone), shown(found.end, zone))
+        window = Window(shown(found.start, zone), shown(found.end, zone))
+        if window == (None, None) and found != (BEGINNING, FOREVER):
+            return  # beyond the years that datetimes have
+        yield window
 
 
 def upcoming(

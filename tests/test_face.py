@@ -178,6 +178,24 @@ def test_starts_end_where_told_and_where_time_alone_starts_nothing() -> None:
     assert list(upcoming("after task 'a'", NOON)) == []
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "daily at 10 & time of day at 12",
+        "secondly at 5 & time of second at 6",
+        "hourly at 5 & time of hour at 6 | once at 2026-01-01",
+        "daily at 10 & (time of day at 12 | ~has succeeded)",
+    ],
+)
+def test_what_will_never_start_again_is_known(condition: str) -> None:
+    assert len(list(upcoming(condition, NOON, timezone="UTC"))) <= 1
+
+
+def test_windows_end_with_the_years() -> None:
+    found = list(windows("time of year", datetime(9998, 6, 1), timezone="UTC"))
+    assert [w.start and w.start.year for w in found] == [9998, 9999]
+
+
 def test_a_start_on_each_day_of_the_clock_change() -> None:
     found = upcoming(
         "daily after 01:30", datetime(2026, 3, 28, 12), count=3, timezone="Europe/Dublin"
