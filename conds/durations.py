@@ -222,6 +222,8 @@ def unknown_unit(piece: re.Match[str], text: str) -> ReadError:
 
 def near_unit(word: str, single: bool) -> str | None:
     """The unit that `word` looks like, in the number that goes with it."""
+    if word.startswith("microsec"):
+        return "us"
     long = (name for name in UNITS if len(name) > 3)
     near = nearest(word, (name for _, name in NAMES), 1) or nearest(word, long, 1)
     if not near:

@@ -35,6 +35,7 @@ from .nodes import (
     TimeOf,
     TimeOfCron,
     Zoned,
+    all_of,
     postorder,
 )
 from .parts import Before, Between, Bound, Event, Range, ThisCycle
@@ -197,10 +198,10 @@ def one_cadence(node: All, rhythmic: list[Condition]) -> str | None:
     if not all(isinstance(term, Cadence | Every | Cron) for term in rhythmic):
         return None
     fastest = min(rhythmic, key=pace)
-    rest = [as_window(term) for term in node.terms if term is not fastest]
+    rest = [as_window(term) for term in node.terms if term != fastest]
     if any(is_cadence(term) for term in rest):
         return None
-    return written(All((fastest, *rest)))
+    return written(all_of(fastest, *rest))
 
 
 def pace(node: Condition) -> int:
@@ -300,7 +301,8 @@ def whole_day_end(subject: Subject) -> Iterator[Diagnostic]:
             included = whole_day(range_.end)
             if included is not None:
                 shown = range_.end.text(unit)
-                message = f"an end of {shown} includes {included}; {shown}{EXACT[unit]} does not"
+                but = exact(range_.end, unit)
+                message = f"an end of {shown} includes {included}; {but} does not"
                 yield information("whole-day-end", message, node)
     for node in postorder(subject.root, written=True):
         if isinstance(node, Dates) and node.end is not None and node.end_is_date:
@@ -309,7 +311,10 @@ def whole_day_end(subject: Subject) -> Iterator[Diagnostic]:
             yield information("whole-day-end", message, node)
 
 
-EXACT = {Unit.WEEK: " 00:00", Unit.MONTH: " 00:00", Unit.YEAR: " 1st 00:00"}
+def exact(end: Point, unit: Unit) -> str:
+    """How an end that names a whole day or month is written without it."""
+    first = " 1st" if isinstance(end, YearPoint) and end.day is None else ""
+    return f"{end.text(unit)}{first} 00:00"
 
 
 def whole_day(end: Point) -> str | None:

@@ -7,11 +7,15 @@ What joins other nodes is in `tree`, and handed on from here.
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, time
+from typing import Any as Value
 from typing import Self
 
+from .diagnostic import Span
 from .fluent import Counted, Ranged, make_between, refuse_second_range, task_name, whole
 from .fluent import DurationLike as DurationLike
 from .fluent import PointLike as PointLike
@@ -497,10 +501,60 @@ class Func(Condition):
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise TypeError(f"{self.function!r} is not a function")
+        for value in (*self.args, *(value for _, value in self.kwargs)):
+            try:
+                hash(value)
+            except TypeError:
+                message = f"{value!r} cannot be an argument of a condition: it has no hash"
+                raise TypeError(f"{message}; give a tuple or another value that is fixed") from None
+
+    def __repr__(self) -> str:
+        given = [repr(value) for value in self.args] + [f"{k}={v!r}" for k, v in self.kwargs]
+        called = f"({', '.join(given)})" if given else ""
+        return f"<condition {getattr(self.function, '__module__', None)}.{self._path}{called}>"
+
+    @property
+    def _path(self) -> str:
+        return str(getattr(self.function, "__qualname__", type(self.function).__qualname__))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """By reference: where the decorated function's name leads to a condition of the same
+        function, that is what is kept, and the arguments beside it."""
+        module = getattr(self.function, "__module__", None)
+        found = referred(module, self._path)
+        if isinstance(found, Func) and found.function is self.function:
+            return _func_of, (module, self._path, self.args, self.kwargs, self.every, self.span)
+        return _func, (self.function, self.args, self.kwargs, self.every, self.span)
 
     def __call__(self, *args: object, **kwargs: object) -> Self:
         """The condition with arguments for the function."""
         return replace(self, args=args, kwargs=tuple(sorted(kwargs.items())))
+
+
+def referred(module: str | None, path: str) -> object:
+    """What a module has under a dotted name; None if nothing."""
+    found: object = sys.modules.get(module or "")
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _func(
+    function: object,
+    args: tuple[object, ...],
+    kwargs: tuple[tuple[str, object], ...],
+    every: Duration | None,
+    span: Span | None,
+) -> Func:
+    return Func(function, args, kwargs, every, span=span)
+
+
+def _func_of(module: str, path: str, *rest: Value) -> Func:
+    importlib.import_module(module)
+    found = referred(module, path)
+    if not isinstance(found, Func):
+        raise TypeError(f"{module}.{path} is no condition any more")
+    return _func(found.function, *rest)
 
 
 def check_argument(value: object) -> None:

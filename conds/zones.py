@@ -15,7 +15,10 @@ from .reading import ReadError
 
 IANA = re.compile(r"[A-Za-z_][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 NOT_ZONES = ("posix/", "right/", "localtime", "posixrules", "Factory")
-OFFSET = re.compile(r"[A-Za-z]{3,}[+-]?[0-9][A-Za-z0-9,/.:+-]*")
+OFFSET = re.compile(  # an abbreviation and hours, then maybe a summer time and its rules
+    r"[A-Za-z]{3,}[+-]?[0-9]{1,4}(?::[0-9]{2})*"
+    r"(?:[A-Za-z]{3,}(?:[+-]?[0-9:]+)?(?:,[A-Za-z0-9,/.:+-]*)?)?"
+)
 LONGEST = 64
 
 
@@ -73,7 +76,7 @@ def near_zones(name: str) -> tuple[str, ...]:
     """Zones whose whole name, or whose city, looks like `name`."""
     from zoneinfo import available_timezones
 
-    zones = sorted(available_timezones())
+    zones = sorted(zone for zone in available_timezones() if not zone.startswith(NOT_ZONES))
     same_city = [zone for zone in zones if zone.rpartition("/")[2].lower() == name.lower()]
     if same_city:
         return tuple(same_city[:3])

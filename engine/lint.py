@@ -6,10 +6,12 @@ Each hint is its own function from a condition (or one range in it) and a zone t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..conds.dates import datetime_text, midnight
 from ..conds.diagnostic import Diagnostic, Severity
 from ..conds.nodes import (
     All,
@@ -18,6 +20,7 @@ from ..conds.nodes import (
     Condition,
     Constant,
     Cron,
+    Dates,
     Defined,
     Every,
     Has,
@@ -29,12 +32,26 @@ from ..conds.nodes import (
     postorder,
 )
 from ..conds.parts import After, At, Between, Range, ThisCycle, range_ends
-from ..conds.points import MONTHS, MonthPoint, Point, Unit, YearPoint, clock_text
-from .civil import DAY, ERA, MINUTE, SECOND, Segment, Zone
+from ..conds.points import (
+    LONG_MONTHS,
+    MONTHS,
+    CronFields,
+    MonthPoint,
+    Point,
+    Unit,
+    YearPoint,
+    clock_text,
+)
+from .civil import DAY, ERA, MINUTE, SECOND, Fold, Gap, Segment, Zone, local_time
 from .civil import zone as zone_of
 from .periods import ALWAYS, NEVER, Period, is_window, period_of
-from .periods.anchored import clock_of, skips_cycles
+from .periods.almanac import MONTHS as KINDS_OF_MONTHS
+from .periods.anchored import anchored, clock_of, place_of, skipped_cycles
+from .periods.cron import cron_windows
+from .periods.dial import BEGIN, END, SEAM
+from .periods.pattern import Pattern
 
+FEBRUARY = 2
 MOST_PARTS = 40  # of a longer condition only the whole is looked at
 
 RULES_START = 1_893_456_000 * SECOND  # 2030-01-01: the rules of today, with nothing irregular
@@ -48,6 +65,8 @@ def lint(node: Condition, zone: Zone) -> list[Diagnostic]:
     for part in ranged_parts(node, zone):
         found += unreachable_day(part)
         found += clock_change(part)
+    for dated, here in zoned_parts(node, zone):
+        found += dated_change(dated, here)
     return found
 
 
@@ -110,6 +129,12 @@ def zones_of(node: Condition, zone: Zone) -> dict[int, Zone]:
     return found
 
 
+def zoned_parts(node: Condition, zone: Zone) -> Iterator[tuple[Condition, Zone]]:
+    """Each part with the zone that it is judged in, what is within it first."""
+    zones = zones_of(node, zone)
+    return ((part, zones[id(part)]) for part in postorder(node))
+
+
 def never_true(node: Condition, zone: Zone) -> Iterator[Diagnostic]:
     """The parts that no instant makes true; of parts within one another the innermost."""
     zones = zones_of(node, zone)
@@ -154,9 +179,7 @@ class Part:
 
 
 def ranged_parts(node: Condition, zone: Zone) -> Iterator[Part]:
-    zones = zones_of(node, zone)
-    for part in postorder(node):
-        here = zones[id(part)]
+    for part, here in zoned_parts(node, zone):
         match part:
             case TimeOf(unit, range_) | Cadence(unit, range_):
                 yield Part(part, unit, range_, here)
@@ -172,21 +195,44 @@ def unreachable_day(part: Part) -> Iterator[Diagnostic]:
     """A day that some months lack, so that they have no window."""
     match part.node:
         case Cron(fields) | TimeOfCron(fields):
-            if fields.any_weekday and not fields.any_day and not fields.last_day:
-                if min(fields.days) > 28:
-                    yield unreachable(part, MonthPoint(min(fields.days)))
+            yield from unreachable_match(part, fields)
             return
     match part.range:
         case At(points):
-            candidates: tuple[Point, ...] = points
+            for point in points:
+                yield from skipped_for(part, At((point,)), point)
         case After(point) | Between(point, _):
-            candidates = (point,)
+            yield from skipped_for(part, part.range, point)
         case _:
             return
-    for point in candidates:
-        alone = At((point,)) if isinstance(part.range, At) else part.range
-        if skips_cycles(part.unit, alone):
-            yield unreachable(part, point)
+
+
+def unreachable_match(part: Part, fields: CronFields) -> Iterator[Diagnostic]:
+    """The same of a cron expression, in the months that it names."""
+    if not fields.any_weekday or fields.any_day or fields.last_day:
+        return
+    first = min(fields.days)
+    if not any(month.number in fields.months and month.length < first for month in KINDS_OF_MONTHS):
+        return
+    if fields.months == (FEBRUARY,):
+        yield unreachable(part, YearPoint(FEBRUARY, MonthPoint(first)))
+    else:
+        yield unreachable(part, MonthPoint(first))
+
+
+def skipped_for(part: Part, range_: Range, start: Point) -> Iterator[Diagnostic]:
+    """What the months or years without a window of a range lack: its start, or else some time
+    between its ends."""
+    skipped = skipped_cycles(part.unit, range_)
+    if not skipped:
+        return
+    lacking = place_of(part.unit, start).lacking
+    if all(cycle & lacking for cycle in skipped):
+        yield unreachable(part, start)
+    elif isinstance(range_, Between):
+        first, last = range_.start.text(part.unit), range_.end.text(part.unit)
+        message = f"some {part.unit}s are skipped: nothing lies between {first} and {last} there"
+        yield warning("unreachable-day", message, part.node)
 
 
 def unreachable(part: Part, point: Point) -> Diagnostic:
@@ -195,7 +241,9 @@ def unreachable(part: Part, point: Point) -> Diagnostic:
     day = point.day if isinstance(point, YearPoint) else point
     assert isinstance(day, MonthPoint)
     name = month + MonthPoint(day.day, day.weekday).text()
-    instead = "L" if isinstance(part.node, (Cron, TimeOfCron)) else month + always_there(day)
+    instead = month + always_there(day)
+    if isinstance(part.node, (Cron, TimeOfCron)):
+        instead = f"L in {LONG_MONTHS[point.month - 1]}" if isinstance(point, YearPoint) else "L"
     cycle = Unit.YEAR if month else Unit.MONTH
     message = f"some {cycle}s have no {name} and are skipped; every {cycle} has {instead}"
     return warning("unreachable-day", message, part.node)
@@ -211,13 +259,18 @@ def always_there(day: MonthPoint) -> str:
 # --- clock changes --------------------------------------------------------------------------
 
 
+Stretch = tuple[int, int]
+STARTS = frozenset((BEGIN, SEAM))
+EDGES = STARTS | {END}
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The clock times [start, end) that a zone skips, or repeats, on some days; a stretch may
-    run over midnight."""
+    """The local times [start, end) that a zone skips, or repeats; a stretch may run over
+    midnight."""
 
-    skipped: tuple[tuple[int, int], ...]
-    repeated: tuple[tuple[int, int], ...]
+    skipped: tuple[Stretch, ...]
+    repeated: tuple[Stretch, ...]
 
 
 @lru_cache(maxsize=64)
@@ -225,25 +278,26 @@ def changes_of(zone: Zone) -> Changes:
     """The changes of a zone by the rules of today."""
     found = list(zone.changes(RULES_START, RULES_END))
     return Changes(
-        tuple(sorted({affected(change) for change in found if change.shift > 0})),
-        tuple(sorted({affected(change) for change in found if change.shift < 0})),
+        tuple(affected(change) for change in found if change.shift > 0),
+        tuple(affected(change) for change in found if change.shift < 0),
     )
 
 
-def affected(change: Segment) -> tuple[int, int]:
+def affected(change: Segment) -> Stretch:
     after = change.start + change.offset
     start, end = sorted((after - change.shift, after))
-    return start % DAY, start % DAY + end - start
+    return start, end
 
 
 def clock_change(part: Part) -> Iterator[Diagnostic]:
-    """Fixed times that some days skip or repeat in the zone."""
+    """Fixed times of its windows that some days skip or repeat in the zone."""
     if part.unit in (Unit.SECOND, Unit.MINUTE, Unit.HOUR):
         return
     times = fixed_times(part)
     changes = changes_of(part.zone)
-    skipped = [time for time in times if within(time, changes.skipped)]
-    repeated = [time for time in times if within(time, changes.repeated)]
+    edges = STARTS if isinstance(part.range, At) else EDGES  # the end of `at T` is nobody's time
+    skipped = times_within(times, changes.skipped, edges)
+    repeated = times_within(times, changes.repeated, edges)
     name = part.zone.name
     if skipped:
         yield warning(
@@ -261,22 +315,60 @@ def clock_change(part: Part) -> Iterator[Diagnostic]:
         )
 
 
-def fixed_times(part: Part) -> list[int]:
-    """The clock times that a range or a cron expression gives, sorted."""
+def fixed_times(part: Part) -> dict[int, Pattern]:
+    """The clock times that a range or a cron expression gives, in order, and the windows that
+    begin or end there."""
     match part.node:
         case Cron(fields) | TimeOfCron(fields):
             if fields.real_time:
-                return []
+                return {}
+            found = cron_windows(fields)
+            second = 0 if fields.seconds is None else fields.seconds[0] * SECOND
             minutes = [hour * 60 + minute for hour in fields.hours for minute in fields.minutes]
-            return [minute * MINUTE for minute in minutes]
-    if part.range is None:
-        return []
-    times = (clock_of(point) for point, _ in range_ends(part.range))
-    return sorted({time % DAY for time in times if time is not None})
+            return {minute * MINUTE + second: found for minute in minutes}
+    times: dict[int, Pattern] = {}
+    for point, _ in () if part.range is None else range_ends(part.range):
+        time = clock_of(point)
+        if time is not None:
+            alone = At((point,)) if isinstance(part.range, At) else part.range
+            found = anchored(part.unit, alone)
+            times[time % DAY] = found | times[time % DAY] if time % DAY in times else found
+    return dict(sorted(times.items()))
 
 
-def within(time: int, stretches: tuple[tuple[int, int], ...]) -> bool:
-    return any(start <= time < end or start <= time + DAY < end for start, end in stretches)
+def times_within(
+    times: dict[int, Pattern], stretches: tuple[Stretch, ...], edges: frozenset[int]
+) -> list[int]:
+    """The times that lie in a stretch on a day on which their windows have such an edge then."""
+    found: set[int] = set()
+    clocks = sorted(times)
+    for start, end in stretches:
+        for day in range(start // DAY, (end - 1) // DAY + 1):
+            first = bisect_left(clocks, start - day * DAY)
+            last = bisect_left(clocks, end - day * DAY)
+            found.update(t for t in clocks[first:last] if times[t].value(day * DAY + t) in edges)
+    return sorted(found)
+
+
+def dated_change(node: Condition, zone: Zone) -> Iterator[Diagnostic]:
+    """Datetimes that the zone skips or repeats; a midnight that stands for a day aside."""
+    match node:
+        case Once(at):
+            moments = [at]
+        case Dates(start, end):
+            ends = (start, end)
+            moments = [one for one in ends if one is not None and not midnight(one)]
+        case _:
+            return
+    meant = {datetime_text(one, False): zone.resolve(local_time(one)) for one in moments}
+    skipped = [text for text, local in meant.items() if isinstance(local, Gap)]
+    repeated = [text for text, local in meant.items() if isinstance(local, Fold)]
+    if skipped:
+        message = f"{', '.join(skipped)} is skipped in {zone.name}, where clocks go forward then"
+        yield warning("skipped-time", f"{message}: the end of the skipped hour counts", node)
+    if repeated:
+        message = f"{', '.join(repeated)} comes twice in {zone.name}, where clocks go back then"
+        yield warning("repeated-time", f"{message}: only the first counts", node)
 
 
 def spelled(times: list[int]) -> str:

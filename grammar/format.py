@@ -7,12 +7,14 @@ formatted changes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..conds.layout import WIDTH, Comments, lay_out
 from ..conds.nodes import Condition, Defined, postorder
-from .parser import COMMENT, parse
+from ..conds.printer import MAX_TEXT, text_size
+from .parser import COMMENT, QUOTED, parse
 
 if TYPE_CHECKING:
     from .phrases import Phrases
@@ -22,7 +24,8 @@ def format_condition(
     text: str, *, phrases: Phrases | Iterable[object] = (), width: int = WIDTH
 ) -> str:
     """The condition in canonical form, in lines of at most `width` where it can be broken, with
-    its comments. Raises ConditionSyntaxError."""
+    its comments. What would be longer than a text may be is broken only at comments, or left as it
+    is. Raises ConditionSyntaxError."""
     root = parse(text, phrases=phrases)
     comments = [
         (found.start(), found[0].rstrip())
@@ -30,7 +33,11 @@ def format_condition(
         if found[0].startswith("#")
     ]
     placed, left = place(text, root, comments)
-    return "\n".join((*lay_out(root, placed, width), *left))
+    for room in (width, MAX_TEXT):  # indents add up: what grows too long stands on one line
+        shown = "\n".join((*lay_out(root, placed, room), *left))
+        if text_size(shown) <= MAX_TEXT:
+            return shown
+    return text
 
 
 def place(
@@ -63,7 +70,7 @@ def begins_before(atom: Condition, position: int) -> bool:
 def stands_beside(text: str, atom: Condition, position: int) -> bool:
     """Whether a comment at `position` is in `atom`, or on the line where it ends."""
     assert atom.span is not None
-    return "\n" not in text[atom.span.end : position]
+    return LINE_END.search(text, atom.span.end, position) is None
 
 
 class Block(NamedTuple):
@@ -73,17 +80,50 @@ class Block(NamedTuple):
     text: str
 
 
+LINE_END = re.compile(r"\r\n?|\n")
+BREAK = re.compile(  # what ends a line; quotes and comments hold what would
+    rf"{QUOTED}|(?<!\S)\#[^\r\n]*|(?P<end>\r\n?|\n)", re.S
+)
+
+
 def blocks(text: str) -> Iterator[Block]:
-    """The conditions of a file: one or more lines each, with blank lines between them. A block
-    of comments alone is a block, and no condition."""
-    lines: list[str] = []
-    for number, line in enumerate((*text.splitlines(), ""), 1):
-        if line.strip():
-            lines.append(line)
-        elif lines:
-            yield Block(number - len(lines), "\n".join(lines))
-            lines = []
+    """The conditions of a file: one or more lines each, with blank lines between them (in quotes
+    a blank line is text). A block of comments alone is a block, and no condition. Lines end with
+    CR, LF or both; a byte order mark at the start is passed over."""
+    text = text.removeprefix("\ufeff")
+    number, start, first = 1, 0, 1  # of this line, of this block
+    kept: str | None = None
+    begin = 0
+    for end, after in line_ends(text):
+        if not text[start:end].strip():
+            if kept is not None:
+                yield Block(first, kept)
+                kept = None
+        else:
+            if kept is None:
+                begin, first = start, number
+            kept = text[begin:end]
+        number += len(LINE_END.findall(text, start, after))
+        start = after
+    if kept is not None:
+        yield Block(first, kept)
+
+
+def line_ends(text: str) -> Iterator[tuple[int, int]]:
+    """Where each line ends, and where the next begins. An open quote is closed by its line's end,
+    so that one slip does not swallow the conditions after it."""
+    position = 0
+    while (found := BREAK.search(text, position)) is not None:
+        position = found.end()
+        if found["end"] is not None:
+            yield found.span()
+        elif found[0][0] in "'\"" and (len(found[0]) < 2 or found[0][-1] != found[0][0]):
+            ended = LINE_END.search(text, found.start())
+            if ended is None:
+                break
+            position = ended.start()
+    yield len(text), len(text)
 
 
 def only_comments(text: str) -> bool:
-    return all(line.lstrip().startswith("#") for line in text.splitlines())
+    return all(line.lstrip().startswith("#") for line in LINE_END.split(text))

@@ -104,6 +104,49 @@ def task_after_range(stop: Stop) -> Diagnostic | None:
     return stop.error("missing-operator", message, start, stop.read_to, fix)
 
 
+def missing_on(stop: Stop) -> Diagnostic | None:
+    """`weekly Mon`, `daily 10:00`."""
+    unit, rest = wanted_unit(stop), stop.rest()
+    if not {"STARTING", "AT"} <= stop.accepts or not rest or not reads(unit, rest):
+        return None
+    word = "on" if unit in (Unit.WEEK, Unit.MONTH, Unit.YEAR) else "at"
+    fix, end = f"{word} {rest}", stop.start + len(rest)
+    message = f"{word} is missing before {rest}: {fix}, or after {rest}"
+    return stop.error("missing-on", message, end=end, fix=fix, expected=(word, "after"))
+
+
+def has_outcome(stop: Stop) -> Diagnostic | None:
+    """`after task a has succeeded`."""
+    word = re.compile(r"\s*(\w+)").match(stop.plain, stop.end)
+    if "OUTCOME" not in stop.accepts or stop.word not in ("has", "is") or word is None:
+        return None
+    if word[1].lower() not in stop.tables.spelling["OUTCOME"]:
+        return None
+    message = f"the outcome follows the name: {word[1]} without {stop.token}"
+    return stop.error("extra-has", message, end=word.end(), fix=word[1])
+
+
+def several_tasks(stop: Stop) -> Diagnostic | None:
+    """`after task a, b`."""
+    follows = re.compile(r"\s*[^\W\d]|\s*['\"]").match(stop.plain, stop.end)
+    if "OUTCOME" not in stop.accepts or stop.token != "," or follows is None:
+        return None
+    if "task" not in stop.values[-2:]:
+        return None
+    start = stop.starts[-2]
+    fix = f"tasks{stop.plain[start + len('task') : stop.end]}"
+    return stop.error("several-tasks", "several tasks are listed after tasks", start, fix=fix)
+
+
+def missing_subject(stop: Stop) -> Diagnostic | None:
+    """`task has failed`: `has` is read as the name."""
+    named_has = re.fullmatch(r"task\s+has", stop.previous)
+    if stop.accepts != {"HAS", "IS"} or named_has is None or stop.word not in EVENTS:
+        return None
+    message = "the name of the task is missing; of the owning task say has alone"
+    return stop.error("missing-name", message, stop.starts[-1], stop.read_to, "has")
+
+
 def missing_task(stop: Stop) -> Diagnostic | None:
     """`after 'extract'`, `after extract`."""
     if not {"DATETIME", "TASK"} <= stop.accepts:
@@ -427,6 +470,10 @@ def second_zone(stop: Stop) -> Diagnostic | None:
 
 
 MISREADINGS: tuple[Callable[[Stop], Diagnostic | None], ...] = (
+    missing_on,
+    has_outcome,
+    several_tasks,
+    missing_subject,
     synonym,
     no_outcome,
     no_unit,

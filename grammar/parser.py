@@ -163,7 +163,7 @@ def read(text: str, phrases: Phrases | None = None) -> Condition:
 
 
 QUOTED = r"""'(?:[^'\\]|\\.)*+(?:'|\Z)|"(?:[^"\\]|\\.)*+(?:"|\Z)"""  # an open quote: all the rest
-COMMENT = re.compile(rf"{QUOTED}|(?<!\S)\#[^\n]*", re.S)
+COMMENT = re.compile(rf"{QUOTED}|(?<!\S)\#[^\r\n]*", re.S)
 
 
 def blank_comments(text: str) -> str:

@@ -18,9 +18,9 @@ from typing import Any as Value
 from ..conds.diagnostic import Span, nearest
 from ..conds.durations import read_duration
 from ..conds.nodes import Argument, Condition, Defined, Phrase, check_name, strip_spans
-from ..conds.points import Unit, read_point
+from ..conds.points import Unit, read_point, reads
 from ..conds.reading import ReadError
-from ..conds.words import KEYWORDS
+from .ambiguity import TemplateWord, core_reading, folded, overlapping, shared_out, twice_itself
 from .errors import Stuck
 from .parser import KEPT, LONGEST_KEPT, machine, read
 from .values import Refused, Source, Token, number, refusal, unquote
@@ -28,31 +28,14 @@ from .values import Refused, Source, Token, number, refusal, unquote
 KINDS = {
     "int": r"-?[0-9]+(?![\w.:-])",
     "float": r"-?[0-9]+(?:\.[0-9]+)?(?![\w.:-])",
-    "duration": r"[0-9]+(?:\.[0-9]+)?\s*[^\W\d_]+(?:\s*[0-9]+(?:\.[0-9]+)?\s*[^\W\d_]+)*(?![\w.:-])"
-    r"|[0-9]+:[0-9]+:[0-9.]+(?![\w.:-])",
+    "duration": r"(?:[0-9]+(?:\.[0-9]+)?\s*[^\W\d_]+\s*)*[0-9]+:[0-9]+:[0-9.]+(?![\w.:-])"
+    r"|[0-9]+(?:\.[0-9]+)?\s*[^\W\d_]+(?:\s*[0-9]+(?:\.[0-9]+)?\s*[^\W\d_]+)*(?![\w.:-])",
     "time": r"(?ai:[0-9][0-9:.]*(?:\s*[ap]m)?|noon|midnight)(?![\w.:-])",
     "name": r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\W\d][\w.:-]*",
 }
 """The kinds of placeholders, the most particular first, and what is looked for at their place."""
 
 MATCH = {kind: re.compile(pattern, re.S).match for kind, pattern in KINDS.items()}
-OVERLAP = {
-    "int": ("int", "float", "time"),
-    "float": ("int", "float", "time"),
-    "duration": ("duration", "time"),
-    "time": ("int", "float", "duration", "time", "name"),
-    "name": ("name", "time"),
-}
-"""Which kinds may stand for the same text: `10` is an int, a float and a time; `noon` a name."""
-
-SAMPLES = {
-    "int": ("1",),
-    "float": ("1", "1.5"),
-    "duration": ("10 minutes", "00:10:00"),
-    "time": ("10:00", "10", "10 am", "noon"),
-    "name": ("x1", "'x'", "UTC", "Mon", "Feb", "noon", *sorted(KEYWORDS)),
-}
-
 MOST_WORDS = 64  # of a template
 LONGEST_TEMPLATE = 4096  # characters
 
@@ -82,7 +65,7 @@ class Template:
     term: Condition | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Fork:
     """A node of the tree of words: what may come next, and the template that ends here."""
 
@@ -166,9 +149,14 @@ class Phrases:
     def _register(self, template: Template, words: list[TemplateWord]) -> Template:
         for other in overlapping(self._root, words):
             raise twice(template.text, f"the phrase {other.text!r}")
-        for sample in samples(words):
-            if (reading := self._other_reading(sample)) is not None:
-                raise twice(template.text, f"{reading} (as in {sample!r})")
+        if (double := twice_itself(words)) is not None:
+            ways = [shared_out(words, double.text, way) for way in (double.one, double.other)]
+            raise PhraseError(
+                f"{template.text!r} can be read two ways, as in {' '.join(double.text)!r}: "
+                f"with {ways[0]}, and with {ways[1]}"
+            )
+        if (core := core_reading(words)) is not None:
+            raise twice(template.text, f"{core[1]} (as in {core[0]!r})")
         fork = self._root
         for word in words:
             if isinstance(word, tuple):
@@ -179,13 +167,6 @@ class Phrases:
         self._templates.append(template)
         self._kept.clear()
         return template
-
-    def _other_reading(self, sample: str) -> str | None:
-        """How `sample` is read without the phrase that is being registered."""
-        try:
-            return str(machine().run(Source(sample, self)))
-        except (Stuck, Refused):
-            return None
 
     # --- what the parser asks
 
@@ -213,7 +194,8 @@ class Phrases:
         return found
 
     def _match_words(self, text: str, begin: int) -> Found | None:
-        found = longest(self._root, text, begin, [])
+        found = longest(self._root, text, begin, [], True)
+        found = found or longest(self._root, text, begin, [], False)  # its error is told later
         if found is None:
             return None
         template, values, end = found
@@ -269,8 +251,6 @@ def twice(template: str, other: str) -> PhraseError:
 
 # --- templates ------------------------------------------------------------------------------
 
-TemplateWord = str | tuple[str, str]
-
 
 def template_words(template: str) -> Iterator[TemplateWord]:
     """The words of a template: literal ones, and placeholders as (name, kind)."""
@@ -304,65 +284,6 @@ def check_word(template: str, word: str, first: bool) -> None:
         raise PhraseError(f"{word!r} in {template!r} is an operator of the language")
 
 
-def folded(word: str) -> str:
-    """Lower case of ASCII letters only, as for keywords."""
-    return word.lower() if word.isascii() else word
-
-
-def samples(words: list[TemplateWord]) -> Iterator[str]:
-    """Texts that the template matches: each placeholder in turn in all its samples, the others
-    in their first."""
-    plain = [word if isinstance(word, str) else SAMPLES[word[1]][0] for word in words]
-    yield " ".join(plain)
-    for place, word in enumerate(words):
-        if isinstance(word, tuple):
-            for sample in SAMPLES[word[1]][1:]:
-                yield " ".join((*plain[:place], sample, *plain[place + 1 :]))
-
-
-def overlapping(root: Fork, words: list[TemplateWord]) -> Iterator[Template]:
-    """The registered templates that could match a text that `words` matches too."""
-    forks = [root]
-    for word in words:
-        forks = [after for fork in forks for after in successors(fork, word)]
-    for fork in forks:
-        if fork.template is not None:
-            yield fork.template
-        yield from zoned_templates(fork)
-
-
-def successors(fork: Fork, word: TemplateWord) -> Iterator[Fork]:
-    if isinstance(word, tuple):
-        kind = word[1]
-        for other in OVERLAP[kind]:
-            if other in fork.kinds:
-                yield fork.kinds[other]
-        for literal, after in fork.words.items():
-            if matches_whole(kind, literal):
-                yield after
-    else:
-        literal = folded(word)
-        if literal in fork.words:
-            yield fork.words[literal]
-        for kind, after in fork.kinds.items():
-            if matches_whole(kind, literal):
-                yield after
-
-
-def matches_whole(kind: str, word: str) -> bool:
-    found = MATCH[kind](word)
-    return found is not None and found.end() == len(word)
-
-
-def zoned_templates(fork: Fork) -> Iterator[Template]:
-    """Templates that go on with `in` and one more word, which could be a zone."""
-    after = fork.words.get("in")
-    if after is not None:
-        for last in (*after.kinds.values(), *after.words.values()):
-            if last.template is not None:
-                yield last.template
-
-
 # --- matching -------------------------------------------------------------------------------
 
 
@@ -376,15 +297,15 @@ Words = list[tuple[str, Token]]
 
 
 def longest(
-    fork: Fork, text: str, position: int, values: Words
+    fork: Fork, text: str, position: int, values: Words, strict: bool
 ) -> tuple[Template, Words, int] | None:
     """The longest template from `fork` on that is the whole operand at `position`. A template
     is refused that overlaps another, so few branches go on for long."""
     begin = past_blanks(text, position)
-    if begin > position or not position or fork.words or fork.kinds:
-        for after, value, end in branches(fork, text, begin):
+    if fork.words or fork.kinds:
+        for after, value, end in branches(fork, text, begin, strict):
             more = values if value is None else [*values, value]
-            if (found := longest(after, text, end, more)) is not None:
+            if (found := longest(after, text, end, more, strict)) is not None:
                 return found
     if fork.template is not None and OPERAND_END(text, position) is not None:
         return fork.template, values, position
@@ -392,10 +313,10 @@ def longest(
 
 
 def branches(
-    fork: Fork, text: str, begin: int
+    fork: Fork, text: str, begin: int, strict: bool
 ) -> Iterator[tuple[Fork, tuple[str, Token] | None, int]]:
     """What may follow at `begin`: the fork after it, its value if it is a placeholder's, and its
-    end."""
+    end. A `strict` search takes only durations and times that read."""
     word = WORD.match(text, begin)
     if word is not None:
         after = fork.words.get(folded(word[0]))
@@ -404,7 +325,36 @@ def branches(
     for kind, after in fork.kinds.items():
         found = MATCH[kind](text, begin)
         if found is not None:
-            yield after, (kind, (found[0], begin)), found.end()
+            for end in ends(kind, text, begin, found.end(), strict):
+                yield after, (kind, (text[begin:end], begin)), end
+
+
+def ends(kind: str, text: str, begin: int, longest_end: int, strict: bool) -> Iterator[int]:
+    """Where a value may end: the longest first, then at the blanks before. What follows may be
+    words of the template that look like more of the value, but no more than it has words."""
+    if kind not in ("duration", "time"):
+        yield longest_end
+        return
+    end = longest_end
+    for _ in range(MOST_WORDS):
+        found = MATCH[kind](text, begin, end)
+        if found is not None and found.end() == end:
+            if not strict or reads_as(kind, text[begin:end]):
+                yield end
+        shorter = text[begin:end].rsplit(None, 1)[0]
+        if begin + len(shorter) == end:
+            return
+        end = begin + len(shorter)
+
+
+def reads_as(kind: str, value: str) -> bool:
+    if kind == "time":
+        return reads(Unit.DAY, value)
+    try:
+        read_duration(value)
+    except ReadError:
+        return False
+    return True
 
 
 def made(template: Template, words: Words, span: Span) -> Condition:

@@ -67,8 +67,11 @@ def foreign_operator(stop: Stop) -> Diagnostic | None:
 def missing_operand(stop: Stop) -> Diagnostic | None:
     """An operator at the end or the start, two in a row, an empty group."""
     token, previous = stop.token.lower(), stop.previous
-    if not stop.wants_operand or token not in (*CLOSERS, *BINARY):
+    if not stop.wants_operand or token not in (*CLOSERS, *BINARY, "in"):
         return None
+    if token == "in":
+        message = "an operand is missing before in: a zone follows a condition"
+        return stop.error("missing-operand", message)
     if previous == "(" and token == ")":
         message = "an operand is missing in the parentheses"
         return stop.error("missing-operand", message, stop.starts[-1], stop.end)
@@ -109,9 +112,21 @@ def no_operand(stop: Stop) -> Diagnostic | None:
     if not stop.wants_operand:
         return None
     found = continued_list(stop, stop.start) or bare_value(stop, stop.start)
-    if found is not None:
-        return found
-    return stop.error("unknown-condition", f"a condition does not start with {stop.token!r}")
+    return found or lone_keyword(stop)
+
+
+def lone_keyword(stop: Stop) -> Diagnostic:
+    """What begins no condition; a function may have a keyword's name, in quotes."""
+    message = f"a condition does not start with {stop.token!r}"
+    if is_keyword(stop.word):
+        end = stop.start + len(stop.word)
+        if (found := more_tasks(stop, stop.start, end)) is not None:
+            return found
+        if stop.plain[end:].lstrip().startswith("("):
+            fix = f"'{stop.token}'"
+            message += f"; the function of that name is called with quotes: {fix}(\u2026)"
+            return stop.error("unknown-condition", message, fix=fix)
+    return stop.error("unknown-condition", message)
 
 
 def lone_name(stop: Stop, start: int, end: int) -> Diagnostic:
@@ -171,7 +186,6 @@ def bare_value(stop: Stop, start: int) -> Diagnostic | None:
 PARTS = {
     "at": "as in daily at 10:00",
     "starting": "as in daily starting 10:00",
-    "in": "a zone follows a condition",
     "today": "as in has succeeded today",
     "this": "as in has succeeded this week",
     "past": "as in has failed past 2 hours",
@@ -189,6 +203,8 @@ def meant(rest: str) -> str | None:
     head, _, tail = rest.partition(" ")
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+)?", rest):
         return f"once at {rest}"
+    if calendar := re.fullmatch(r"1\s*(month|year)", rest, re.I):
+        return f"{calendar[1].lower()}ly"
     if head[:1].isdigit() and reads_duration(rest):
         return f"every {rest}"
     if re.match(r"[0-9]{1,2}(:[0-9]{2}|\s*[ap]m\b)", rest) and reads(Unit.DAY, rest):

@@ -7,7 +7,8 @@ the Python version. A process that finds them there does not import Lark at all.
 What is packed, per state of the LALR automaton:
 - a lexer: one regular expression of all terminals the state accepts, each a group;
 - `kinds`, the action for each group; None where the matched word is to be looked up in `words`;
-- `words`, the action for each keyword and symbol, and for the end under the empty text;
+- `words`, the action for each keyword and symbol, and for the end under the empty text; where an
+  operand begins also for keywords that are wrong there, so that none is a function's name;
   `fallback`, that for any other word;
 - `default`, the rule to reduce by without looking ahead, where there is only one.
 
@@ -281,6 +282,8 @@ class Packer:
                         raise ValueError(f"{word!r} is two terminals in one state")
             elif name not in (END, PHRASE, *WORDLIKE):
                 patterns.append(name)
+        if {"LPAR", "TILDE"} <= actions.keys():  # where an operand begins, a keyword is a keyword
+            words = dict.fromkeys(self.keywords(), ERROR) | words
         patterns.sort(key=lambda name: (-self.terminals[name].priority, name))
         wordlike = [name for name in WORDLIKE if name in actions]
         if len(wordlike) > 1:
@@ -293,6 +296,10 @@ class Packer:
             actions[wordlike[0]] if wordlike else ERROR,
             actions.get(PHRASE, ERROR),
         )
+
+    def keywords(self) -> list[str]:
+        """All keywords of the grammar."""
+        return sorted(word for words in self.spelling.values() for word in words if word.isalpha())
 
     def default(self, actions: dict[str, int]) -> int:
         """The rule of a state that does nothing but reduce by it. The end of a text is looked

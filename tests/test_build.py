@@ -1,5 +1,6 @@
 """The Python API beside the text that says the same."""
 
+import pickle
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 
@@ -293,3 +294,29 @@ def test_a_function_becomes_a_condition() -> None:
     assert (with_arguments.args, with_arguments.kwargs) == (("x",), (("a", 1), ("b", 2)))
     assert str(daily & with_arguments) == "daily & is_foo('x', a=1, b=2)"
     assert callable(is_foo.function) and is_foo.function(1) is True
+
+
+@condition(every="30 s")
+def is_quiet(*rooms: object) -> bool:
+    return bool(rooms)
+
+
+def test_a_decorated_function_pickles_by_its_name() -> None:
+    for node in (is_quiet, is_quiet("kitchen"), is_quiet("kitchen") & ~is_quiet):
+        assert pickle.loads(pickle.dumps(node)) == node
+    assert pickle.loads(pickle.dumps(is_quiet("kitchen"))).every == is_quiet.every
+    plain = Func(len, ("abc",))
+    assert pickle.loads(pickle.dumps(plain)) == plain
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        pickle.dumps(Func(lambda: True))
+
+
+def test_arguments_of_a_function_have_a_hash() -> None:
+    assert hash(is_quiet("kitchen")) == hash(is_quiet("kitchen"))
+    with pytest.raises(TypeError, match=r"\['kitchen'\] cannot be an argument of a condition"):
+        is_quiet(["kitchen"])
+
+
+def test_a_function_is_shown_by_its_name() -> None:
+    assert repr(is_quiet("a", *[1])) == f"<condition {__name__}.is_quiet('a', 1)>"
+    assert repr(is_quiet) == f"<condition {__name__}.is_quiet>"

@@ -548,6 +548,7 @@ def test_a_distance_is_told_in_its_two_largest_units(seconds: float, text: str) 
         ),
         (None, "2026-03-28", "until Sat 2026-03-28 00:00 +01:00"),
         ("2026-03-28", None, "from Sat 2026-03-28 00:00 +01:00 on"),
+        (None, None, "at any time"),
     ],
 )
 def test_a_window_is_told_as_short_as_it_can_be(
@@ -557,3 +558,34 @@ def test_a_window_is_told_as_short_as_it_can_be(
     first = BEGINNING if start is None else from_datetime(datetime.fromisoformat(start), berlin)
     last = FOREVER if end is None else from_datetime(datetime.fromisoformat(end), berlin)
     assert window_text(first, last, berlin) == text
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "text"),
+    [
+        ((9999, 12, 31), 1, "Fri 9999-12-31 00:00 +00:00 to after the year 9999"),
+        ((9999, 12, 31), 400_000, "Fri 9999-12-31 00:00 +00:00 to after the year 9999"),
+        ((9999, 12, 30), 1, "Thu 9999-12-30 00:00 +00:00 to 24:00"),
+    ],
+)
+def test_an_end_after_all_dates_is_told(first: tuple[int, int, int], last: int, text: str) -> None:
+    start = from_datetime(datetime(*first), zone("UTC"))
+    assert window_text(start, start + last * DAY, zone("UTC")) == text
+
+
+def test_a_window_outside_all_dates_is_told() -> None:
+    utc = zone("UTC")
+    after = from_datetime(datetime.max, utc) + 1
+    before = from_datetime(datetime.min, utc) - 1
+    assert window_text(after, after + DAY, utc) == "after the year 9999"
+    assert window_text(before - DAY, before, utc) == "before the year 1"
+    assert window_text(before, before + DAY, utc) == "until Mon 0001-01-01 23:59:59.999999 +00:00"
+
+
+def test_the_lists_end_with_the_year_9999() -> None:
+    found = answer("daily", "--from", "9999-12-30", "--zone", "UTC")
+    assert [row["start"][:10] for row in found["windows"]] == ["9999-12-30", "9999-12-31"]
+    assert [row["at"][:10] for row in found["runs"]] == ["9999-12-30", "9999-12-31"]
+    for condition in ("yearly on Feb 29th", "time of year on Feb", "cron 0 0 29 2 *"):
+        shown = printed(condition, "--from", "9999-06-01", "--zone", "UTC")
+        assert shown.endswith("\n\nthe next window comes after the year 9999\n")

@@ -113,6 +113,12 @@ STRIPS = [
     ("every 6 hours", "┃█████┃█████┃█████┃█████"),
     ("every 6 hours between 09:00 and 17:00", "·········┃█████┃█·······"),
     ("daily after 12:00 & after task 'a'", "············████████████"),
+    ("time of day between 10:00 and 14:05", "··········████··········"),
+    ("time of day between 9:55 and 14:00", "··········████··········"),
+    ("time of day between 9:50 and 10:30", "··········▌·············"),
+    ("time of day between 9:45 and 10:15", "·········││·············"),
+    ("time of day between 22:00 and 00:05", "▌·····················██"),
+    ("time of day between 23:55 and 02:00", "██·····················▐"),
 ]
 
 
@@ -436,3 +442,12 @@ def test_as_a_process_in_a_pipe_it_is_plain(encoding: str, glyphs: object) -> No
     )
     expected = text(day_of("hourly"), 80, BLOCKS if glyphs is BLOCKS else ASCII).plain
     assert (done.returncode, done.stdout, done.stderr) == (0, expected + "\n", "")
+
+
+@pytest.mark.parametrize("name", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_a_chart_ends_with_the_year_9999(name: str) -> None:
+    shown = drawn("daily", "-z", name, "--from", "9999-12-30", columns=80)
+    assert " to after the year 9999, " in shown.splitlines()[0]
+    assert shown.count("Thu 30 Dec 9999") == shown.count("Fri 31 Dec 9999") == 1
+    (ticks,) = [line for line in shown.splitlines() if line.lstrip().startswith("00 ")]
+    assert ticks.split() == ["00", "03", "06", "09", "12", "15", "18", "21"] * 2

@@ -113,6 +113,37 @@ def test_an_app_in_order_is_silent(folder: Path) -> None:
     ) == (0, "")
 
 
+BROKEN = """
+from oncue import App
+app = App()
+
+@app.task("daily &")
+def extract(): ...
+"""
+
+
+def test_a_condition_at_which_an_app_stops(folder: Path) -> None:
+    (folder / "stops.py").write_text(BROKEN)
+    found = oncue("check", "stops:app")
+    assert found.exit_code == 1 and isinstance(found.exception, SystemExit)
+    assert found.output.splitlines()[:3] == [
+        "stops:app",
+        "error: an operand is missing after & [missing-operand]",
+        "  daily &",
+    ]
+    sys.modules.pop("stops", None)
+    (item,) = json.loads(oncue("check", "--json", "stops:app").output)
+    assert (item["place"], item["text"]) == ("stops:app", "daily &")
+    assert item["diagnostics"][0]["code"] == "missing-operand"
+
+
+def test_an_error_of_the_module_is_its_own(folder: Path) -> None:
+    (folder / "breaks.py").write_text("raise ValueError('of mine')\n")
+    found = oncue("check", "breaks:app")
+    assert isinstance(found.exception, ValueError) and str(found.exception) == "of mine"
+    assert "timezone" not in found.output
+
+
 def test_targets_and_zones_that_are_none(folder: Path) -> None:
     for arguments in (("no_such_module:app",), ("none.py",), ("daily", "-z", "Nowhere/Land")):
         found = oncue("check", *arguments)
@@ -173,3 +204,33 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
     (folder / "latin.txt").write_bytes(b"env \xe9")
     for name in ("none.txt", "latin.txt", "."):
         assert oncue("fmt", name).exit_code == 2
+    found = oncue("check", "latin.txt")
+    assert found.exit_code == 2 and "latin.txt: 'utf-8' codec can't decode" in found.output
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("env 'a\n\nb' & hourly\n", "env 'a\n\nb' & hourly\n"),
+        ("env 'a\x0cb\x85c\u2028d'\n", "env 'a\x0cb\x85c\u2028d'\n"),
+        ("daily # it's so\n\nhourly\n", "daily  # it's so\n\nhourly\n"),
+        ("\ufeffDAILY\n", "\ufeffdaily\n"),
+        ("DAILY # x\r\n\r\nHOURLY\r\n", "daily  # x\r\n\r\nhourly\r\n"),
+        ("daily # x\r& hourly\r", "daily  # x\n& hourly\n"),
+        ("daily\r\rhourly\r", "daily\n\nhourly\n"),
+    ],
+)
+def test_lines_are_ended_by_line_feeds_and_returns_alone(
+    folder: Path, before: str, after: str
+) -> None:
+    file = folder / "some.txt"
+    file.write_bytes(before.encode())
+    assert oncue("fmt", "some.txt").exit_code == 0
+    assert file.read_bytes().decode() == after
+    assert oncue("fmt", "some.txt").output == ""
+
+
+def test_an_open_quote_leaves_the_other_conditions_alone(folder: Path) -> None:
+    (folder / "open.txt").write_text("env 'x\n\nfaild\n")
+    found = oncue("check", "open.txt")
+    assert "open.txt:1" in found.output and "open.txt:3" in found.output

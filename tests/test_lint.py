@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from oncue.conds.build import daily
+from oncue.conds.build import all_of, daily
 from oncue.conds.diagnostic import Diagnostic, Severity
 from oncue.conds.lint import HINTS, arrange, lint
 from oncue.conds.nodes import Defined
@@ -47,6 +47,8 @@ CASES = [
         "every 1 second & time of day & time of cron 0 9 * * *",
     ),
     ("two-cadences", "every 1 s & every 2 s", None),
+    ("two-cadences", "daily & daily", "daily"),
+    ("two-cadences", "every 1 s & every 1 s & on Mon", "every 1 second & on Mon"),
     ("two-cadences", "daily & (hourly | after task extract)", None),
     ("two-cadences", "daily & once at 2026-01-01", None),
     ("two-cadences", "daily & hourly in UTC", None),
@@ -155,6 +157,23 @@ def test_hints_are_in_the_order_of_their_places() -> None:
     assert codes == ["two-cadences", "whole-day-end", "cadence-and-log", "unknown-task"]
 
 
+@pytest.mark.parametrize(
+    ("text", "exact"),
+    [
+        ("weekly before Fri", "Fri 00:00"),
+        ("monthly before 2nd last", "2nd last 00:00"),
+        ("yearly before Feb", "Feb 1st 00:00"),
+        ("yearly before Feb 15th", "Feb 15th 00:00"),
+        ("yearly before Feb last Mon", "Feb last Mon 00:00"),
+    ],
+)
+def test_an_end_that_leaves_its_day_out_is_written_out(text: str, exact: str) -> None:
+    (hint,) = [hint for hint in hints(text) if hint.code == "whole-day-end"]
+    assert hint.message.endswith(f"; {exact} does not")
+    before, _, _ = text.rpartition("before ")
+    assert parse(f"{before}before {exact}") != parse(text)
+
+
 def test_a_clean_condition_has_no_hints() -> None:
     for text in ("daily after 10:00", "every 10 minutes & time of day", "daily | retry 3 times"):
         assert hints(text) == []
@@ -183,3 +202,10 @@ def test_what_is_never_true_does_not_run_again() -> None:
     again = Diagnostic(Severity.WARNING, "runs-again", "again")
     assert [hint.code for hint in arrange([again, never], "text")] == ["never-true"]
     assert arrange([again], "text")[0].source == "text"
+
+
+def test_a_condition_may_hold_one_node_many_times() -> None:
+    for node in (daily & daily, all_of(*[daily] * 1000)):
+        (hint,) = [hint for hint in lint(node) if hint.code == "two-cadences"]
+        assert hint.fix == "daily"
+    assert "runs-again" in {hint.code for hint in lint(all_of(*[parse("on Mon")] * 1000))}

@@ -143,6 +143,18 @@ FORMS = [
     ("time of year between Nov and Feb", "2026-01-01", "2025-11-01 2026-03-01"),
     ("time of year between Feb and Jan", "2026-01-01", "2025-02-01 2026-02-01"),
     ("time of year between Feb 10th and Feb", "2026-01-01", "2026-02-10 2026-03-01"),
+    ("time of year between Aug last and Aug 30th", "2026-01-01", "2025-08-31 2026-08-31"),
+    (
+        "time of year between Dec last and Dec 29th last 10:00",
+        "2026-01-01",
+        "2025-12-31 2026-12-03T10:00",
+    ),
+    (
+        "time of year between Aug 3rd last 10:15 and Aug 28th",
+        "2026-01-01",
+        "2025-08-29T10:15 2026-08-29",
+    ),
+    ("time of year between Feb last and Feb 28th", "2027-06-01", "2029-02-28 2029-03-01"),
     ("time of year after Feb 29th", "2026-01-01", "2026-03-01 2027-01-01"),
     ("time of year before Feb 29th", "2026-01-01", "2026-01-01 2026-03-01"),
     ("time of year starting Feb 29th", "2026-01-01", "2025-03-01 2026-03-01"),

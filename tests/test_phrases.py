@@ -93,6 +93,24 @@ def test_the_longest_phrase_is_taken() -> None:
     assert str(parse("disk is low by 5 & daily", phrases=phrases)) == "disk is low by 5 & daily"
 
 
+def test_values_of_several_words_leave_the_template_its_own() -> None:
+    templates = ("foo {y:duration}", "foo {x:int} bar", "up {d:duration} 5 s x")
+    hour = Duration(3_600_000_000)
+    assert values("foo 1 h", *templates) == {"y": hour}
+    assert values("foo 1 bar", *templates) == {"x": 1}
+    assert values("up 1 h 5 s x", *templates) == {"d": hour}
+    assert values("foo 1 day 02:00:00", *templates) == {"y": Duration(26 * hour.microseconds)}
+    with pytest.raises(ConditionSyntaxError, match="minutes"):
+        parse("foo 10 minuts", phrases=Phrases(templates))
+
+
+def test_a_call_takes_days_and_a_clock() -> None:
+    assert parse("f(1 d 02:00:00)") == Call("f", (Duration(26 * 3_600_000_000),))
+    assert parse("f(1 d, 02:00:00)") == Call(
+        "f", (Duration(24 * 3_600_000_000), Duration(2 * 3_600_000_000))
+    )
+
+
 def test_calls_are_checked_when_functions_are_known() -> None:
     phrases = Phrases(["is_holiday()"])
     assert parse("is_holiday('FI', 1)", phrases=phrases) == Call("is_holiday", ("FI", 1))
@@ -153,6 +171,11 @@ def test_definitions_of_definitions_nest_within_limits() -> None:
         parse("d200", phrases=phrases)
 
 
+def test_many_placeholders_are_registered_soon() -> None:
+    phrases = Phrases(["{a} has {b} {c} {d} since {x:int} z"])
+    assert len(phrases.templates) == 1
+
+
 def test_any_items_make_a_registry() -> None:
     node = parse(f"{DISK.replace('{percent:int}', '5')} & f()", phrases=(DISK, "f()"))
     assert isinstance(node.operands[0], Phrase)
@@ -199,15 +222,28 @@ def test_errors_name_near_phrases() -> None:
         ("disk is below {t:time} percent", "the phrase 'disk is below"),
         ("disk is below 5 percent", "the phrase 'disk is below"),
         ("Disk IS below {p:int} percent", "the phrase 'disk is below"),
-        ("disk is below 5 percent in {zone}", "'UTC'"),
+        ("disk is below 5 percent in {zone}", "the phrase 'disk is below"),
         ("warm", "the phrase 'warm in {place}'"),
         ("cold {x} {y}", "the phrase 'cold {x:name} spell'"),
+        ("foo {y:duration}", "the phrase 'foo {x:int} s'"),
+        ("bar {x:int} s", "the phrase 'bar {y:duration}'"),
+        ("bar {x:float} h", "the phrase 'bar {y:duration}'"),
+        ("bar {x:int} {y}", "the phrase 'bar {y:duration}'"),
+        ("bar {x:duration} {y:duration}", "the phrase 'bar {y:duration}'"),
+        ("baz {x:duration} {y:duration}", "with x = 1h, y = 1h 00:10:00, and with x = 1h 1h"),
+        ("yearly {a} {b}", "as yearly"),
+        ("weekly {a} {b}", "as weekly"),
+        ("monthly {a} {b}", "as monthly"),
+        ("{a} {b} {c:int} {d}", "every 1 day"),
+        ("{a} {b} task", "as "),
+        ("time {a} {b} after {t:time}", "as time of day after 10:00"),
     ],
 )
 def test_a_phrase_that_can_be_read_two_ways_is_refused_with_both(
     template: str, reading: str | None
 ) -> None:
-    phrases = Phrases([DISK, "warm in {place}", "cold {x:name} spell"])
+    known = [DISK, "warm in {place}", "cold {x:name} spell", "foo {x:int} s", "bar {y:duration}"]
+    phrases = Phrases(known)
     before = phrases.templates
     with pytest.raises(PhraseError) as caught:
         phrases.add_phrase(template)
@@ -295,10 +331,10 @@ def test_many_phrases_are_found_by_their_own_words(monkeypatch: pytest.MonkeyPat
 
 def test_registering_looks_at_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """The work of registering one more does not grow with the number there are."""
-    import oncue.grammar.phrases as module
+    import oncue.grammar.ambiguity as module
 
     taken = 0
-    real = module.successors
+    real = module.moves
 
     def counted(*args: object) -> object:
         nonlocal taken
@@ -306,7 +342,7 @@ def test_registering_looks_at_little(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(*args)  # type: ignore[arg-type]
 
     small, large = many(10), many(300)
-    monkeypatch.setattr(module, "successors", counted)
+    monkeypatch.setattr(module, "moves", counted)
     work = []
     for phrases in (small, large):
         taken = 0

@@ -7,11 +7,11 @@ import pytest
 from oncue.conds import nodes
 from oncue.conds.build import daily, failed, hourly, monthly, running, weekly
 from oncue.conds.layout import lay_out
-from oncue.conds.nodes import Call, Condition, Defined, Func, Phrase, Zoned
+from oncue.conds.nodes import Call, Condition, Defined, Func, Phrase, Zoned, strip_spans
 from oncue.conds.parts import Bound, Count
 from oncue.conds.points import Clock, Duration
-from oncue.conds.printer import float_text
-from oncue.grammar import ConditionSyntaxError
+from oncue.conds.printer import MAX_TEXT, float_text
+from oncue.grammar import ConditionSyntaxError, parse
 from oncue.grammar.format import format_condition
 from oncue.grammar.phrases import Phrases
 
@@ -148,3 +148,15 @@ def test_what_cannot_be_parsed_cannot_be_formatted() -> None:
     for text in ("", "# only a comment", "daily &"):
         with pytest.raises(ConditionSyntaxError):
             format_condition(text)
+
+
+@pytest.mark.parametrize("comment", ["", "  # why\n"])
+def test_what_is_formatted_is_no_longer_than_a_text_may_be(comment: str) -> None:
+    deep = "hourly" + comment
+    for level in range(190):
+        deep = f"(on Mon & on Tue & on Wed & on Thu | {deep}) & env 'x{level}'"
+    parse(deep)
+    shown = format_condition(deep, width=20)
+    assert len(shown.encode()) <= MAX_TEXT
+    assert strip_spans(parse(shown)) == strip_spans(parse(deep))
+    assert format_condition(shown, width=20) == shown

@@ -27,6 +27,7 @@ from ...grammar.format import blocks, only_comments
 from ...grammar.parser import parse
 from ..app import App
 from ..face import check
+from .options import read_zone
 from .target import TargetError, load
 
 COLOURS = {
@@ -59,12 +60,12 @@ def check_(what: str, timezone: str | None, as_json: bool) -> None:
         oncue check conditions.txt
         oncue check jobs:app
     """
+    if timezone is not None:
+        read_zone(timezone)
     try:
         checked = list(conditions_of(what, timezone))
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="MODULE:APP") from error
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--timezone") from error
     if as_json:
         click.echo(json.dumps([plain(item) for item in checked], indent=2, ensure_ascii=False))
     else:
@@ -79,11 +80,30 @@ def conditions_of(what: str, timezone: str | None) -> Iterator[Checked]:
     if what == "-":
         return of_file("-", sys.stdin.read(), timezone)
     if is_target(what):
-        return of_app(load(what))
+        return of_target(what)
     path = Path(what)
     if is_file(path):
-        return of_file(what, path.read_text(encoding="utf-8"), timezone)
+        return of_file(what, read_text(path), timezone)
     return iter([Checked("", what, check(what, timezone=timezone))])
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, its line ends as they are."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{path}: {error}", param_hint="FILE") from error
+
+
+def of_target(target: str) -> Iterator[Checked]:
+    """The conditions of an app. Its module may stop at a condition that cannot be read: then that
+    is all there is to say."""
+    try:
+        app = load(target)
+    except ConditionSyntaxError as error:
+        text = next((found.source for found in error.diagnostics if found.source), "")
+        return iter([Checked(target, text, list(error.diagnostics))])
+    return of_app(app)
 
 
 def is_target(what: str) -> bool:

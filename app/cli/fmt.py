@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def formatted(name: str, only_check: bool, width: int) -> bool | None:
     elif name == "-":
         click.echo(after, nl=False)
     elif changed:
-        Path(name).write_text(after, encoding="utf-8")
+        Path(name).write_bytes(after.encode())
         click.echo(f"changed {name}")
     return changed
 
@@ -65,14 +66,18 @@ def format_blocks(name: str, text: str, width: int) -> str | None:
         except ConditionSyntaxError as error:
             wrong = True
             complain(f"{name}:{block.line}", error)
-    return None if wrong else "\n".join(written)
+    if wrong:
+        return None
+    mark = "\ufeff" if text.startswith("\ufeff") else ""
+    shown = mark + "\n".join(written)
+    return re.sub(r"(?<!\r)\n", "\r\n", shown) if "\r\n" in text else shown
 
 
 def read(name: str) -> str:
     if name == "-":
         return sys.stdin.read()
     try:
-        return Path(name).read_text(encoding="utf-8")
+        return Path(name).read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise click.BadParameter(f"{name}: {error}", param_hint="FILE") from error
 

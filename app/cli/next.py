@@ -16,7 +16,7 @@ from ...engine.civil import Zone
 from ...engine.civil import zone as zone_of
 from .options import Moment, encodable, now, read_conditions, read_moment, zone_option
 from .outlook import Entry, Outlook, Row, Skipped
-from .wording import distance, moment_text, remaining, window_text
+from .wording import TOO_LATE, distance, moment_text, remaining, window_text
 
 MOST_SKIPPED = 4  # in a row that are told one by one
 UNLIMITED = 1_000_000  # columns of a pipe
@@ -141,6 +141,8 @@ def remarks(outlook: Outlook) -> Iterator[str]:
     part = outlook.part
     if outlook.is_over:
         yield over(outlook)
+    elif not outlook.runs and is_after_all_dates(outlook):
+        yield f"the next window comes {TOO_LATE}"
     elif outlook.runs == ():
         awaited = "; ".join(assumed.awaited for assumed in part.assumptions if not assumed.value)
         yield "no run by time alone" + (f": it waits for {awaited}" if awaited else "")
@@ -154,6 +156,12 @@ def remarks(outlook: Outlook) -> Iterator[str]:
             atoms = [str(assumed.atom) for assumed in part.assumptions if assumed.value is value]
             if atoms:
                 yield f"taken as {str(value).lower()}: {'; '.join(atoms)}"
+
+
+def is_after_all_dates(outlook: Outlook) -> bool:
+    """Whether the next window is one that no date can say."""
+    window = outlook.part.period.window_from(outlook.start)
+    return window is not None and window_text(*window, outlook.part.zone) == TOO_LATE
 
 
 def over(outlook: Outlook) -> str:

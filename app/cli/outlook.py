@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import islice, takewhile
 
 from ...conds import nodes
 from ...conds.durations import DAY
@@ -47,7 +48,8 @@ Entry = Row | Skipped
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What is coming from the instant `start` on. `windows` and `runs` are None where there is
-    nothing to ask: of a cron expression runs alone, of a window expression windows alone."""
+    nothing to ask: of a cron expression runs alone, of a window expression windows alone. What
+    begins after the year 9999 is in neither."""
 
     part: TimePart
     start: int
@@ -61,11 +63,12 @@ class Outlook:
         windows = runs = None
         if has_windows(part, start):
             found = islice(part.period.windows_from(start), count)
-            windows = explained(part, start, ((window.start, window.end) for window in found))
+            pairs = ((window.start, window.end) for window in found)
+            windows = explained(part, start, takewhile(partial(is_dated, zone), pairs))
         if not part.is_window:
-            starts = islice(part.starts(start), count)
+            starts = ((at, None) for at in islice(part.starts(start), count))
             told = set(windows or ())
-            found_runs = explained(part, start, ((at, None) for at in starts))
+            found_runs = explained(part, start, takewhile(partial(is_dated, zone), starts))
             runs = tuple(entry for entry in found_runs if entry not in told)
         return cls(part, start, windows, runs)
 
@@ -101,6 +104,11 @@ class Outlook:
     def _iso(self, instant: int | None) -> str | None:
         moment = None if instant is None else local(instant, self.part.zone)
         return None if moment is None else moment.isoformat()
+
+
+def is_dated(zone: Zone, pair: tuple[int, int | None]) -> bool:
+    """Whether a window or run begins before dates end, with the year 9999."""
+    return pair[0] < 0 or local(pair[0], zone) is not None
 
 
 def rows(entries: Iterable[Entry]) -> Iterator[Row]:

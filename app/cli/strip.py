@@ -155,8 +155,17 @@ def kinds_of(strip: Strip, chart: Chart, columns: int) -> list[str]:
             first += 1
         last = bisect_left(shades, end, first, key=lambda shade: shade[0].start)
         here = shades[first:last]
-        found.append("run" if column in runs else kind_of(here, start, end))
+        kind = "run" if column in runs else kind_of(here, start, end)
+        if kind == "thin" and not any(is_short(bar, start, end) for bar, _ in here):
+            kind = "left" if column == 0 else "right" if column == columns - 1 else "none"
+        found.append(kind)
     return found
+
+
+def is_short(bar: Bar, start: int, end: int) -> bool:
+    """Whether a bar is no longer than half the column [start, end). A longer one fills half a
+    column somewhere, or is cut off by an end of the chart."""
+    return (bar.end - bar.start) * 2 <= end - start
 
 
 Shade = tuple[Bar, bool]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import astuple
+from datetime import datetime
 from typing import IO
 
 import click
 from rich.console import Console
 
-from ...engine.civil import DAY, Zone
+from ...engine.civil import DAY, Zone, from_datetime
 from ...engine.civil import zone as zone_of
 from .chart import chart_of
 from .options import Moment, encodable, now, read_conditions, read_moment, zone_option
@@ -74,6 +75,7 @@ def timeline(
     last = days_later(first, WEEK if days is None else days, zone)
     if end is not None:
         last = end.end(zone)
+    last = min(last, after_all_dates(zone))
     if last <= first:
         raise click.UsageError("the timeline is empty: --to has to be after --from")
     chart = chart_of(nodes, first, last, zone)
@@ -91,6 +93,11 @@ def today(zone: Zone) -> int:
     """The last midnight."""
     at = now()
     return zone.boundary((at + zone.offset(at)) // DAY * DAY)
+
+
+def after_all_dates(zone: Zone) -> int:
+    """The instant at which the year 9999 is over."""
+    return from_datetime(datetime.max, zone) + 1
 
 
 def days_later(start: int, days: float, zone: Zone) -> int:

@@ -9,7 +9,7 @@ from ...conds.durations import DAY, HOUR, MINUTE, SECOND
 from ...conds.points import WEEKDAYS
 from ...engine.civil import BEGINNING, FOREVER, Zone, to_datetime
 
-UNSAYABLE = "outside the years 1 to 9999"
+TOO_EARLY, TOO_LATE = "before the year 1", "after the year 9999"
 UNITS = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second"))
 
 
@@ -21,7 +21,9 @@ def local(instant: int, zone: Zone) -> datetime | None:
 def moment_text(instant: int, zone: Zone) -> str:
     """`Tue 2026-03-10 10:00 +01:00`."""
     moment = local(instant, zone)
-    return UNSAYABLE if moment is None else f"{dated(moment)} {offset(moment)}"
+    if moment is None:
+        return TOO_EARLY if instant < 0 else TOO_LATE
+    return f"{dated(moment)} {offset(moment)}"
 
 
 def dated(moment: datetime) -> str:
@@ -37,10 +39,13 @@ def window_text(start: int, end: int, zone: Zone) -> str:
     """`Tue 2026-03-10 10:00 +01:00 to 14:00`; the end has its date where that is another, and
     its offset where that is."""
     first, last = local(start, zone), local(end, zone)
+    if first is None and last is None:
+        return "at any time" if start < 0 < end else moment_text(start, zone)
     if first is None:
-        return "at any time" if last is None else f"until {dated(last)} {offset(last)}"
+        return f"until {moment_text(end, zone)}"
     if last is None:
-        return f"from {dated(first)} {offset(first)} on"
+        since = moment_text(start, zone)
+        return f"from {since} on" if end == FOREVER else f"{since} to {TOO_LATE}"
     changed = "" if last.utcoffset() == first.utcoffset() else f" {offset(last)}"
     return f"{dated(first)} {offset(first)} to {end_text(first, last)}{changed}"
 

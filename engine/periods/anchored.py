@@ -229,17 +229,19 @@ def day_of_month(day: int, weekday: int | None) -> tuple[int, int, int]:
     return on, later, lacking
 
 
-def skips_cycles(unit: Unit, range: Range) -> bool:
-    """Whether some months (of a range of a month) or some years (of a year) have no window of
-    it, because they lack a day."""
+def skipped_cycles(unit: Unit, range: Range) -> list[int]:
+    """The months (of a range of a month) or years (of a year) that have no window of it, each as
+    the set of its days."""
     if unit not in (Unit.MONTH, Unit.YEAR):
-        return False
+        return []
     if isinstance(range, Between) and wraps(range.start, range.end):
-        return False
+        return []
     begins = sum(mask for mask, tree in anchored(unit, range).parts if marks(tree) & ANY_START)
     if unit is Unit.YEAR:
-        return any(not begins >> kind * SLOTS & YEAR for kind in KINDS)
-    return any(not begins & month.days(1, month.length) for month in MONTHS)
+        cycles = [YEAR << kind * SLOTS for kind in KINDS]
+    else:
+        cycles = [month.days(1, month.length) for month in MONTHS]
+    return [cycle for cycle in cycles if not cycle & begins]
 
 
 def day_number(day: int, weekday: int | None, month: Month) -> int | None:
@@ -258,10 +260,17 @@ def wraps(start: Point, end: Point) -> bool:
     """Whether [start, end) runs over the cycle's end: in no month does the end come later.
 
     Where it does in some months only (`between 28th and last Fri`), there are no windows in the
-    others: a window left empty is skipped."""
+    others: a window left empty is skipped. Of a year only the months that a point names count."""
     return all(
-        moment(end, month, is_end=True) <= moment(start, month, is_end=False) for month in MONTHS
+        moment(end, month, is_end=True) <= moment(start, month, is_end=False)
+        for month in months_of(start)
     )
+
+
+def months_of(point: Point) -> list[Month]:
+    """The months, of every kind of year, that a point can lie in."""
+    number = point.month if isinstance(point, YearPoint) else None
+    return [month for month in MONTHS if number in (None, month.number)]
 
 
 def moment(point: Point, month: Month, is_end: bool) -> int:
