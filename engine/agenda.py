@@ -218,10 +218,6 @@ class Agenda:
         entry.crash_wait = min(max(CRASH_WAIT, 2 * entry.crash_wait), CRASH_WAIT_MOST)
         entry.not_before = max(entry.not_before, instant + entry.crash_wait)
 
-    def changed(self, source: Source) -> None:
-        """Something outside the log that verdicts read has changed."""
-        self._changed(source, ~0, self.logical)
-
     def _changed(self, source: Source, bit: int, instant: int) -> None:
         for plan in self.planner.changed(source, bit):
             for entry in self._by_plan.get(plan, ()):
