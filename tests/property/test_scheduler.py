@@ -120,12 +120,12 @@ class Scheduling(RuleBasedStateMachine):
         assert found == self.expected(), f"at {(self.now - START) // MINUTE} min"
 
     def expected(self) -> list[tuple[str, int]]:
-        """Every minute since the last waking, and the instant after each, since a task may start
-        once at any; every task that can start."""
+        """Every minute since the last waking, the instant after each, since a task may start once
+        at any, and now, since something may just have happened; every task that can start."""
         reference, found = self.reference, list[tuple[str, int]]()
         first = reference.asleep_from - reference.asleep_from % MINUTE
         minutes = range(first, self.now + 1, MINUTE)
-        for instant in sorted({*minutes, *(minute + 1 for minute in minutes)}):
+        for instant in sorted({*minutes, *(minute + 1 for minute in minutes), self.now}):
             if not reference.asleep_from <= instant <= self.now:
                 continue
             for name, node in self.tasks.items():
