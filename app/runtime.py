@@ -198,7 +198,8 @@ class Runtime:
             moment = to_datetime(missed.scheduled_at, self.zone)
             scheduler_log.warning("missed: %s at %s", missed.task, moment)
         for run in sorted(await self.journal.commit(starts, now), key=self._blocks):
-            if self._stops:  # a `main` run before this one saw the end
+            # what is claimed is begun, but for a `main` run, which would keep the end waiting
+            if self._stops > (0 if self._blocks(run) else 1):
                 self._end(run, Ending(Action.CRASH, error="not begun: the app was shutting down"))
             else:
                 await self._launch(run)

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from oncue import App, ConditionSyntaxError
+from oncue.app.stores.memory import MemoryStore
+from oncue.app.stores.protocol import Answer, Step
 from oncue.conds import daily
 from oncue.exc import DefinitionError, StoreError
 
@@ -224,6 +226,27 @@ def test_an_error_that_is_not_unicode_is_written_all_the_same(store: Path | None
 
     run(app)
     assert "(fail)" in str(app.explain("a"))
+
+
+@pytest.mark.parametrize(
+    ("execution", "told"), [("thread", "(success)"), ("main", "not run in it yet")]
+)
+def test_a_shut_down_while_a_start_is_claimed(
+    execution: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is claimed by then runs, unless it would keep everything else waiting."""
+    app = App()
+    commit = MemoryStore.commit
+
+    async def interrupted(self: MemoryStore, steps: Sequence[Step]) -> list[Answer]:
+        app.shut_down()
+        return await commit(self, steps)
+
+    app.task("daily", name="a", execution=execution)(nothing)
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryStore, "commit", interrupted)
+        run(app)
+    assert told in str(app.explain("a"))
 
 
 def test_what_was_left_behind_has_crashed_in_the_next_life(store: Path | None) -> None:
