@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .app.face import explain as explain
     from .app.face import upcoming as upcoming
     from .app.face import windows as windows
+    from .app.groups import Grouper as Grouper
+    from .app.session import Session as Session
     from .app.task import Task as Task
     from .conds.diagnostic import Diagnostic as Diagnostic
     from .conds.nodes import Condition as Condition
@@ -35,7 +37,9 @@ _HOME = {
     "ConditionSyntaxError": ".grammar.errors",
     "Diagnostic": ".conds.diagnostic",
     "Explanation": ".engine.explain",
+    "Grouper": ".app.groups",
     "Record": ".engine.records",
+    "Session": ".app.session",
     "Task": ".app.task",
     "Verdict": ".app.face",
     "Window": ".app.face",

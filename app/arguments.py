@@ -82,6 +82,10 @@ class BaseArgument(ABC):
         """Itself, and the arguments that its value is made of."""
         yield self
 
+    def renamed(self, names: Mapping[str, str]) -> BaseArgument:
+        """The same of tasks that have other names now."""
+        return self
+
     def known_missing(self, session: Scope) -> str | None:
         """Why it will have no value, where that can be known before the task runs."""
         return None
@@ -160,6 +164,9 @@ class Pipe(BaseArgument):
         for choice in self.choices:
             yield from choice.parts()
 
+    def renamed(self, names: Mapping[str, str]) -> BaseArgument:
+        return Pipe(*(choice.renamed(names) for choice in self.choices))
+
     def known_missing(self, session: Scope) -> str | None:
         reasons = [choice.known_missing(session) for choice in self.choices]
         known = [reason for reason in reasons if reason is not None]
@@ -214,6 +221,9 @@ class Return(BaseArgument):
             return or_default(self.default, reason, task=task, session=session, **kwargs)
         return found
 
+    def renamed(self, names: Mapping[str, str]) -> BaseArgument:
+        return Return(names.get(self.task, self.task), self.default)
+
     def known_missing(self, session: Scope) -> str | None:
         if self.task in session or self.task in session.returns or self.default is not UNSET:
             return None
@@ -252,6 +262,9 @@ class Task(BaseArgument):
         if self.name not in in_session(session):
             raise Missing(f"there is no task {self.name!r}")
         return session[self.name]
+
+    def renamed(self, names: Mapping[str, str]) -> BaseArgument:
+        return self if self.name is None else Task(names.get(self.name, self.name))
 
     def known_missing(self, session: Scope) -> str | None:
         known = self.name is None or self.name in session
@@ -402,6 +415,13 @@ class FuncArg(BaseArgument):
         for value in (*self.args, *self.kwargs.values()):
             if isinstance(value, BaseArgument):
                 yield from value.parts()
+
+    def renamed(self, names: Mapping[str, str]) -> BaseArgument:
+        def of(value: Any) -> Any:
+            return value.renamed(names) if isinstance(value, BaseArgument) else value
+
+        kwargs = {name: of(value) for name, value in self.kwargs.items()}
+        return FuncArg(self.function, *map(of, self.args), materialize=self._materialize, **kwargs)
 
     def known_missing(self, session: Scope) -> str | None:
         parts = (p for p in (*self.args, *self.kwargs.values()) if isinstance(p, BaseArgument))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -54,6 +54,11 @@ class Needs:
 
     def takes(self, name: str) -> bool:
         return self.anything or name in self.names
+
+    def renamed(self, names: Mapping[str, str]) -> Needs:
+        """The same of tasks that have other names now."""
+        arguments = {name: value.renamed(names) for name, value in self.arguments.items()}
+        return replace(self, arguments=arguments) if arguments else self
 
 
 NOTHING = Needs(frozenset(), (), {})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from uuid import uuid4
+from typing import NamedTuple
 
 from ..engine.agenda import Agenda, Start
 from ..engine.history import Mark
@@ -35,6 +35,13 @@ class Ended:
     mark: Mark
 
 
+class Begun(NamedTuple):
+    """A start whose claim was granted, and its RUN record as the store has it."""
+
+    start: Start
+    record: Record
+
+
 class Journal:
     """`live` are the claimed runs whose ending is not in the store; `look_at` is the next
     instant at which the store is to be looked at."""
@@ -54,6 +61,11 @@ class Journal:
     def settled(self) -> bool:
         """Whether every run has ended and every ending is in the store."""
         return not (self.live or self._unsaved)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether an ending is still to be written."""
+        return bool(self._unsaved)
 
     @property
     def failing(self) -> bool:
@@ -87,12 +99,9 @@ class Journal:
 
     # --- writing --------------------------------------------------------------------------
 
-    async def commit(self, starts: list[Start], now: int) -> list[Record]:
+    async def commit(self, starts: list[Start], now: int) -> list[Begun]:
         """Write the endings and claim the starts in one commit; the runs to be launched."""
-        runs = [start.record._replace(seq=0, run_id=uuid4().hex) for start in starts]
-        claims = [
-            Claim(run, named(s.reads), s.position) for run, s in zip(runs, starts, strict=True)
-        ]
+        claims = [Claim(s.record._replace(seq=0), named(s.reads), s.position) for s in starts]
         endings, self._unsaved = self._unsaved, []
         steps: list[Step] = [*(Finish(ended.record) for ended in endings), *claims]
         if not steps:
@@ -110,7 +119,7 @@ class Journal:
         self._failures = 0
         for ended, answer in zip(endings, answers, strict=False):
             self._ended(ended, answer, now)
-        answered = zip(starts, runs, answers[len(endings) :], strict=True)
+        answered = zip(starts, answers[len(endings) :], strict=True)
         claimed = [run for each in answered if (run := self._claimed(*each, now)) is not None]
         self._advance(answers, now)
         return claimed
@@ -125,14 +134,14 @@ class Journal:
             self.agenda.settle(record.task, ended.mark, answer)
             tell(record)
 
-    def _claimed(self, start: Start, run: Record, answer: Answer, now: int) -> Record | None:
+    def _claimed(self, start: Start, answer: Answer, now: int) -> Begun | None:
         if isinstance(answer, Refused):
             self.agenda.refused(start)
             self.look_at = now
             return None
-        self.agenda.settle(run.task, start.mark, answer)
-        numbered = self.live[answer] = run._replace(seq=answer)
-        return numbered
+        self.agenda.settle(start.record.task, start.mark, answer)
+        numbered = self.live[answer] = start.record._replace(seq=answer)
+        return Begun(start, numbered)
 
     def _advance(self, answers: list[Answer], now: int) -> None:
         """Where our records follow on what we know, we know all; else others wrote between."""

@@ -12,54 +12,73 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..conds.lint import lint
-from ..conds.nodes import Condition
-from ..engine.agenda import Agenda, Start
-from ..engine.atoms import Custom, Scheduler
-from ..engine.civil import FOREVER, Zone, to_datetime
+from ..engine.agenda import CYCLE_SLEEP, Agenda, ConditionFailed, Start, Stop
+from ..engine.atoms import Scheduler
+from ..engine.civil import FOREVER, to_datetime
 from ..engine.explain import Explainer, Explanation
 from ..engine.history import History, TaskLog
-from ..engine.plan import Planner, without_retry
+from ..engine.periods import Period
+from ..engine.plan import Planner
 from ..engine.records import Action, Record
-from .clock import Clock
-from .executors import EXECUTIONS, Call, Ending, Executor, Running, pack
-from .journal import SECOND, Journal, scheduler_log, tell
-from .stores.protocol import Store
-from .task import Task
+from ..engine.schedule import NEVER, Request
+from .arguments import BaseArgument
+from .binding import ArgumentError, collect, missing, refuse_in_process
+from .config import new_run_id
+from .errors import DefinitionError, OncueError
+from .executors import EXECUTIONS, Call, Ending, Executor, ProcessExecutor, Running, conclude, pack
+from .journal import SECOND, Begun, Journal, scheduler_log, tell
+from .launch import call_of, label_of
 
+if TYPE_CHECKING:
+    from .session import Session
+    from .task import Task
+
+GRACE = 3 * SECOND  # for a run that was told to end, before a shut-down leaves it behind
+FORCED_GRACE = 1.0  # seconds for all of them, when nobody waits any more
 UNKNOWN_TASK = "unknown-task"
+
+
+class Live:
+    """A run of ours from its claim to its ending. `end_at` is when a run that was told to end is
+    waited for no more."""
+
+    __slots__ = ("end_at", "running", "task", "why")
+
+    def __init__(self, task: Task[..., Any]) -> None:
+        self.task = task
+        self.running: Running | None = None
+        self.why: str | None = None
+        self.end_at = FOREVER
 
 
 class Runtime:
     """One life of an app, from opening its store to closing it. Everything here happens on the
     loop's thread, but for `call`."""
 
-    def __init__(
-        self,
-        tasks: dict[str, Task[..., Any]],
-        store: Store,
-        clock: Clock,
-        zone: Zone,
-        shut_cond: Condition,
-        customs: Mapping[str, Custom],
-    ) -> None:
-        self.tasks = tasks
-        self.clock = clock
-        self.zone = zone
-        now = clock.now()
-        self.planner = Planner(History(), {}, Scheduler(now), customs)
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.clock = session.clock
+        now = self.clock.now()
+        started = Scheduler(now)
+        self.planner = Planner(History(), session.parameters, started, session.customs)
         self.agenda = Agenda(self.planner, now)
-        self.journal = Journal(store, self.agenda)
+        self.journal = Journal(session.store, self.agenda)
         self.serving = False
         self.loaded = False
-        self._shut = self.planner.plan(shut_cond, "", zone)
         self._stops = 0
+        self._failure: OncueError | None = None
+        self._said: dict[str, str] = {}  # the failures of conditions that were told of
+        self._deciding: dict[str, Task[..., Any]] = {}
         self._ended: list[Record] = []
+        self._live: dict[int, Live] = {}
         self._executors: dict[str, Executor] = {}
         self._blocking: asyncio.Future[Running] | None = None  # a `main` run under way
+        self.configured()
 
     # --- from outside ---------------------------------------------------------------------
 
@@ -76,29 +95,128 @@ class Runtime:
         change()
         self._wakeup.set()
 
-    def shut_down(self) -> None:
+    def shut_down(self, *, force: bool = False) -> None:
         self._stops += 1
+        if force or self.session.config.instant_shutdown:
+            self._stops = max(2, self._stops)
         if self._stops == 1:
             waiting = sorted({run.task for run in self.journal.live.values()})
             after = f", waiting for {', '.join(waiting)}" if waiting else ""
             scheduler_log.info("shutting down%s", after)
+            self._close_agenda()
         elif self._blocking is not None:
             self._blocking.cancel()
+
+    def _close_agenda(self) -> None:
+        """From now on nothing starts but what is to start at the end."""
+        for task in self.session:
+            entry = self.agenda.entries.get(task.name)
+            if entry is None:
+                continue
+            if task.on_shutdown:
+                self._occasion(task)
+                continue
+            if entry.requests:
+                scheduler_log.warning("not started: %s, %d times", task.name, len(entry.requests))
+                entry.requests.clear()
+            entry.enabled = False
+            if task.permanent:
+                self._terminate(task, "the app ends")
+
+    def _occasion(self, task: Task[..., Any]) -> None:
+        """The start, or the end, of the app: a task that has a condition is asked for it."""
+        asking = task.start_cond != NEVER
+        self.agenda.request(task.name, Request(asking=asking))
 
     def define(self, task: Task[..., Any]) -> None:
         """Plan a task defined while serving, once its look-back has been read."""
         if not self.loaded:
             return  # it is planned with all the others
-        plan = self.planner.plan(task.start_cond, task.name, self.zone)
+        self._refuse_missing([task])
+        schedule = task.schedule
+        plan = self.planner.plan(schedule.condition, task.name, schedule.zone)
         logs = [source for source in plan.sources if isinstance(source, TaskLog)]
         for log in (*logs, self.planner.history.of(task.name)):
-            log.known = log.task in self.tasks
+            log.known = log.task == task.name or log.task in self.session
         self.journal.want({task.name, *(log.task for log in logs)}, self.clock.now())
         self._plan(task)
 
+    def changed(self, task: Task[..., Any], option: str) -> None:
+        """An option of the task was assigned."""
+        if not self.loaded or task.name not in self.agenda.entries:
+            return
+        if option == "enabled":
+            self.agenda.enable(task.name, task.enabled)
+            return
+        schedule = task.schedule
+        plan = self.planner.plan(schedule.condition, task.name, schedule.zone)
+        logs = {source.task for source in plan.sources if isinstance(source, TaskLog)}
+        self.journal.want(logs | {task.name}, self.clock.now())
+        self.agenda.change(task.name, schedule)
+
+    def configured(self) -> None:
+        """The config is new, or has changed."""
+        config = self.session.config
+        sleep = config.cycle_sleep
+        self.agenda.cycle_sleep = 0 if sleep is None else sleep.microseconds
+        self.planner.rhythm = CYCLE_SLEEP if sleep is None else sleep.microseconds
+        self.agenda.silenced = self._silenced if config.silence_cond_check else None
+        self._shut = self.planner.plan(config.shut_cond, "", config.timezone)
+        for name in list(self.agenda.entries):
+            self.agenda.change(name, self.session[name].schedule)
+
+    def parameter_changed(self, name: str) -> None:
+        self.agenda.parameter_changed(name)
+
+    def remove(self, task: Task[..., Any]) -> None:
+        if task.name in self.agenda.entries:
+            self.agenda.remove(task.name)
+        self.planner.history.of(task.name).known = False
+        self.agenda.rewritten(task.name)
+
+    def terminate(self, task: Task[..., Any]) -> None:
+        self.withdraw(task)
+        self._terminate(task, None)
+
+    def withdraw(self, task: Task[..., Any]) -> None:
+        entry = self.agenda.entries.get(task.name)
+        if entry is not None and entry.requests:
+            scheduler_log.info("not started any more: %s, %d times", task.name, len(entry.requests))
+            entry.requests.clear()
+
+    def _terminate(self, task: Task[..., Any], why: str | None) -> None:
+        for live in self._live.values():
+            if live.task is task:
+                self._stop(live, why)
+
+    def _stop(self, live: Live, why: str | None) -> None:
+        """Tell a run to end; one that has not begun ends instead of beginning."""
+        if live.end_at < FOREVER:
+            return
+        live.why = why
+        live.end_at = self.clock.now() + GRACE
+        if live.running is not None:
+            live.running.terminate()
+
     def explain(self, task: Task[..., Any]) -> Explanation:
         explainer = Explainer(self.planner, task.name, self.clock.now())
-        return explainer.explain(task.start_cond, self.zone)
+        schedule = task.schedule
+        return explainer.explain(schedule.condition, schedule.zone)
+
+    def next_due(self, task: Task[..., Any]) -> int:
+        """When its condition next holds, if nothing more is recorded; FOREVER if never."""
+        schedule, now = task.schedule, self.clock.now()
+        if not (schedule.standing and task.enabled):
+            return FOREVER
+        plan = self.planner.plan(schedule.condition, task.name, schedule.zone)
+        window = Period(plan.outlook(now)).window_from(now)
+        return FOREVER if window is None else max(window.start, now)
+
+    def _silenced(self, task: str, error: Exception) -> None:
+        """A condition raised, and is false. Said once, until it raises something else."""
+        if self._said.get(task) != repr(error):
+            self._said[task] = repr(error)
+            scheduler_log.error("a condition of task %s failed: %r", task, error)
 
     # --- a life ---------------------------------------------------------------------------
 
@@ -110,11 +228,14 @@ class Runtime:
         handlers = Signals(self) if signals else None
         try:
             await self.look()
-            scheduler_log.info("started with %d tasks", len(self.tasks))
+            scheduler_log.info("started with %d tasks", len(self.session))
+            self._begin()
             try:
                 await self._work()
             finally:
                 await self._leave()
+            if self._failure is not None:
+                raise self._failure
         finally:
             self.serving = False
             if handlers is not None:
@@ -122,16 +243,18 @@ class Runtime:
 
     async def look(self) -> None:
         """Open the store, plan the tasks and read what they need of the log."""
-        for task in self.tasks.values():
-            if task.execution == "process":
-                pack(task.function, {}, task.name)  # refused now rather than at its first run
+        self._refuse_missing(self.session.tasks)
+        for task in self.session:
+            if task.execution == "process":  # refused now rather than at its first run
+                pack(task.function, plain(task.parameters), task.name)
         now = self.clock.now()
         await self.journal.store.open(now)
         try:
-            for task in self.tasks.values():
-                self.planner.plan(task.start_cond, task.name, self.zone)
+            for task in self.session:
+                schedule = task.schedule
+                self.planner.plan(schedule.condition, task.name, schedule.zone)
             await self.journal.load(now)
-            for task in self.tasks.values():
+            for task in self.session:
                 self._plan(task)
         except BaseException:
             await self.journal.store.close()
@@ -139,37 +262,64 @@ class Runtime:
         self.loaded = True
         self._warn_of_unknown()
 
+    def _refuse_missing(self, tasks: list[Task[..., Any]]) -> None:
+        """Refuse to run tasks whose arguments are known to be missing, if they can ever start."""
+        found: list[str] = []
+        for task in tasks:
+            if task.start_cond == NEVER and task.schedule.standing:
+                continue
+            values = collect(task.needs, self.session.parameters, task.parameters)
+            lines = missing(task.needs, values, self.session)
+            found += [f"task {task.name!r}: argument {line}" for line in lines]
+            if task.execution == "process":
+                refuse_in_process(values, task.name)
+        if found:
+            raise DefinitionError("; ".join(found))
+
     def _warn_of_unknown(self) -> None:
         """Name the tasks that conditions wait for and that do not exist; until one does, what is
         asked of it is false."""
+        names = [task.name for task in self.session]
         for name, log in self.planner.history.tasks.items():
-            log.known = name in self.tasks
-        for task in self.tasks.values():
-            for hint in lint(task.start_cond, tasks=self.tasks):
+            log.known = name in self.session
+        for task in self.session:
+            for hint in lint(task.schedule.condition, tasks=names):
                 if hint.code == UNKNOWN_TASK:
                     scheduler_log.warning("task %s: %s", task.name, hint.message)
 
     def _plan(self, task: Task[..., Any]) -> None:
-        plan = partial(self.planner.plan, task=task.name, zone=self.zone)
-        self.agenda.add(
-            task.name,
-            plan(task.start_cond),
-            fresh=plan(without_retry(task.start_cond)),
-            priority=task.priority,
-        )
+        self.agenda.add(task.name, task.schedule)
+        for request in task.waited():
+            self.agenda.request(task.name, request)
+
+    def _begin(self) -> None:
+        """What is to start with the app is asked for before anything else."""
+        for task in self.session:
+            if task.on_startup:
+                self._occasion(task)
 
     async def _work(self) -> None:
         while True:
             await self._turn()
-            settled = self.journal.settled and not self._ended
-            if self._stops > 1 or (self._stops and (settled or self.journal.hopeless)):
+            if self._stops > 1 or (self._stops and (self._settled or self.journal.hopeless)):
                 return
             await self._sleep()
+
+    @property
+    def _settled(self) -> bool:
+        """Whether all has ended and been written, but for what does not listen."""
+        if self._ended or any(entry.requests for entry in self.agenda.entries.values()):
+            return False
+        if self.journal.settled:
+            return True
+        now = self.clock.now()
+        return not self.journal.unsaved and all(run.end_at <= now for run in self._live.values())
 
     async def _leave(self) -> None:
         """End what still runs, save what has ended."""
         now = self.clock.now()
-        left = [name for each in self._executors.values() for name in await each.close()]
+        grace = FORCED_GRACE if self._stops > 1 else 0
+        left = [name for each in self._executors.values() for name in await each.close(grace)]
         for record in self._drain():
             self.journal.end(record, now)
         self.agenda.absorb()
@@ -183,26 +333,68 @@ class Runtime:
         now = self.clock.now()
         if now < self.agenda.logical:
             self.journal.clock_set_back(now)
-        if not self._stops and self._shut.check(now).value:
+        if not self._stops and self._is_over(now):
             self.shut_down()
         for record in self._drain():
             self.journal.end(record, now)
         if not await self.journal.look(now):
             return
-        starts: list[Start] = []
-        if self._stops or self.journal.failing:
+        begun = await self.journal.commit(self._decided(now), now)
+        for each in begun:
+            self._live[each.record.seq] = Live(self._deciding[each.record.task])
+        for stop in self.agenda.drain_stops():
+            self._obey(stop)
+        for each in sorted(begun, key=self._blocks):
+            await self._launch(each)
+
+    def _is_over(self, now: int) -> bool:
+        try:
+            return self._shut.check(now).value
+        except Exception as error:
+            if self.agenda.silenced is not None:
+                self.agenda.silenced("shut_cond", error)
+                return False
+            raise OncueError(f"the shut_cond failed: {error!r}") from error
+
+    def _decided(self, now: int) -> list[Start]:
+        """What starts now, with the labels of the runs."""
+        if self._stops > 1 or self.journal.failing:
             self.agenda.absorb()
-        else:
+            return []
+        try:
             starts = self.agenda.decide(now)
+        except ConditionFailed as failure:
+            self._fail(f"{failure}: {failure.__cause__!r}", failure.__cause__)
+            return []
         for missed in self.agenda.drain_missed():
-            moment = to_datetime(missed.scheduled_at, self.zone)
+            moment = to_datetime(missed.scheduled_at, self.session.config.timezone)
             scheduler_log.warning("missed: %s at %s", missed.task, moment)
-        for run in sorted(await self.journal.commit(starts, now), key=self._blocks):
-            # what is claimed is begun, but for a `main` run, which would keep the end waiting
-            if self._stops > (0 if self._blocks(run) else 1):
-                self._end(run, Ending(Action.CRASH, error="not begun: the app was shutting down"))
-            else:
-                await self._launch(run)
+        self._deciding = {start.record.task: self.session[start.record.task] for start in starts}
+        return [self._labelled(start) for start in starts]
+
+    def _labelled(self, start: Start) -> Start:
+        task = self._deciding[start.record.task]
+        try:
+            label = label_of(self.session, task, parameters_of(start))
+        except Exception as error:
+            self._fail(f"the func_run_id of task {task.name!r} failed: {error!r}", error)
+            label = new_run_id(task, None)
+        return replace(start, record=start.record._replace(run_id=label))
+
+    def _fail(self, what: str, error: BaseException | None) -> None:
+        """Something that is not silenced: the app stops in order, with this as the cause."""
+        scheduler_log.error("%s", what)
+        if self._failure is None:
+            self._failure = OncueError(what)
+            self._failure.__cause__ = error
+            self.shut_down()
+
+    def _obey(self, stop: Stop) -> None:
+        live = self._live.get(stop.mark.seq)
+        if live is None:
+            return  # another instance's, which looks after it
+        scheduler_log.warning("%s is ended: %s", stop.task, stop.reason)
+        self._stop(live, stop.reason)
 
     def _drain(self) -> list[Record]:
         ended, self._ended = self._ended, []
@@ -213,18 +405,42 @@ class Runtime:
         """Whether a `main` run is under way."""
         return self._blocking is not None
 
-    def _blocks(self, run: Record) -> bool:
-        return self.tasks[run.task].execution == "main"
+    def _blocks(self, begun: Begun) -> bool:
+        return self._live[begun.record.seq].task.execution == "main"
 
-    async def _launch(self, run: Record) -> None:
-        task = self.tasks[run.task]
+    async def _launch(self, begun: Begun) -> None:
+        run = begun.record
+        live = self._live[run.seq]
         tell(run)
-        executor = self._executors.get(task.execution)
-        if executor is None:
-            executor = self._executors[task.execution] = EXECUTIONS[task.execution]()
-        call = Call(task.function, partial(self._end, run), name=task.name)
-        if not self._blocks(run):
-            await executor.start(call)
+        # what is claimed is begun, but for a `main` run, which would keep the end waiting
+        if self._stops > (0 if self._blocks(begun) else 1):
+            self._end(run, Ending(Action.CRASH, error="not begun: the app was shutting down"))
+        elif live.end_at < FOREVER:
+            self._end(run, Ending(Action.TERMINATE))
+        else:
+            call = self._call(begun, live.task)
+            if call is not None:
+                await self._start(call, live)
+
+    def _call(self, begun: Begun, task: Task[..., Any]) -> Call | None:
+        """The call of a run; None if it cannot be made, which is the end of the run then."""
+        run = begun.record
+        try:
+            return call_of(self.session, task, parameters_of(begun.start), partial(self._end, run))
+        except (ArgumentError, DefinitionError) as error:
+            self._end(run, Ending(Action.FAIL, error=str(error)))
+        except Exception as error:
+            self._end(run, conclude(error))
+            if not self.session.config.silence_task_prerun:
+                self._fail(f"task {task.name!r} could not be set up: {error!r}", error)
+        return None
+
+    async def _start(self, call: Call, live: Live) -> None:
+        executor = self._executor(live.task.execution)
+        if live.task.execution != "main":
+            live.running = await executor.start(call)
+            if live.end_at < FOREVER:
+                live.running.terminate()
             return
         self._blocking = blocking = asyncio.ensure_future(executor.start(call))
         try:
@@ -235,10 +451,25 @@ class Runtime:
         finally:
             self._blocking = None
 
+    def _executor(self, execution: str) -> Executor:
+        executor = self._executors.get(execution)
+        if executor is None:
+            made = EXECUTIONS[execution]
+            limit = self.session.config.max_process_count
+            executor = made(limit) if made is ProcessExecutor else made()
+            self._executors[execution] = executor
+        return executor
+
     def _end(self, run: Record, ending: Ending) -> None:
         at = max(self.clock.now(), run.at)
+        live = self._live.pop(run.seq)
+        error = ending.error
+        if ending.action is Action.SUCCESS:
+            self.session.returns[run.task] = ending.value
+        elif ending.action is Action.TERMINATE and error is None and live.why is not None:
+            error = f"ended: {live.why}"
         self._ended.append(
-            Record(run.task, ending.action, at, run=run.seq, run_id=run.run_id, error=ending.error)
+            Record(run.task, ending.action, at, run=run.seq, run_id=run.run_id, error=error)
         )
         self._wakeup.set()
 
@@ -260,9 +491,20 @@ class Runtime:
         until = self.journal.look_at
         if not self._stops:
             until = min(until, self._shut.verdict.until)
-            if not self.journal.failing:
-                until = min(until, self.agenda.wake or FOREVER)
+        else:
+            until = min((until, *(live.end_at for live in self._live.values())))
+        if not self.journal.failing:
+            until = min(until, self.agenda.wake or FOREVER)
         return max(0, until - self.clock.now()) / SECOND
+
+
+def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are values already."""
+    return {k: v for k, v in parameters.items() if not isinstance(v, BaseArgument)}
+
+
+def parameters_of(start: Start) -> Mapping[str, Any]:
+    return {} if start.request is None else start.request.parameters
 
 
 class Signals:

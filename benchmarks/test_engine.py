@@ -11,6 +11,7 @@ from oncue.engine.civil import from_datetime, zone
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Record
+from oncue.engine.schedule import Schedule
 from oncue.engine.verdict import Plan
 from oncue.grammar.parser import parse
 
@@ -24,7 +25,7 @@ def agenda_of(conditions: dict[str, str], records: list[Record]) -> Agenda:
     planner = Planner(History(records))
     agenda = Agenda(planner, NINE)
     for name, text in conditions.items():
-        agenda.add(name, planner.plan(parse(text), name, UTC))
+        agenda.add(name, Schedule(parse(text), UTC))
     return agenda
 
 
@@ -86,7 +87,7 @@ def test_define_ten_thousand(benchmark: BenchmarkFixture) -> None:
         planner = Planner(History())
         agenda = Agenda(planner, NINE)
         for i in range(10_000):
-            agenda.add(f"task {i}", planner.plan(node, f"task {i}", UTC))
+            agenda.add(f"task {i}", Schedule(node, UTC))
         return len(agenda.decide(NINE)) + len(agenda.entries)
 
     assert benchmark.pedantic(define, rounds=3) == 10_000

@@ -372,21 +372,41 @@ def duration_or_none(value: DurationLike | None) -> Duration | None:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Retry(Condition):
-    """`retry [n times] [after D]`. In Python: `retry`, `retry(3)`, `retry(3).after("30 s")`."""
+    """`retry [n times] [after D]`. In Python: `retry`, `retry(3)`, `retry(3).after("30 s")`.
+
+    What has no words in the language is in Python alone, and left out of `str`: each retry waits
+    `backoff` times as long as the one before it, `max_delay` at most, and up to `jitter` (a part
+    of the delay, 0 to 1) longer, so that what failed together is not retried together."""
 
     times: int | None = None
     delay: Duration | None = None
+    backoff: float = 1
+    jitter: float = 0
+    max_delay: Duration | None = None
 
     def __post_init__(self) -> None:
         if self.times is not None:
             if self.times < 0:
                 raise ValueError(f"{self.times} retries: the number of retries is 0 or more")
             check_number(self.times)
+        if not 1 <= self.backoff < 1e9:
+            raise ValueError(f"backoff {self.backoff!r}: a factor of 1 or more")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter {self.jitter!r}: a part of the delay, from 0 to 1")
 
-    def __call__(self, times: int | None = None, *, after: DurationLike | None = None) -> Self:
+    def __call__(
+        self,
+        times: int | None = None,
+        *,
+        after: DurationLike | None = None,
+        backoff: float = 1,
+        jitter: float = 0,
+        max_delay: DurationLike | None = None,
+    ) -> Self:
         """At most `times` retries, each `after` the outcome it retries."""
         count = None if times is None else whole(times)
-        return replace(self, times=count, delay=duration_or_none(after))
+        delay, most = duration_or_none(after), duration_or_none(max_delay)
+        return type(self)(count, delay, backoff, jitter, most)
 
     def after(self, delay: DurationLike) -> Self:
         """Not before `delay` has passed since the outcome."""

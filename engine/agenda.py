@@ -13,6 +13,9 @@ start's `scheduled_at` is its logical instant.
   `misfire_grace` ago, and only the newest of a task; the others are in `missed`.
 - A start that does not consume (its condition still holds with its own run applied) makes the
   task's next start wait `cycle_sleep`; a crash makes it wait 1 s, doubling to 60 s.
+- A start that was requested asks no condition, and waits for nothing but the task itself.
+- A live run is to be ended when the task's end_cond holds or its timeout is over: a `Watch` stands
+  in the same heap, and what it finds is in `stops`.
 
 The agenda is the only one to change its history. It never reads a clock.
 """
@@ -20,63 +23,86 @@ The agenda is the only one to change its history. It never reads a clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
 from .civil import BEGINNING, FOREVER
-from .history import History, Mark, Source, TaskLog
-from .plan import Planner
+from .history import History, Mark, Run, Source, TaskLog
+from .plan import Planner, without_retry
 from .records import BIT, Action, Record
-from .verdict import Plan, Reads, touches
+from .schedule import NEVER, SECOND, Request, Schedule
+from .verdict import Plan, Reads, Verdict, touches
 
-SECOND = 1_000_000
 CYCLE_SLEEP = SECOND // 10
-MISFIRE_GRACE = 60 * SECOND
 CRASH_WAIT = SECOND
 CRASH_WAIT_MOST = 60 * SECOND
 
 
-class Entry:
+class Item:
+    """What stands in the heap: `due` is the instant of its valid place there, `reads` what its
+    last answer read: a record of these puts it back."""
+
+    __slots__ = ("due", "log", "name", "plan", "rank", "reads")
+
+    def __init__(self, name: str, plan: Plan, log: TaskLog, rank: Rank) -> None:
+        self.name = name
+        self.plan = plan
+        self.log = log
+        self.rank = rank
+        self.due = FOREVER
+        self.reads: Reads = ()
+
+
+class Entry(Item):
     """One task on the agenda. `fresh` is its plan with `retry` taken as false: a start that
-    only the full plan allows is a retry. `due` is the instant of its valid place in the heap,
-    `reads` what its last decision read: a record of these puts it back there."""
+    only the full plan allows is a retry. `watch` looks after its live runs, `latest` is the
+    instant of its latest start, `requests` are the starts asked for."""
 
     __slots__ = (
         "crash_wait",
-        "due",
         "enabled",
         "fresh",
-        "log",
-        "multilaunch",
-        "name",
+        "latest",
         "not_before",
-        "plan",
-        "rank",
-        "reads",
         "redo",
+        "requests",
+        "schedule",
+        "watch",
     )
 
-    def __init__(self, name: str, plan: Plan, fresh: Plan, log: TaskLog, rank: Rank) -> None:
-        self.name = name
-        self.plan = plan
+    def __init__(
+        self, name: str, schedule: Schedule, plan: Plan, fresh: Plan, log: TaskLog, rank: Rank
+    ) -> None:
+        super().__init__(name, plan, log, rank)
+        self.schedule = schedule
         self.fresh = fresh
-        self.log = log
-        self.rank = rank
-        self.enabled = True
-        self.multilaunch = False
-        self.due = FOREVER
-        self.not_before = BEGINNING
+        self.watch: Watch | None = None
+        self.enabled = schedule.enabled
+        self.not_before = self.latest = BEGINNING
         self.redo: int | None = None
-        self.reads: Reads = ()
+        self.requests: deque[Request] = NO_REQUESTS
         self.crash_wait = 0
 
     @property
-    def startable(self) -> bool:
-        return self.enabled and (self.multilaunch or not self.log.live)
+    def busy(self) -> bool:
+        return bool(self.log.live) and not self.schedule.multilaunch
 
 
-Rank = tuple[int, int]  # (-priority, order of definition)
+class Watch(Item):
+    """When the live runs of a task are to be ended. `told` are those of which it was said."""
+
+    __slots__ = ("timeout", "told")
+
+    def __init__(self, entry: Entry, plan: Plan, timeout: int | None) -> None:
+        super().__init__(entry.name, plan, entry.log, (*entry.rank[:2], 1))
+        self.timeout = timeout
+        self.told: set[Run] = set()
+
+
+Rank = tuple[int, int, int]  # (-priority, order of definition, 0 for the entry and 1 for its watch)
+NO_REQUESTS: deque[Request] = deque(maxlen=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +115,7 @@ class Start:
     reads: Reads
     position: int
     decided_at: int
+    request: Request | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +126,26 @@ class Missed:
     scheduled_at: int
 
 
+class Ended(StrEnum):
+    """Why a run is to be ended."""
+
+    BY_CONDITION = "its end_cond holds"
+    BY_TIMEOUT = "its timeout is over"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A live run that is to be ended; `mark` is the place of its RUN record."""
+
+    task: str
+    mark: Mark
+    reason: Ended
+
+
 class Agenda:
-    """Decides starts. `checked` counts the plans asked, for tests of the work done."""
+    """Decides starts, and what is to be ended. `checked` counts the plans asked, for tests of the
+    work done. `silenced`, where it is set, is told of a condition that raised instead of
+    answering, which is false then for `cycle_sleep`; else `decide` raises ConditionFailed."""
 
     def __init__(
         self,
@@ -108,59 +153,101 @@ class Agenda:
         now: int,
         *,
         cycle_sleep: int = CYCLE_SLEEP,
-        misfire_grace: int = MISFIRE_GRACE,
     ) -> None:
         self.planner = planner
         self.history: History = planner.history
         self.logical = now
         self.cycle_sleep = cycle_sleep
-        self.misfire_grace = misfire_grace
+        self.silenced: Callable[[str, Exception], None] | None = None
         self.entries: dict[str, Entry] = {}
         self.missed: list[Missed] = []
+        self.stops: list[Stop] = []
         self.checked = 0
-        self._by_plan: dict[Plan, list[Entry]] = {}
-        self._heap: list[tuple[int, Rank, Entry]] = []
+        self._by_plan: dict[Plan, list[Item]] = {}
+        self._heap: list[tuple[int, Rank, Item]] = []
         self._inbox: deque[tuple[int, Record, Mark]] = deque()
         self._defined = 0
 
     # --- tasks ----------------------------------------------------------------------------
 
-    def add(
-        self,
-        name: str,
-        plan: Plan,
-        *,
-        fresh: Plan | None = None,
-        priority: int = 0,
-        multilaunch: bool = False,
-    ) -> Entry:
+    def add(self, name: str, schedule: Schedule) -> Entry:
         if name in self.entries:
             raise ValueError(f"there is a task {name!r} on the agenda already")
         self._defined += 1
-        rank = (-priority, self._defined)
-        entry = Entry(name, plan, fresh or plan, self.history.of(name), rank)
-        entry.multilaunch = multilaunch
-        self.entries[name] = entry
-        self._by_plan.setdefault(plan, []).append(entry)
+        entry = self._enter(name, schedule, self._defined)
         outcome = entry.log.outcome
         if outcome is not None and outcome.action is Action.CRASH:
             self._wait_after(entry, Action.CRASH, outcome.mark.at)
+        return entry
+
+    def _enter(self, name: str, schedule: Schedule, place: int) -> Entry:
+        node, zone = schedule.condition, schedule.zone
+        plan = self.planner.plan(node, name, zone)
+        fresh = self.planner.plan(without_retry(node), name, zone)
+        rank = (-schedule.priority, place, 0)
+        entry = Entry(name, schedule, plan, fresh, self.history.of(name), rank)
+        self.entries[name] = entry
+        self._subscribe(entry)
         self._push(entry, self.logical)
+        if entry.log.live:
+            self._keep_watch(entry, Action.RUN, self.logical)
+        return entry
+
+    def _subscribe(self, item: Item) -> None:
+        if item.plan.sources:
+            self._by_plan.setdefault(item.plan, []).append(item)
+
+    def change(self, name: str, schedule: Schedule) -> Entry:
+        """Put another schedule in the place of a task's; what it waits for is kept."""
+        old = self._leave(name)
+        entry = self._enter(name, schedule, old.rank[1])
+        entry.not_before, entry.latest = old.not_before, old.latest
+        entry.requests, entry.crash_wait = old.requests, old.crash_wait
+        if entry.watch is not None and old.watch is not None:
+            entry.watch.told |= old.watch.told
         return entry
 
     def remove(self, name: str) -> None:
+        self._leave(name)
+
+    def _leave(self, name: str) -> Entry:
         entry = self.entries.pop(name)
         entry.enabled = False
-        entry.due = FOREVER
-        self._by_plan[entry.plan].remove(entry)
+        for item in (entry, entry.watch):
+            if item is None:
+                continue
+            item.due = FOREVER
+            if item.plan.sources:
+                self._by_plan[item.plan].remove(item)
+        return entry
 
-    def _push(self, entry: Entry, instant: int) -> None:
-        """Look at `entry` at `instant`, or earlier if that was due already."""
-        if instant < entry.due:
-            entry.due = instant
-            heappush(self._heap, (instant, entry.rank, entry))
-            if len(self._heap) > 2 * len(self.entries) + 64:  # most of it is out of date
-                self._heap[:] = [(e.due, e.rank, e) for e in self.entries.values()]
+    def enable(self, name: str, enabled: bool) -> None:
+        entry = self.entries[name]
+        entry.enabled = enabled
+        self._push(entry, self.logical)
+
+    def request(self, name: str, request: Request) -> None:
+        """Start the task once more, as soon as it can be."""
+        entry = self.entries[name]
+        if entry.requests is NO_REQUESTS:
+            entry.requests = deque()
+        entry.requests.append(request)
+        self._push(entry, self.logical)
+
+    @property
+    def _items(self) -> Iterator[Item]:
+        for entry in self.entries.values():
+            yield entry
+            if entry.watch is not None:
+                yield entry.watch
+
+    def _push(self, item: Item, instant: int) -> None:
+        """Look at `item` at `instant`, or earlier if that was due already."""
+        if instant < item.due:
+            item.due = instant
+            heappush(self._heap, (instant, item.rank, item))
+            if len(self._heap) > 4 * len(self.entries) + 64:  # most of it is out of date
+                self._heap[:] = [(i.due, i.rank, i) for i in self._items if i.due < FOREVER]
                 heapify(self._heap)
 
     @property
@@ -193,13 +280,32 @@ class Agenda:
         log.add(record, mark)
         self.logical = instant = max(self.logical, instant)
         entry = self.entries.get(record.task)
-        if entry is not None and record.action is not Action.RUN:
-            self._wait_after(entry, record.action, instant)
-            self._push(entry, instant)
+        if entry is not None:
+            if record.action is not Action.RUN:
+                self._wait_after(entry, record.action, instant)
+                self._push(entry, instant)
+            self._keep_watch(entry, record.action, record.at)
         self._changed(log, BIT[record.action], instant)
         if log.room < 0:
             self.planner.trim(log, instant)
         return log
+
+    def _keep_watch(self, entry: Entry, action: Action, at: int) -> None:
+        """A run of the task began at `at`, or one ended."""
+        watch, schedule = entry.watch, entry.schedule
+        if action is not Action.RUN:
+            if watch is not None and not entry.log.live:
+                watch.due = FOREVER
+                watch.told.clear()
+            return
+        endless = schedule.end_cond == NEVER
+        if endless and schedule.timeout is None:
+            return
+        if watch is None:
+            plan = self.planner.plan(schedule.end_cond, entry.name, schedule.zone)
+            watch = entry.watch = Watch(entry, plan, schedule.timeout)
+            self._subscribe(watch)
+        self._push(watch, at + schedule.timeout if endless and schedule.timeout else at)
 
     def settle(self, task: str, mark: Mark, seq: int) -> None:
         """The store has the record, as number `seq`."""
@@ -209,7 +315,7 @@ class Agenda:
         """What we took in of `task` was not what the store holds: begin anew with that."""
         self._inbox = deque(item for item in self._inbox if item[1].task != task)
         self.history.reload(task, records)
-        self._rewritten(task)
+        self.rewritten(task)
 
     def _wait_after(self, entry: Entry, ending: Action, instant: int) -> None:
         if ending is not Action.CRASH:
@@ -220,17 +326,23 @@ class Agenda:
 
     def _changed(self, source: Source, bit: int, instant: int) -> None:
         for plan in self.planner.changed(source, bit):
-            for entry in self._by_plan.get(plan, ()):
-                if touches(entry.reads, source, bit):
-                    self._push(entry, instant)
+            for item in self._by_plan.get(plan, ()):
+                if touches(item.reads, source, bit):
+                    self._push(item, instant)
 
-    def _rewritten(self, task: str) -> None:
+    def rewritten(self, task: str) -> None:
         """The log of a task is not what it was: whoever may read it looks again."""
         for plan in self.planner.rewritten(self.history.of(task)):
-            for entry in self._by_plan.get(plan, ()):
-                self._push(entry, self.logical)
-        if task in self.entries:
-            self._push(self.entries[task], self.logical)
+            for item in self._by_plan.get(plan, ()):
+                self._push(item, self.logical)
+        entry = self.entries.get(task)
+        if entry is not None:
+            self._push(entry, self.logical)
+            if entry.log.live:
+                self._keep_watch(entry, Action.RUN, self.logical)
+
+    def parameter_changed(self, name: str) -> None:
+        self._changed(self.planner.parameter(name), ~0, self.logical)
 
     def reset(self, now: int) -> None:
         """The clock was set back: answers are dropped and logical time with them."""
@@ -238,15 +350,21 @@ class Agenda:
         self.logical = now
         self.history.set_back(now)
         self.planner.forget()
+        for item in self._items:
+            item.due = FOREVER
+            self._push(item, now)
         for entry in self.entries.values():
-            entry.not_before = BEGINNING
-            entry.due = FOREVER
-            self._push(entry, now)
+            entry.not_before = entry.latest = BEGINNING
 
     def drain_missed(self) -> list[Missed]:
         """The occurrences missed since this was last asked."""
         missed, self.missed = self.missed, []
         return missed
+
+    def drain_stops(self) -> list[Stop]:
+        """The runs to be ended, of which this was not said before."""
+        stops, self.stops = self.stops, []
+        return stops
 
     # --- decisions ------------------------------------------------------------------------
 
@@ -256,6 +374,17 @@ class Agenda:
         if now < self.logical:
             self.reset(now)
         starts: list[Start] = []
+        try:
+            self._advance(starts, now)
+        except ConditionFailed:
+            for start in starts:
+                self.refused(start)
+            raise
+        self.logical = now
+        return starts
+
+    def _advance(self, starts: list[Start], now: int) -> None:
+        """Logical time goes on to now, over the breakpoints in order."""
         while True:
             wake = FOREVER if not self._heap else self._heap[0][0]
             if self._inbox and max(self.logical, self._inbox[0][0]) <= wake:
@@ -263,17 +392,19 @@ class Agenda:
                 self._retract(starts, self._see(*self._inbox.popleft()), BIT[action])
                 continue
             if wake > now or wake >= FOREVER:
-                break
-            instant, _, entry = heappop(self._heap)
-            if instant != entry.due:
+                return
+            instant, _, item = heappop(self._heap)
+            if instant != item.due:
                 continue
-            entry.due = FOREVER
+            item.due = FOREVER
             self.logical = max(self.logical, instant)
-            start = self._consider(entry, self.logical, now)
+            if isinstance(item, Watch):
+                self._look_after(item, self.logical)
+                continue
+            assert isinstance(item, Entry)
+            start = self._consider(item, self.logical, now)
             if start is not None:
                 starts.append(start)
-        self.logical = now
-        return starts
 
     def _retract(self, starts: list[Start], log: TaskLog, bit: int) -> None:
         """A start decided before a record that it read must still hold with it."""
@@ -287,13 +418,17 @@ class Agenda:
         if entry.redo is not None:
             instant, entry.redo = entry.redo, None
         entry.reads = ()
-        if not entry.startable:
+        if entry.busy:
+            return None
+        if entry.requests and (entry.enabled or entry.requests[0].forced):
+            return self._serve(entry, max(instant, entry.latest + 1), now)
+        if not (entry.enabled and entry.schedule.standing):
             return None
         if instant < entry.not_before:
             self._push(entry, entry.not_before)
             return None
-        forgiven = now - self.misfire_grace
-        verdict = entry.plan.check(max(instant, forgiven))
+        forgiven = now - entry.schedule.misfire_grace
+        verdict = self._ask(entry.name, entry.plan, max(instant, forgiven))
         self.checked += 1
         if not verdict.value:
             entry.reads = verdict.reads
@@ -308,47 +443,115 @@ class Agenda:
             return None
         return self._start(entry, instant, now, verdict.since, verdict.reads)
 
+    def _ask(self, name: str, plan: Plan, instant: int) -> Verdict:
+        """The verdict; of a condition that raises, false for a while or ConditionFailed."""
+        try:
+            return plan.check(instant)
+        except Exception as error:
+            if self.silenced is None:
+                raise ConditionFailed(name) from error
+            self.silenced(name, error)
+            return Verdict(False, instant, instant + max(1, self.cycle_sleep))
+
+    def _serve(self, entry: Entry, instant: int, now: int) -> Start | None:
+        """The first of the starts asked for."""
+        if instant > now:  # there was a start at this very instant
+            self._push(entry, instant)
+            return None
+        request = entry.requests.popleft()
+        if request.asking and not self._ask(entry.name, entry.plan, instant).value:
+            self._push(entry, instant)
+            return None
+        return self._start(entry, instant, now, instant, (), request)
+
+    def _look_after(self, watch: Watch, instant: int) -> None:
+        """Say which live runs are to be ended now, and look again when the next may be."""
+        runs = [run for run in watch.log.live.values() if run not in watch.told]
+        watch.reads = ()
+        if not runs:
+            return
+        verdict = self._ask(watch.name, watch.plan, instant)
+        self.checked += 1
+        watch.reads = verdict.reads
+        self._push(watch, verdict.until)
+        for run in runs:
+            over = FOREVER if watch.timeout is None else run.mark.at + watch.timeout
+            if not verdict.value and instant < over:
+                self._push(watch, over)
+                continue
+            watch.told.add(run)
+            reason = Ended.BY_CONDITION if verdict.value else Ended.BY_TIMEOUT
+            self.stops.append(Stop(watch.name, run.mark, reason))
+
     def _newer(self, entry: Entry, until: int, now: int) -> int | None:
         """When the task's condition came true again before now, once `until` was over."""
         while until <= now:
-            verdict = entry.plan.check(until)
+            verdict = self._ask(entry.name, entry.plan, until)
             self.checked += 1
             if verdict.value:
                 return until
             until = verdict.until
         return None
 
-    def _start(self, entry: Entry, instant: int, now: int, since: int, reads: Reads) -> Start:
+    def _start(
+        self,
+        entry: Entry,
+        instant: int,
+        now: int,
+        since: int,
+        reads: Reads,
+        request: Request | None = None,
+    ) -> Start:
         outcome = entry.log.outcome
-        retries = outcome is not None and not entry.fresh.check(instant).value
+        retries = False
+        if outcome is not None and request is None:
+            retries = not self._ask(entry.name, entry.fresh, instant).value
         record = Record(
             entry.name,
             Action.RUN,
             at=now,
             seq=self.history.next_provisional(),
-            scheduled_at=entry.plan.phase(instant, since),
+            scheduled_at=instant if request else entry.plan.phase(instant, since),
             attempt=outcome.attempt + 1 if outcome is not None and retries else 0,
         )
         position = self.history.position
         mark = Mark(now, record.seq)
         entry.log.add(record, mark)
-        start = Start(record, mark, reads, position, instant)
+        start = Start(record, mark, reads, position, instant, request)
         self._changed(entry.log, BIT[Action.RUN], instant)
-        verdict = entry.plan.check(instant)
+        self._keep_watch(entry, Action.RUN, now)
+        entry.latest = instant
+        self._pace(entry, instant)
+        return start
+
+    def _pace(self, entry: Entry, instant: int) -> None:
+        """When the task may start again: at once, unless its start has changed nothing."""
+        verdict = self._ask(entry.name, entry.plan, instant)
         entry.not_before = instant + max(1, self.cycle_sleep if verdict.value else 0)
-        if entry.multilaunch:
+        if entry.schedule.multilaunch:
             entry.reads = verdict.reads
             self._push(entry, entry.not_before if verdict.value else verdict.until)
-        return start
+            if entry.requests:
+                self._push(entry, instant + 1)
 
     def refused(self, start: Start) -> None:
         """The store knows a newer record that matters: decide again, at the same logical
         instant, once that record has been taken in."""
         task = start.record.task
         self.history.of(task).drop(start.mark)
-        self._rewritten(task)
+        self.rewritten(task)
         entry = self.entries.get(task)
         if entry is not None:
-            entry.not_before = BEGINNING
+            entry.not_before = entry.latest = BEGINNING
             entry.redo = start.decided_at
+            if start.request is not None:
+                entry.requests.appendleft(start.request)
             self._push(entry, self.logical)
+
+
+class ConditionFailed(Exception):
+    """A condition of the task raised instead of answering; the cause is what it raised."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__(f"a condition of task {task!r} failed")
+        self.task = task

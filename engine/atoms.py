@@ -10,10 +10,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+from zlib import crc32
 
+from ..conds.nodes import Retry
 from ..conds.parts import Age, Bound, Count, Past, ThisCycle
 from .civil import BEGINNING, FOREVER, Zone
-from .history import Source, TaskLog, count_after, count_in
+from .history import Outcome, Source, TaskLog, count_after, count_in
 from .periods import Period, Window, period_of
 from .periods.algebra import Constant, Expression, Span, all_of, opposite
 from .records import Action, bits
@@ -344,12 +346,11 @@ class RetryPlan(Plan):
     """`retry n times after D`: the latest outcome is bad, D has passed since it, its attempt is
     below n, and no later run is live."""
 
-    __slots__ = ("delay", "log", "times")
+    __slots__ = ("log", "node")
 
-    def __init__(self, times: int | None, delay: int, log: TaskLog) -> None:
+    def __init__(self, node: Retry, log: TaskLog) -> None:
         super().__init__()
-        self.times = times
-        self.delay = delay
+        self.node = node
         self.log = log
 
     @property
@@ -360,13 +361,28 @@ class RetryPlan(Plan):
         outcome = self.log.outcome
         if outcome is None or outcome.action not in (Action.FAIL, Action.CRASH):
             return Verdict(False, BEGINNING, FOREVER, ((self.log, ENDING),))
-        spent = self.times is not None and outcome.attempt >= self.times
+        times = self.node.times
+        spent = times is not None and outcome.attempt >= times
         if spent or any(run.mark.seq > outcome.mark.seq for run in self.log.live.values()):
             return Verdict(False, BEGINNING, FOREVER, ((self.log, ENDING),))
-        due = outcome.mark.at + self.delay
+        due = retry_at(self.node, outcome, self.log.task)
         if now < due:
             return Verdict(False, BEGINNING, due, ((self.log, ANY),))
         return Verdict(True, min(due, now), FOREVER, ((self.log, ANY),))
+
+
+def retry_at(node: Retry, outcome: Outcome, task: str) -> int:
+    """The instant from which on the run that ended so may be retried. The jitter is drawn from
+    the task's name and the instant of the outcome, so the same log gives the same answer."""
+    if node.delay is None:
+        return outcome.mark.at
+    most = FOREVER if node.max_delay is None else node.max_delay.microseconds
+    try:
+        delay = int(min(node.delay.microseconds * node.backoff**outcome.attempt, most))
+    except OverflowError:
+        delay = most
+    lot = crc32(f"{task} {outcome.mark.at}".encode()) / 2**32
+    return min(outcome.mark.at + delay + int(delay * node.jitter * lot), FOREVER)
 
 
 @dataclass(slots=True)

@@ -10,8 +10,9 @@ from .atoms import Scheduler
 from .civil import Zone
 from .history import History
 from .periods import Period, period_of
-from .plan import Planner, without_retry
+from .plan import Planner
 from .records import Action, Record
+from .schedule import Schedule
 
 PATIENCE = 16  # how often a forecast looks in vain before it asks when to look
 
@@ -36,8 +37,7 @@ def of_cadence(period: Period, now: int, duration: int) -> Iterator[int]:
 def of_condition(node: Condition, now: int, duration: int, zone: Zone) -> Iterator[int]:
     planner = Planner(History(), {}, Scheduler(now))
     agenda = Agenda(planner, now)
-    plan = planner.plan(node, "self", zone)
-    agenda.add("self", plan, fresh=planner.plan(without_retry(node), "self", zone))
+    plan = agenda.add("self", Schedule(node, zone)).plan
     seq = idle = 0
     while True:
         for decided in agenda.decide(now):

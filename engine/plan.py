@@ -9,12 +9,13 @@ term reads; it is true until the earliest of all and reads what all read; an *or
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import ClassVar
 
 from ..conds import nodes, parts, points
+from ..conds.rewrite import rewritten
 from .atoms import (
     AfterPlan,
     AgePlan,
@@ -56,6 +57,7 @@ SINCE = {
 }
 
 
+NEVER = nodes.Constant(False)
 STOREY = 16  # levels of a condition between two landings
 
 
@@ -247,8 +249,8 @@ class Planner:
                 return HasPlan(log(name or task), ACTIONS[event], count, within, zone)
             case nodes.Running(name, age, count):
                 return RunningPlan(log(name or task), age, count)
-            case nodes.Retry(times, delay):
-                return RetryPlan(times, delay.microseconds if delay else 0, log(task))
+            case nodes.Retry():
+                return RetryPlan(node, log(task))
             case nodes.SchedulerAge(duration, over):
                 return AgePlan(self.scheduler, duration.microseconds, over)
             case nodes.SchedulerCycles(count):
@@ -323,18 +325,6 @@ def below(root: Question) -> Iterator[Question]:
         stack += operands(*asked)
 
 
-def without_retry(node: nodes.Condition) -> nodes.Condition:
+def without_retry(root: nodes.Condition) -> nodes.Condition:
     """The condition with every `retry` taken as false: does it start anew, or only again?"""
-    done: dict[int, nodes.Condition] = {}
-    for term in nodes.postorder(node):
-        parts = tuple(done[id(part)] for part in term.operands)
-        match term:
-            case nodes.Retry():
-                done[id(term)] = nodes.Constant(False)
-            case nodes.All() | nodes.Any():
-                done[id(term)] = type(term)(parts)
-            case nodes.Not() | nodes.Zoned() | nodes.Defined():
-                done[id(term)] = replace(term, term=parts[0])
-            case _:
-                done[id(term)] = term
-    return done[id(node)]
+    return rewritten(root, lambda atom: NEVER if isinstance(atom, nodes.Retry) else atom)

@@ -185,7 +185,7 @@ def test_a_store_that_fails_loses_no_ending(
     monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 1000)
     path = tmp_path / "log.db"
     app = App(path, shut_cond="task 'next' has succeeded")
-    store = app._store
+    store = app.session.store
     failing = 3
 
     commit = store.commit
@@ -543,18 +543,17 @@ def test_a_task_is_still_its_function() -> None:
 def nothing() -> None: ...
 
 
-def needs(x: int) -> None: ...
-
-
 @pytest.mark.parametrize(
     ("define", "message"),
     [
         (lambda app: app.task("daily", name="a")(nothing), "there is a task 'a' already"),
-        (lambda app: app.task("daily", execution="fibre")(nothing), "no execution 'fibre'; there"),
+        (
+            lambda app: app.task("daily", execution="fibre"),
+            "execution='fibre': it is one of main, async, thread, process",
+        ),
         (lambda app: app.task("daily")(lambda: None), "needs a name"),
         (lambda app: app.task("daily", name="")(nothing), "needs a name"),
-        (lambda app: app.task("daily")(needs), "its function needs x; give them defaults"),
-        (lambda app: app.task(42)(nothing), "a start_cond is text or a condition, not int 42"),
+        (lambda app: app.task(42), "start_cond is text or a condition, not int 42"),
     ],
 )
 def test_a_wrong_definition_is_refused_before_anything_changes(

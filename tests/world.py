@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from oncue.engine.agenda import Agenda, Missed, Start
 from oncue.engine.civil import from_datetime, to_datetime, zone
 from oncue.engine.history import History
-from oncue.engine.plan import Planner, without_retry
+from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Record
+from oncue.engine.schedule import Schedule
 from oncue.grammar.parser import parse
 
 UTC = zone("UTC")
@@ -37,15 +39,20 @@ class World:
         self.seq = 0
         self.live: dict[str, list[Record]] = {}
 
-    def task(self, name: str, condition: str, *, priority: int = 0, many: bool = False) -> World:
-        node = parse(condition)
-        self.agenda.add(
-            name,
-            self.planner.plan(node, name, UTC),
-            fresh=self.planner.plan(without_retry(node), name, UTC),
-            priority=priority,
-            multilaunch=many,
+    def task(
+        self,
+        name: str,
+        condition: str,
+        *,
+        until: str = "false",
+        many: bool = False,
+        **options: Any,
+    ) -> World:
+        """`until` is the end_cond, `many` means multilaunch; the options are a Schedule's."""
+        schedule = Schedule(
+            parse(condition), UTC, end_cond=parse(until), multilaunch=many, **options
         )
+        self.agenda.add(name, schedule)
         return self
 
     def look(self, now: str | None = None) -> list[str]:

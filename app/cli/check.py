@@ -133,7 +133,7 @@ def of_app(app: App) -> Iterator[Checked]:
     """Every condition of an app, with the names of its tasks known."""
     for task in app:
         yield of_node(f"task {task.name!r}", task.start_cond, app)
-    yield of_node("shut_cond", app.shut_cond, app, starts=False)
+    yield of_node("shut_cond", app.session.config.shut_cond, app, starts=False)
 
 
 def of_node(place: str, node: Condition, app: App, starts: bool = True) -> Checked:
@@ -144,7 +144,10 @@ def of_node(place: str, node: Condition, app: App, starts: bool = True) -> Check
         node = parse(text or "")
     except ConditionSyntaxError:
         text = None
-    hints = [*tree_lint(node, tasks=tuple(app.tasks)), *window_lint(node, app.zone)]
+    hints = [
+        *tree_lint(node, tasks=tuple(task.name for task in app)),
+        *window_lint(node, app.session.config.timezone),
+    ]
     found = [strict(hint) for hint in arrange(hints, text) if starts or hint.code in ALWAYS_ASKED]
     return Checked(place, text or str(node), found)
 

@@ -21,6 +21,7 @@ __all__ = [
     "Call",
     "Ending",
     "Executor",
+    "ProcessExecutor",
     "Running",
     "conclude",
     "in_worker",

@@ -84,9 +84,9 @@ class Child:
                 raise
             finally:
                 theirs.close()
-        self._process = process
-        self.ready = False
-        _children.add(self)
+            self._process = process
+            self.ready = False
+            _children.add(self)
 
     @property
     def alive(self) -> bool:
@@ -145,7 +145,9 @@ class Child:
 
 @atexit.register
 def _leave_nothing() -> None:
-    """Before multiprocessing waits, at the end of the interpreter, for every process it made."""
+    """Before multiprocessing waits, at the end of the interpreter, for every process it made. None
+    is left half made, and none is made any more: the lock is kept."""
+    _starting.acquire()
     for child in list(_children):
         child.kill()
 

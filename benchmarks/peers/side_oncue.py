@@ -8,6 +8,7 @@ from oncue.engine.civil import from_datetime, zone
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Record
+from oncue.engine.schedule import Schedule
 from scenarios import (
     DONE_TODAY,
     IDLE,
@@ -86,7 +87,7 @@ def idle_agenda() -> Agenda:
 
 
 def add(agenda: Agenda, name: str) -> None:
-    agenda.add(name, agenda.planner.plan(parse(DONE_TODAY), name, UTC))
+    agenda.add(name, Schedule(parse(DONE_TODAY), UTC))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from oncue.engine.civil import zone
 from oncue.engine.history import History
 from oncue.engine.plan import Planner, without_retry
 from oncue.engine.records import Action, Record
+from oncue.engine.schedule import Schedule
 from oncue.grammar.parser import parse
 from oncue.tests.property.model import holds
 
@@ -100,9 +101,7 @@ class Scheduling(RuleBasedStateMachine):
         self.planner = Planner(History())
         self.agenda = Agenda(self.planner, START, cycle_sleep=MINUTE)
         for name, node in self.tasks.items():
-            plan = self.planner.plan(node, name, UTC)
-            fresh = self.planner.plan(without_retry(node), name, UTC)
-            self.agenda.add(name, plan, fresh=fresh)
+            self.agenda.add(name, Schedule(node, UTC))
         self.reference = Reference(self.tasks)
         self.now = START
         self.seq = 0

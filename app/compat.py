@@ -1,0 +1,78 @@
+"""The older names, each translated once into what it means now; nothing else knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from .errors import DefinitionError
+
+if TYPE_CHECKING:
+    from .task import Task
+
+RENAMED = {
+    "task_execution": "execution",
+    "permanent_task": "permanent",
+}
+OPPOSITES = {
+    "disabled": "enabled",
+    "disable": "enabled",
+}
+
+
+def newer(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options under the names they have now. Raises DefinitionError for one that is given by
+    both."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        now = RENAMED.get(name) or OPPOSITES.get(name) or name
+        if now in found or (now != name and now in given):
+            raise DefinitionError(f"{name!r} and {now!r} are the same option; give one")
+        if name in OPPOSITES:
+            if not isinstance(value, bool):
+                raise DefinitionError(f"{name}={value!r}: it is True or False")
+            value = not value
+        found[now] = value
+    return found
+
+
+class OlderNames:
+    """Attributes of a task under their older names."""
+
+    @property
+    def disabled(self: Task[..., Any]) -> bool:  # type: ignore[misc]
+        return not self.enabled
+
+    @disabled.setter
+    def disabled(self: Task[..., Any], value: bool) -> None:  # type: ignore[misc]
+        self.enabled = not value
+
+    disable = disabled
+
+    @property
+    def force_run(self: Task[..., Any]) -> bool:  # type: ignore[misc]
+        return any(request.forced for request in self.requests)
+
+    @force_run.setter
+    def force_run(self: Task[..., Any], value: bool) -> None:  # type: ignore[misc]
+        if value:
+            self.force()
+        else:
+            self.withdraw()
+
+    @property
+    def permanent_task(self: Task[..., Any]) -> bool:  # type: ignore[misc]
+        return self.permanent
+
+    @permanent_task.setter
+    def permanent_task(self: Task[..., Any], value: bool) -> None:  # type: ignore[misc]
+        self.permanent = value
+
+    @property
+    def force_termination(self: Task[..., Any]) -> bool:  # type: ignore[misc]
+        return False
+
+    @force_termination.setter
+    def force_termination(self: Task[..., Any], value: bool) -> None:  # type: ignore[misc]
+        if value:
+            self.terminate()

@@ -1,0 +1,95 @@
+"""What an app does where a task does not say otherwise, and how it behaves as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ..conds.durations import Duration
+from ..conds.nodes import Condition
+from ..engine.civil import Zone
+from ..engine.schedule import NEVER
+from ..grammar.phrases import Phrases
+from . import options
+from .compat import newer
+from .options import Limit, Option, optional
+
+if TYPE_CHECKING:
+    from .session import Session
+
+
+def new_run_id(task: Any, parameters: Any) -> str:
+    return uuid4().hex
+
+
+class Config:
+    """The options of an app, given by keyword to `App` and assigned to `app.session.config` at any
+    time. Raises DefinitionError for an unknown one, naming those that are near."""
+
+    execution = Option[str | None](
+        optional(options.execution),
+        doc="How tasks run that do not say: `main`, `async`, `thread` or `process`. None: "
+        "coroutine functions and commands `async`, everything else in a `thread`.",
+    )
+    task_pre_exist = Option[str](
+        options.one_of("raise", "rename", "ignore", "replace"),
+        "raise",
+        doc="What a task is whose name is taken: refused, given the name with ` - 1` added, "
+        "ignored, or put in the place of the one there is.",
+    )
+    timeout = Option[Limit](
+        options.limit, Duration.of("30 minutes"), doc="How long a run may take; `never`: for ever."
+    )
+    multilaunch = Option[bool](
+        options.switch, False, doc="Whether a task may start again while it runs."
+    )
+    func_run_id = Option[Callable[[Any, Any], str]](
+        options.function, new_run_id, doc="Gives a run its label, from its task and parameters."
+    )
+    misfire_grace = Option[Duration](
+        options.grace,
+        Duration.of("1 minute"),
+        doc="How late an occurrence may start at which nobody looked.",
+    )
+    cycle_sleep = Option[Duration | None](
+        optional(options.duration),
+        Duration.of(0.1),
+        doc="The pause before a task starts again whose condition its own start has not changed, "
+        "and the rhythm of custom conditions that do not say. None: at once.",
+    )
+    max_process_count = Option[int | None](
+        optional(options.count), doc="How many processes run tasks; None: one per processor."
+    )
+    param_materialize = Option[str](
+        options.one_of("pre", "post"),
+        "post",
+        doc="Whether arguments that do not say are made before the run's thread or process is "
+        "entered, or in it.",
+    )
+    timezone = Option[Zone](options.zone, doc="The zone of conditions that name none.")
+    shut_cond = Option[Condition](options.condition, NEVER, doc="Ends the app when it holds.")
+    instant_shutdown = Option[bool](
+        options.switch, False, doc="Whether a shut-down ends what runs instead of waiting."
+    )
+    silence_cond_check = Option[bool](
+        options.switch, False, doc="Whether a condition that raises is false, or ends the app."
+    )
+    silence_task_prerun = Option[bool](
+        options.switch, False, doc="Whether a task that cannot be set up fails, or ends the app."
+    )
+
+    def __init__(self, session: Session, given: dict[str, Any]) -> None:
+        self.values: dict[str, Any] = {"timezone": options.zone(None, "timezone", self)}
+        self._session = session
+        self.values |= options.read_all(Config, self, newer(given))
+
+    @property
+    def phrases(self) -> Phrases:
+        return self._session.phrases
+
+    def assigned(self, name: str) -> None:
+        self._session.configured(name)
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{k}={v!r}' for k, v in self.values.items())})"

@@ -1,0 +1,228 @@
+"""Options: attributes that may be assigned at any time.
+
+What is given is read into what it means before anything changes: one reader per kind, which
+refuses what cannot be with the option's name, the value, and what would be right. Then the owner
+is told, so that a running app plans anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta, tzinfo
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
+
+from ..conds.diagnostic import nearest
+from ..conds.durations import Duration
+from ..conds.nodes import Condition, Constant, Retry
+from ..engine.civil import Zone
+from ..engine.civil import zone as zone_of
+from ..grammar.phrases import Phrases
+from .errors import DefinitionError
+from .executors import EXECUTIONS
+
+T = TypeVar("T")
+DurationLike = Duration | timedelta | str | float
+NEVER: Literal["never"] = "never"  # how a time limit says that there is none
+Limit = Duration | Literal["never"]
+
+
+class Speaker(Protocol):
+    """What conditions are read for: it knows their phrases."""
+
+    @property
+    def phrases(self) -> Phrases: ...
+
+
+class Owner(Speaker, Protocol):
+    """What has options. `values` are those that were assigned."""
+
+    values: dict[str, Any]
+
+    def assigned(self, name: str) -> None:
+        """An option has a new value."""
+
+
+Reader = Callable[[Any, str, Speaker], T]
+
+
+class Option(Generic[T]):
+    """A descriptor: what is assigned goes through `read`. Where nothing was, it is `default`; where
+    it is None, it is what `derive` makes of the owner."""
+
+    def __init__(
+        self,
+        read: Reader[T],
+        default: Any = None,
+        *,
+        derive: Callable[[Any], T] | None = None,
+        doc: str = "",
+    ) -> None:
+        self.read = read
+        self.default = default
+        self.derive = derive
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, owner: None, kind: type) -> Self: ...
+    @overload
+    def __get__(self, owner: Owner, kind: type) -> T: ...
+    def __get__(self, owner: Owner | None, kind: type) -> Self | T:
+        if owner is None:
+            return self
+        value: T = owner.values.get(self.name, self.default)
+        return self.derive(owner) if value is None and self.derive is not None else value
+
+    def __set__(self, owner: Owner, given: Any) -> None:
+        before = owner.values
+        owner.values = {**before, self.name: self.read(given, self.name, owner)}
+        try:
+            owner.assigned(self.name)
+        except BaseException:
+            owner.values = before
+            raise
+
+
+def options_of(kind: type) -> dict[str, Option[Any]]:
+    """The options that a class has, by name."""
+    found: dict[str, Option[Any]] = {}
+    for base in reversed(kind.__mro__):
+        found |= {name: value for name, value in vars(base).items() if isinstance(value, Option)}
+    return found
+
+
+def read_all(kind: type, owner: Speaker, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of that class given by keyword, read; nothing is assigned. Raises
+    DefinitionError for an unknown one, naming those that are near."""
+    known = options_of(kind)
+    for name in given:
+        if name not in known:
+            raise DefinitionError(unknown(name, known))
+    return {name: known[name].read(value, name, owner) for name, value in given.items()}
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    near = nearest(name, sorted(known))
+    return f"there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+# --- readers ------------------------------------------------------------------------------------
+
+
+def optional(read: Reader[T]) -> Reader[T | None]:
+    """None stays None."""
+    return lambda given, name, owner: None if given is None else read(given, name, owner)
+
+
+def switch(given: Any, name: str, owner: Speaker) -> bool:
+    if not isinstance(given, bool):
+        raise DefinitionError(f"{name}={given!r}: it is True or False")
+    return given
+
+
+def whole(given: Any, name: str, owner: Speaker) -> int:
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise DefinitionError(f"{name}={given!r}: it is a whole number")
+    return given
+
+
+def count(given: Any, name: str, owner: Speaker) -> int:
+    if whole(given, name, owner) < 1:
+        raise DefinitionError(f"{name}={given!r}: it is 1 or more")
+    return int(given)
+
+
+def text(given: Any, name: str, owner: Speaker) -> str:
+    if not isinstance(given, str):
+        raise DefinitionError(f"{name}={given!r}: it is text")
+    return given
+
+
+def one_of(*known: str) -> Reader[str]:
+    """One of these words."""
+
+    def read(given: Any, name: str, owner: Speaker) -> str:
+        if given not in known:
+            near = nearest(str(given), known)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise DefinitionError(f"{name}={given!r}: it is one of {', '.join(known)}{hint}")
+        return str(given)
+
+    return read
+
+
+execution = one_of(*EXECUTIONS)
+
+
+def function(given: Any, name: str, owner: Speaker) -> Callable[..., Any]:
+    if not callable(given):
+        raise DefinitionError(f"{name}={given!r}: it is a function")
+    found: Callable[..., Any] = given
+    return found
+
+
+def parameters(given: Any, name: str, owner: Speaker) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise DefinitionError(f"{name}={given!r}: it is a dictionary, with names as keys")
+    return dict(given)
+
+
+def duration(given: Any, name: str, owner: Speaker) -> Duration:
+    """From seconds, text or timedelta."""
+    try:
+        return Duration.of(given)
+    except (ValueError, TypeError) as error:
+        raise DefinitionError(f"{name}={given!r}: {error}") from error
+
+
+def limit(given: Any, name: str, owner: Speaker) -> Limit:
+    """A duration, or `never`."""
+    return NEVER if given == NEVER else duration(given, name, owner)
+
+
+def grace(given: Any, name: str, owner: Speaker) -> Duration:
+    """A duration that may be nothing: then it is the shortest there is."""
+    return Duration(1) if given == 0 else duration(given, name, owner)
+
+
+def condition(given: Any, name: str, owner: Speaker) -> Condition:
+    """A condition as users write it; None is never."""
+    match given:
+        case str():
+            return owner.phrases.parse(given)
+        case bool() | None:
+            return Constant(bool(given))
+        case Condition():
+            return given
+        case _:
+            raise DefinitionError(
+                f"{name} is text or a condition, not {type(given).__name__} {given!r}"
+            )
+
+
+def retries(given: Any, name: str, owner: Speaker) -> Retry:
+    """How often, or the whole policy as `oncue.conds.retry` makes it."""
+    if isinstance(given, Retry):
+        return given
+    if whole(given, name, owner) < 0:
+        raise DefinitionError(f"{name}={given!r}: the number of retries is 0 or more")
+    return Retry(given)
+
+
+def zone(given: Any, name: str, owner: Speaker) -> Zone:
+    """A zone by its name, or by a tzinfo that has one; None is the system's."""
+    match given:
+        case Zone():
+            return given
+        case None | str():
+            return zone_of(given)
+        case tzinfo():
+            return zone_of(getattr(given, "key", None) or str(given))
+        case _:
+            raise DefinitionError(
+                f"{name}={given!r}: it is the name of a zone, such as 'Europe/Dublin'"
+            )

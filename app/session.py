@@ -1,0 +1,349 @@
+"""The session of an app: its tasks, parameters, returns and config, and the life it has while it
+runs.
+
+Everything here may be called from any thread, a task's own included. What changes a running app is
+applied on its loop's thread and has been when the call returns; of an app that does not run it is
+kept for its next life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from ..conds.durations import Duration
+from ..conds.nodes import Condition
+from ..engine.atoms import Custom
+from ..engine.civil import FOREVER, to_datetime
+from ..engine.explain import Explanation
+from ..engine.history import TaskLog
+from ..engine.schedule import Request
+from ..grammar.phrases import Phrases
+from . import options
+from .clock import Clock
+from .compat import newer
+from .config import Config
+from .errors import DefinitionError, OncueError
+from .executors import refuse_in_worker
+from .runtime import Runtime
+from .stores.protocol import Store
+from .task import KINDS, FuncTask, Task
+
+AnyTask = Task[..., Any]
+T = TypeVar("T")
+
+
+class Parameters(MutableMapping[str, Any]):
+    """The session's parameters, by name; conditions that read one hear of its change."""
+
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        self._values: dict[str, Any] = {}
+        self._changed = changed
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._values[name] = value
+        self._changed(name)
+
+    def __delitem__(self, name: str) -> None:
+        del self._values[name]
+        self._changed(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Parameters({self._values!r})"
+
+
+class Session:
+    """`session["name"]` is the task of that name, which may also be given by itself or its
+    function. `parameters` are shared by all tasks, `returns` what each last returned, `config` the
+    options of the app."""
+
+    def __init__(self, store: Store, clock: Clock, config: dict[str, Any]) -> None:
+        self.phrases = Phrases()
+        self.customs: dict[str, Custom] = {}
+        self.parameters = Parameters(self._parameter_changed)
+        self.returns: dict[str, Any] = {}
+        self.store = store
+        self.clock = clock
+        self._tasks: dict[str, AnyTask] = {}
+        self._registered: list[Callable[[Session], None]] = []
+        self._life: Runtime | None = None
+        self.config = Config(self, config)
+
+    # --- tasks ----------------------------------------------------------------------------
+
+    @property
+    def tasks(self) -> list[AnyTask]:
+        """In order of definition."""
+        return list(self._tasks.values())
+
+    def __getitem__(self, task: Any) -> AnyTask:
+        name = name_of(task)
+        if name not in self._tasks:
+            raise KeyError(f"there is no task {name!r}")
+        return self._tasks[name]
+
+    def get(self, name: str) -> AnyTask | None:
+        return self._tasks.get(name)
+
+    def __contains__(self, task: object) -> bool:
+        return name_of(task) in self._tasks
+
+    def __iter__(self) -> Iterator[AnyTask]:
+        return iter(self.tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def create_task(self, **given: Any) -> AnyTask:
+        """A task of this session, from one of `func`, `path` (with `func_name`), `command` and
+        `code`, and the options of a task. Raises DefinitionError and ConditionSyntaxError, before
+        anything changes."""
+        kinds = [name for name in KINDS if given.get(name) is not None]
+        if len(kinds) != 1:
+            said = "both " + " and ".join(kinds) if kinds else "nothing"
+            raise DefinitionError(f"a task runs one of {', '.join(KINDS)}; {said} was given")
+        made = KINDS[kinds[0]](session=self, **given)
+        return self._tasks[made.name]
+
+    def read_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a function's task, checked before there is a function."""
+        name = given.get("name")
+        rest = {key: value for key, value in given.items() if key != "name"}
+        return {"name": name, **options.read_all(FuncTask, self, newer(rest))}
+
+    def refuse_taken(self, names: Iterable[str]) -> None:
+        """Raise DefinitionError if one of these names cannot be had here."""
+        taken = [name for name in names if name in self._tasks]
+        if taken and self.config.task_pre_exist == "raise":
+            raise DefinitionError(
+                f"there is a task {taken[0]!r} already; give the group another prefix"
+            )
+
+    def add_task(self, task: AnyTask) -> None:
+        """Make a task one of this session's. What is done with one whose name is taken is said by
+        `config.task_pre_exist`."""
+        taken = self._tasks.get(task.name)
+        if taken is not None and taken is not task:
+            match self.config.task_pre_exist:
+                case "raise":
+                    raise DefinitionError(
+                        f"there is a task {task.name!r} already; give this one another name"
+                    )
+                case "ignore":
+                    return
+                case "replace":
+                    self.remove_task(taken)
+                case _:
+                    task.name = self._free_name(task.name)
+        task.join(self)
+        self._tasks[task.name] = task
+        if self.serving:
+            self._apply(lambda life: life.define(task))
+
+    def _free_name(self, name: str) -> str:
+        number = 1
+        while f"{name} - {number}" in self._tasks:
+            number += 1
+        return f"{name} - {number}"
+
+    def remove_task(self, task: Any) -> None:
+        """Let it start no more. Runs that are live go on to their end. Raises KeyError for one
+        there is not."""
+        found = self[task]
+        self._apply(lambda life: life.remove(found))
+        del self._tasks[found.name]
+        found.leave()
+
+    # --- conditions -----------------------------------------------------------------------
+
+    def register(
+        self,
+        syntax: str | re.Pattern[str] | None,
+        function: Callable[..., object],
+        every: Duration | None,
+    ) -> None:
+        """Make a function a custom condition; see `App.cond`."""
+        name = function.__name__
+        match syntax:
+            case None:
+                self.phrases.add_call(name)
+            case str():
+                name = self.phrases.add_phrase(syntax).text
+            case _:
+                self.phrases.add_pattern(syntax)
+                name = syntax.pattern
+        self.customs[name] = Custom(function, None if every is None else every.microseconds)
+        self._registered.append(lambda other: other.register(syntax, function, every))
+
+    def define(self, name: str, condition: str | Condition) -> None:
+        """Give a condition a name; see `App.define`."""
+        self.phrases.define(name, condition)
+        self._registered.append(lambda other: other.define(name, condition))
+
+    def replay(self, group: Session) -> None:
+        """Register the conditions of a group's session here too."""
+        for register in group._registered:
+            register(self)
+
+    # --- running --------------------------------------------------------------------------
+
+    @property
+    def serving(self) -> bool:
+        return self._life is not None and self._life.serving
+
+    def run(self) -> None:
+        """Run until `shut_cond` holds, `shut_down` is called, or SIGINT or SIGTERM comes.
+
+        Running tasks are waited for; a second signal does not wait. Raises StoreError when the
+        store cannot be opened or endings cannot be written.
+        """
+        with suppress(KeyboardInterrupt):  # one that comes before or after the loop's own care
+            asyncio.run(self._serve(signals=in_main_thread()))
+
+    async def serve(self) -> None:
+        """`run`, on a running event loop; signals are left to their owner."""
+        await self._serve()
+
+    async def _serve(self, *, signals: bool = False) -> None:
+        refuse_in_worker()
+        before, life = self._life, self._begin()
+        self._life = life
+        try:
+            await life.serve(signals=signals)
+        finally:
+            if not life.loaded:
+                self._life = before
+
+    def _begin(self) -> Runtime:
+        if self.serving:
+            raise OncueError("the app is running already")
+        return Runtime(self)
+
+    def shut_down(self, force: bool = False) -> None:
+        """Start nothing more and end when the running tasks have; a second call, or `force`, does
+        not wait."""
+        if self.serving:
+            self._apply(lambda life: life.shut_down(force=force))
+
+    def shutdown(self) -> None:
+        """`shut_down`, by its older name."""
+        self.shut_down()
+
+    @property
+    def env(self) -> Any:
+        """The parameter `env`, which `env NAME` compares."""
+        return self.parameters.get("env")
+
+    @env.setter
+    def env(self, value: Any) -> None:
+        self.parameters["env"] = value
+
+    # --- what tasks ask of it -------------------------------------------------------------
+
+    def _apply(self, change: Callable[[Runtime], None]) -> None:
+        """On the loop of a running app; of one that does not run there is nothing to change."""
+        life = self._life
+        if life is not None and life.serving:
+            life.call(partial(change, life))
+
+    def _known(self) -> Runtime:
+        """The life that knows the log: the one now, the last one, or a look at the store."""
+        return self._life or self._look()
+
+    def _look(self) -> Runtime:
+        """What the store says, read without running anything."""
+        life = self._begin()
+
+        async def look() -> None:
+            await life.look()
+            await self.store.close()
+
+        with ThreadPoolExecutor(1) as thread:  # there may be a loop on this one
+            thread.submit(asyncio.run, look()).result()
+        self._life = life
+        return life
+
+    def changed(self, task: AnyTask, option: str) -> None:
+        self._apply(lambda life: life.changed(task, option))
+
+    def configured(self, option: str) -> None:
+        self._apply(lambda life: life.configured())
+
+    def _parameter_changed(self, name: str) -> None:
+        self._apply(lambda life: life.parameter_changed(name))
+
+    def ask(self, task: AnyTask, request: Request) -> bool:
+        """Whether there is a running app to give the request to."""
+        if not self.serving:
+            return False
+        self._apply(lambda life: life.agenda.request(task.name, request))
+        return True
+
+    def requests_of(self, task: AnyTask) -> list[Request]:
+        entry = self._life.agenda.entries.get(task.name) if self._life is not None else None
+        return [] if entry is None or not self.serving else list(entry.requests)
+
+    def withdraw(self, task: AnyTask) -> None:
+        self._apply(lambda life: life.withdraw(task))
+
+    def terminate(self, task: AnyTask) -> None:
+        self._apply(lambda life: life.terminate(task))
+
+    def alive(self, task: AnyTask) -> int:
+        """How many runs of the task are live here, or not known to have ended elsewhere."""
+        if not self.serving:
+            return 0
+        assert self._life is not None
+        ours = sum(run.task == task.name for run in list(self._life.journal.live.values()))
+        return max(ours, len(self.log_of(task).live))
+
+    def log_of(self, task: AnyTask) -> TaskLog:
+        return self._known().planner.history.of(task.name)
+
+    def moment(self, instant: int, task: AnyTask) -> datetime | None:
+        return to_datetime(instant, task.timezone or self.config.timezone)
+
+    def next_due(self, task: AnyTask) -> datetime | None:
+        found = self._asked(lambda life: life.next_due(task))
+        return None if found >= FOREVER else self.moment(found, task)
+
+    def explain(self, task: Any) -> Explanation:
+        """Why the task starts or does not, now. Raises KeyError for a task there is not, and
+        StoreError when the app has not run and its store cannot be read."""
+        found = self[task]
+        return self._asked(lambda life: life.explain(found))
+
+    def _asked(self, question: Callable[[Runtime], T]) -> T:
+        """The answer, found on the loop's thread if there is one."""
+        life = self._known()
+        if not life.serving:
+            return question(life)
+        found: list[T] = []
+        life.call(lambda: found.append(question(life)))
+        return found[0]
+
+
+def name_of(task: Any) -> str:
+    """A task's name, from it, from itself or from its function."""
+    name = task if isinstance(task, str) else getattr(task, "name", None)
+    return name if isinstance(name, str) else str(getattr(task, "__name__", task))
+
+
+def in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,54 @@
+"""When a task is to start and to be ended: all that the agenda has to know of it.
+
+A start asks one condition, made here of what the task says: its start_cond or a retry, and not
+its end_cond. So verdicts, explanations, claims and forecasts all speak of the same thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..conds.nodes import Condition, Constant, Not, Retry, all_of, any_of
+from .civil import Zone
+
+SECOND = 1_000_000
+MISFIRE_GRACE = 60 * SECOND
+NEVER = Constant(False)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Durations are in microseconds. `timeout` is how long a run may take, None: for ever.
+    `misfire_grace` is how late an occurrence that nobody looked at may still start. `standing`:
+    the task starts by its condition; else only when it is asked to."""
+
+    start_cond: Condition
+    zone: Zone
+    end_cond: Condition = NEVER
+    retries: Retry | None = None
+    priority: int = 0
+    multilaunch: bool = False
+    timeout: int | None = None
+    misfire_grace: int = MISFIRE_GRACE
+    enabled: bool = True
+    standing: bool = True
+
+    @property
+    def condition(self) -> Condition:
+        """What has to hold for a start."""
+        starting = self.start_cond
+        if self.retries is not None:
+            starting = any_of(starting, self.retries)
+        return starting if self.end_cond == NEVER else all_of(starting, Not(self.end_cond))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """A start that was asked for. It waits for a run that is live, but for no condition, unless
+    it is `asking`: then it starts if the condition holds when its turn comes, or never.
+    `forced`: of a disabled task too. `parameters` are the run's own."""
+
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    forced: bool = False
+    asking: bool = False
