@@ -413,7 +413,8 @@ class Runtime:
         live = self._live[run.seq]
         tell(run)
         # what is claimed is begun, but for a `main` run, which would keep the end waiting
-        if self._stops > (0 if self._blocks(begun) else 1):
+        waited_for = live.task.on_shutdown or not self._blocks(begun)
+        if self._stops > waited_for:
             self._end(run, Ending(Action.CRASH, error="not begun: the app was shutting down"))
         elif live.end_at < FOREVER:
             self._end(run, Ending(Action.TERMINATE))

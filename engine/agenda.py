@@ -96,12 +96,13 @@ class Watch(Item):
     __slots__ = ("timeout", "told")
 
     def __init__(self, entry: Entry, plan: Plan, timeout: int | None) -> None:
-        super().__init__(entry.name, plan, entry.log, (*entry.rank[:2], 1))
+        super().__init__(entry.name, plan, entry.log, (*entry.rank[:3], 1))
         self.timeout = timeout
         self.told: set[Run] = set()
 
 
-Rank = tuple[int, int, int]  # (-priority, order of definition, 0 for the entry and 1 for its watch)
+Rank = tuple[bool, int, int, int]
+"""What is asked for by occasion first, then by -priority, order of definition; a watch last."""
 NO_REQUESTS: deque[Request] = deque(maxlen=0)
 
 
@@ -184,7 +185,7 @@ class Agenda:
         node, zone = schedule.condition, schedule.zone
         plan = self.planner.plan(node, name, zone)
         fresh = self.planner.plan(without_retry(node), name, zone)
-        rank = (-schedule.priority, place, 0)
+        rank = (schedule.standing, -schedule.priority, place, 0)
         entry = Entry(name, schedule, plan, fresh, self.history.of(name), rank)
         self.entries[name] = entry
         self._subscribe(entry)
@@ -200,7 +201,7 @@ class Agenda:
     def change(self, name: str, schedule: Schedule) -> Entry:
         """Put another schedule in the place of a task's; what it waits for is kept."""
         old = self._leave(name)
-        entry = self._enter(name, schedule, old.rank[1])
+        entry = self._enter(name, schedule, old.rank[2])
         entry.not_before, entry.latest = old.not_before, old.latest
         entry.requests, entry.crash_wait = old.requests, old.crash_wait
         if entry.watch is not None and old.watch is not None:

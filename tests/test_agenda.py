@@ -2,8 +2,13 @@
 
 import pytest
 
+from oncue.conds import retry
+from oncue.conds.nodes import Func, all_of
+from oncue.engine.agenda import ConditionFailed
 from oncue.engine.records import Action
-from oncue.tests.world import World
+from oncue.engine.schedule import Schedule
+from oncue.grammar.parser import parse
+from oncue.tests.world import UTC, World
 
 FAIL, CRASH, SUCCESS = Action.FAIL, Action.CRASH, Action.SUCCESS
 
@@ -270,3 +275,223 @@ def test_a_crash_that_is_old_news_makes_the_first_start_wait() -> None:
     world.task("a", "daily")
     assert world.look() == []
     assert world.wakes == "09:00:01"
+
+
+# --- ends ---------------------------------------------------------------------------------------
+
+
+def test_a_run_is_to_be_ended_when_its_time_is_over() -> None:
+    world = World("09:00:00").task("a", "daily", timeout=60_000_000)
+    assert world.look() == ["a 09:00:00"]
+    assert (world.stops, world.wakes) == ([], "09:01:00")
+    world.look("09:00:59.999999")
+    assert world.stops == []
+    world.look("09:01:00")
+    assert world.stops == ["a: its timeout is over"]
+    world.look("10:00:00")
+    assert world.stops == []  # said once
+    world.end("a", Action.TERMINATE)
+    world.look()
+    assert world.wakes == "2026-03-11 00:00:00"
+
+
+def test_each_run_of_many_has_its_own_time() -> None:
+    world = World("09:00:00").task("a", "minutely", many=True, timeout=150_000_000)
+    world.until("09:02:00", lasting=600)
+    world.look("09:02:30")
+    assert world.stops == ["a: its timeout is over"]
+    world.look("09:03:30")
+    assert world.stops == ["a: its timeout is over"]
+
+
+def test_a_run_that_ended_in_time_wakes_nobody() -> None:
+    world = World("09:00:00").task("a", "daily", timeout=60_000_000)
+    world.look()
+    world.end("a", now="09:00:30")
+    world.look()
+    assert world.wakes == "2026-03-11 00:00:00"
+
+
+def test_a_run_is_to_be_ended_when_its_end_cond_holds() -> None:
+    world = World("09:00:00").task("a", "daily", until="time of day after 17:00")
+    world.look()
+    assert (world.stops, world.wakes) == ([], "17:00:00")
+    world.look("17:00:00")
+    assert world.stops == ["a: its end_cond holds"]
+
+
+def test_an_end_cond_may_wait_for_a_record() -> None:
+    world = World("09:00:00").task("a", "daily", until="task 'b' has failed today")
+    world.look()
+    world.record("b", FAIL, at="09:30:00")
+    world.look("09:30:00")
+    assert world.stops == ["a: its end_cond holds"]
+
+
+def test_nothing_starts_while_its_end_cond_holds() -> None:
+    world = World("17:30:00").task("a", "daily", until="time of day after 17:00")
+    assert world.look() == []
+    assert world.wakes == "2026-03-11 00:00:00"
+
+
+def test_an_end_is_found_for_a_run_of_another_life() -> None:
+    world = World("09:00:00")
+    world.record("a", Action.RUN)
+    world.look("09:00:10")
+    world.task("a", "daily", timeout=60_000_000)
+    world.look("09:01:00")
+    world.look(world.wakes)
+    assert world.stops == ["a: its timeout is over"]
+
+
+# --- starts that are asked for ------------------------------------------------------------------
+
+
+def test_a_start_that_is_asked_for_asks_no_condition() -> None:
+    world = World("09:00:00").task("a", "false")
+    assert world.ask("a").ask("a").look() == ["a 09:00:00"]
+    assert world.look("09:00:01") == []  # one is running
+    world.end("a", now="09:00:02")
+    assert world.look() == ["a 09:00:02"]
+
+
+def test_and_counts_as_a_run() -> None:
+    world = World("10:30:00").task("a", "daily after 10:00", enabled=False).ask("a", forced=True)
+    assert world.look() == ["a 10:30:00"]
+    world.agenda.enable("a", True)
+    world.end("a", now="10:31:00")
+    assert world.look("23:00:00") == []
+
+
+def test_of_many_the_starts_asked_for_go_on_beside_each_other() -> None:
+    world = World("09:00:00").task("a", "false", many=True).ask("a").ask("a")
+    assert world.look() == ["a 09:00:00"]
+    assert world.wakes == "09:00:00.000001"  # one start for a task and instant
+    assert world.look("09:00:01") == ["a 09:00:00.000001"]
+
+
+def test_a_disabled_task_is_started_by_force_alone() -> None:
+    world = World("09:00:00").task("a", "daily", enabled=False).ask("a")
+    assert world.look() == []
+    world.agenda.entries["a"].requests.clear()
+    assert world.ask("a", forced=True).look() == ["a 09:00:00"]
+    world.end("a")
+    world.agenda.enable("a", True)
+    assert world.look("09:00:01") == []  # it ran today
+
+
+def test_one_that_asks_starts_if_its_condition_holds_then() -> None:
+    world = World("09:00:00").task("a", "daily after 10:00", standing=False)
+    assert world.ask("a", asking=True).look() == []
+    assert world.look("10:00:00") == []  # it starts by occasion alone
+    assert world.ask("a", asking=True).look() == ["a 10:00:00"]
+
+
+def test_a_refused_start_that_was_asked_for_is_asked_for_again() -> None:
+    world = World("09:00:00").task("a", "false").ask("a")
+    (start,) = world.agenda.decide(world.now)
+    world.agenda.refused(start)
+    assert world.look() == ["a 09:00:00"]
+    assert not world.agenda.entries["a"].requests
+
+
+# --- tasks that change --------------------------------------------------------------------------
+
+
+def test_another_schedule_takes_the_place_of_a_tasks() -> None:
+    world = World("09:00:00").task("a", "daily after 10:00", timeout=60_000_000).task("b", "false")
+    world.look()
+    world.agenda.change("a", Schedule(parse("after task 'b'"), UTC))
+    assert world.look("10:00:00") == []
+    world.record("b", SUCCESS)
+    assert world.look("10:00:01") == ["a 10:00:00"]
+    world.look("11:00:00")
+    assert world.stops == []  # no timeout any more
+
+
+def test_a_shorter_timeout_holds_for_what_runs() -> None:
+    world = World("09:00:00").task("a", "daily", timeout=3_600_000_000)
+    world.look()
+    world.agenda.change("a", Schedule(parse("daily"), UTC, timeout=60_000_000))
+    world.look("09:01:00")
+    assert world.stops == ["a: its timeout is over"]
+
+
+def test_a_removed_task_is_looked_at_no_more() -> None:
+    world = World("09:00:00").task("a", "daily after 10:00", timeout=60_000_000).ask("a")
+    world.agenda.remove("a")
+    before = world.agenda.checked
+    assert world.look("10:00:00") == []
+    assert (world.agenda.checked, world.wakes) == (before, None)
+
+
+# --- conditions that raise ----------------------------------------------------------------------
+
+
+def test_a_condition_that_raises_is_named_and_nothing_is_half_decided() -> None:
+    def broken() -> bool:
+        raise RuntimeError("no answer")
+
+    world = World("09:00:00").task("a", "daily")
+    node = Func(broken)
+    world.agenda.add("b", Schedule(node, UTC))
+    with pytest.raises(ConditionFailed, match="a condition of task 'b' failed"):
+        world.look()
+    assert world.look() == ["a 09:00:00"]  # its start was taken back, and is decided again
+
+
+def test_a_silenced_one_is_false_for_a_while() -> None:
+    said: list[str] = []
+    answers = iter([False, False, True])
+
+    def broken() -> bool:
+        if not next(answers):
+            raise RuntimeError("no")
+        return True
+
+    world = World("09:00:00")
+    world.agenda.silenced = lambda name, error: said.append(f"{name}: {error}")
+    world.agenda.add("b", Schedule(all_of(parse("daily"), Func(broken)), UTC))
+    assert world.look() == []
+    assert world.wakes == "09:00:00.100000"
+    assert world.look("09:00:00.100000") == []
+    assert world.look("09:00:00.200000") == ["b 09:00:00.200000"]
+    assert said == ["b: no", "b: no"]
+
+
+# --- delays of retries --------------------------------------------------------------------------
+
+
+def test_retries_wait_longer_each_time_up_to_a_limit() -> None:
+    world = World("09:00:00")
+    policy = retry(4, after="10 s", backoff=3, max_delay="1 min")
+    world.agenda.add("a", Schedule(parse("daily"), UTC, retries=policy))
+    assert world.look() == ["a 09:00:00"]
+    for failed, again, number in (
+        ("09:00:01", "09:00:11", 1),
+        ("09:00:12", "09:00:42", 2),
+        ("09:00:43", "09:01:43", 3),
+        ("09:01:44", "09:02:44", 4),
+    ):
+        world.end("a", FAIL, now=failed)
+        assert world.look() == []
+        assert world.wakes == again
+        assert world.look(again) == [f"a {again} again {number}"]
+    world.end("a", FAIL)
+    assert world.look("23:00:00") == []
+
+
+def test_jitter_is_drawn_from_the_log_so_that_it_stays_as_it_is() -> None:
+    def wakes(name: str) -> str | None:
+        world = World("09:00:00")
+        policy = retry(1, after="10 s", jitter=1)
+        world.agenda.add(name, Schedule(parse("daily"), UTC, retries=policy))
+        world.look()
+        world.end(name, FAIL, now="09:00:01")
+        world.look()
+        return world.wakes
+
+    found = [wakes(f"task {n}") for n in range(20)]
+    assert found == [wakes(f"task {n}") for n in range(20)]
+    assert len(set(found)) > 15
+    assert all(at is not None and "09:00:11" <= at < "09:00:21" for at in found)

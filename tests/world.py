@@ -10,7 +10,7 @@ from oncue.engine.civil import from_datetime, to_datetime, zone
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Record
-from oncue.engine.schedule import Schedule
+from oncue.engine.schedule import Request, Schedule
 from oncue.grammar.parser import parse
 
 UTC = zone("UTC")
@@ -105,6 +105,16 @@ class World:
         when = self.now if at is None else instant(at)
         self.agenda.take(Record(name, action, at=when, seq=self.seq, run=run), self.now)
         return self
+
+    def ask(self, name: str, **request: Any) -> World:
+        """A start is asked for."""
+        self.agenda.request(name, Request(**request))
+        return self
+
+    @property
+    def stops(self) -> list[str]:
+        """The runs to be ended, as `task: why`."""
+        return [f"{stop.task}: {stop.reason}" for stop in self.agenda.drain_stops()]
 
     @property
     def wakes(self) -> str | None:

@@ -1,0 +1,771 @@
+"""Tasks as their users write them: definition, options, state and control, on running apps."""
+
+import asyncio
+import logging
+import os
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oncue import App, Grouper
+from oncue.args import Arg, Return, TerminationFlag
+from oncue.args import Session as SessionArg
+from oncue.args import Task as TaskArg
+from oncue.conds import after_success, daily, every, retry, running
+from oncue.exc import DefinitionError, OncueError, TaskTerminationException
+from oncue.tasks import CodeTask, CommandTask, FuncTask, Task
+
+LIMIT = 30  # seconds; nothing here takes long
+
+
+def run(app: App) -> None:
+    asyncio.run(asyncio.wait_for(app.serve(), LIMIT))
+
+
+def nothing() -> None: ...
+
+
+def records(app: App, task: str) -> list[tuple[str, str | None]]:
+    """What the memory log has of a task: action and run id."""
+    store: Any = app.session.store
+    return [(str(r.action), r.run_id) for r in store._log if r.task == task]
+
+
+def actions(app: App, task: str) -> list[str]:
+    return [action for action, _ in records(app, task)]
+
+
+def reasons(app: App, task: str) -> list[str]:
+    store: Any = app.session.store
+    return [r.error for r in store._log if r.task == task and r.error]
+
+
+# --- definition ---------------------------------------------------------------------------------
+
+
+def test_every_kind_of_task_runs(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("def main(): return 'from a file'")
+    app = App(shut_cond="after tasks 'last', 'job:main', 'echo hello', 'made'")
+    app.task("daily", func=nothing, name="last")
+    app.task("daily", path=tmp_path / "job.py", func_name="main")
+    app.task("daily", command="echo hello")
+    app.session.create_task(code="return_value = 1 + 1", start_cond=daily, name="made")
+    kinds = [type(task) for task in app]
+    assert kinds == [FuncTask, FuncTask, CommandTask, CodeTask]
+    run(app)
+    assert app.session.returns == {
+        "last": None,
+        "job:main": "from a file",
+        "echo hello": "hello\n",
+        "made": 2,
+    }
+
+
+def test_code_is_named_by_its_hash() -> None:
+    task = App().task("daily", code="x = 1")
+    assert task.name.startswith("code-") and len(task.name) == 13
+
+
+def test_task_types_are_made_by_hand_too() -> None:
+    app = App(shut_cond="after tasks 'a', 'b', 'c'")
+    FuncTask(nothing, name="a", start_cond="daily", session=app.session)
+    CommandTask(["echo", "x"], name="b", start_cond=daily, session=app.session)
+
+    @FuncTask(name="c", start_cond="daily", session=app.session)
+    def c() -> int:
+        return 3
+
+    assert isinstance(c, Task) and c is app["c"]
+    run(app)
+    assert app.session.returns["c"] == 3
+
+
+def test_a_task_is_called_as_its_function_is() -> None:
+    app = App()
+
+    @app.task("daily")
+    def add(a: int, b: int = 2) -> int:
+        """Adds."""
+        return a + b
+
+    assert add(1) == 3
+    assert (add.__name__, add.__doc__, add.description) == ("add", "Adds.", "Adds.")
+    assert app.session[add] is app.session["add"] is app.session[add.function] is add
+    assert add in app.session and "other" not in app.session
+
+
+module_app = App()
+
+
+@module_app.task("daily")
+def by_reference() -> None: ...
+
+
+def test_a_task_pickles_by_reference() -> None:
+    assert pickle.loads(pickle.dumps(by_reference)) is by_reference
+
+
+@pytest.mark.parametrize(
+    ("define", "message"),
+    [
+        (
+            lambda app: app.task("daily", multilanch=True),
+            "'multilanch'; did you mean 'multilaunch'",
+        ),
+        (lambda app: app.task("daily", timeout="10 minuts"), "timeout='10 minuts': .*minutes"),
+        (lambda app: app.task("daily", timeout=0), "timeout=0: .*longer than nothing"),
+        (lambda app: app.task("daily", retries=-1), "retries=-1: the number of retries is 0 or"),
+        (lambda app: app.task("daily", priority="high"), "priority='high': it is a whole number"),
+        (lambda app: app.task("daily", enabled=1), "enabled=1: it is True or False"),
+        (lambda app: app.task("daily", disabled=True, enabled=True), "are the same option"),
+        (lambda app: app.task("daily", parameters=[1]), "it is a dictionary"),
+        (lambda app: app.task("daily", command="x", code="y"), "both command and code was given"),
+        (lambda app: app.session.create_task(start_cond="daily"), "nothing was given"),
+        (lambda app: app.task("daily", code="x ="), "code: invalid syntax"),
+        (lambda app: app.task("daily", command=""), "there is no program to run"),
+        (lambda app: app.task("daily", path="job.txt"), "is not that of a Python file"),
+        (
+            lambda app: app.task("daily", func=nothing, on_startup=True, on_shutdown=True),
+            "exclude each other",
+        ),
+        (lambda app: app.task("daily", execution="process")(asks_for_session), "stays in the app"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_changes(
+    define: Callable[[App], object], message: str
+) -> None:
+    app = App()
+    with pytest.raises(DefinitionError, match=message):
+        define(app)
+    assert app.session.tasks == []
+
+
+def asks_for_session(session: object = SessionArg()) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("policy", "names", "first"),
+    [("rename", ["a", "a - 1", "a - 2"], 1), ("ignore", ["a"], 1), ("replace", ["a"], 3)],
+)
+def test_what_happens_to_a_name_that_is_taken(policy: str, names: list[str], first: int) -> None:
+    app = App(task_pre_exist=policy)
+    for number in (1, 2, 3):
+        app.task("daily", func=lambda number=number: number, name="a")
+    assert [task.name for task in app] == names
+    assert app["a"]() == first
+
+
+def test_older_names_mean_what_the_newer_do() -> None:
+    app = App(task_execution="main")
+    task = app.task("daily", func=nothing, disabled=True, permanent_task=True)
+    assert (task.execution, task.enabled, task.permanent) == ("main", False, True)
+    task.disable = False
+    assert task.enabled and not task.disabled
+
+
+# --- options of a live task ---------------------------------------------------------------------
+
+
+def test_an_assigned_condition_is_planned_anew() -> None:
+    app = App(shut_cond="task 'later' has succeeded")
+    later = app.task("false", func=nothing, name="later")
+
+    @app.task("daily")
+    def changes() -> None:
+        with pytest.raises(ValueError, match="daily"):
+            later.start_cond = "daliy"
+        assert str(later.start_cond) == "false"
+        later.start_cond = "daily"
+
+    run(app)
+    assert actions(app, "changes") == ["run", "success"]
+    assert actions(app, "later") == ["run", "success"]
+
+
+def test_a_shorter_timeout_is_for_the_live_run_too() -> None:
+    app = App(shut_cond="task 'long' has terminated")
+
+    @app.task("daily")
+    async def long() -> None:
+        long.timeout = 0.05
+        await asyncio.sleep(LIMIT)
+
+    run(app)
+    assert reasons(app, "long") == ["ended: its timeout is over"]
+
+
+def test_options_that_a_task_does_not_say_are_the_configs() -> None:
+    app = App(timeout="2 min", multilaunch=True, misfire_grace=0)
+    task = app.task("daily", func=nothing)
+    assert task.timeout is None and task.schedule.timeout == 120_000_000
+    assert task.schedule.multilaunch and task.schedule.misfire_grace == 1
+    task.timeout = "never"
+    task.multilaunch = False
+    assert task.schedule.timeout is None and not task.schedule.multilaunch
+    app.session.config.timeout = "never"
+    task.timeout = None
+    assert task.schedule.timeout is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"timout": 3}, "there is no option 'timout'; did you mean 'timeout'"),
+        ({"task_pre_exist": "rais"}, "it is one of raise, .*did you mean 'raise'"),
+        ({"max_process_count": 0}, "it is 1 or more"),
+        ({"shut_cond": 3}, "shut_cond is text or a condition"),
+    ],
+)
+def test_a_wrong_config_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        App(**options)
+    with pytest.raises(DefinitionError, match=message):
+        App(config=options)
+
+
+def test_a_refused_assignment_changes_nothing() -> None:
+    app = App()
+    task = app.task("daily", func=nothing, on_startup=True)
+    with pytest.raises(DefinitionError):
+        task.on_shutdown = True
+    assert not task.on_shutdown
+    with pytest.raises(DefinitionError):
+        app.session.config.cycle_sleep = "soon"
+    assert str(app.session.config.cycle_sleep) == "100 milliseconds"
+
+
+# --- tasks that change the app ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("execution", ["main", "async", "thread"])
+def test_a_task_may_create_change_run_and_remove_others(execution: str) -> None:
+    app = App(shut_cond="task 'made' has finished")
+    app.task("false", func=nothing, name="doomed")
+
+    @app.task("daily", execution=execution)
+    def boss(session: Any = SessionArg(), me: Any = TaskArg()) -> None:
+        assert me is session["boss"]
+        session.remove_task("doomed")
+        session.create_task(func=nothing, start_cond=daily, name="made")
+        me.priority = 3
+
+    run(app)
+    assert [task.name for task in app] == ["boss", "made"]
+    assert app["boss"].priority == 3
+
+
+def test_an_app_may_be_changed_from_another_thread() -> None:
+    app = App()
+    ran: list[int] = []
+    thread = threading.Thread(target=lambda: asyncio.run(app.serve()))
+    thread.start()
+    deadline = time.monotonic() + LIMIT
+    while not app.session.serving and time.monotonic() < deadline:
+        threading.Event().wait(0.001)
+    done = threading.Event()
+
+    @app.task("daily")
+    def made(x: int = 0) -> None:
+        ran.append(x)
+        done.set()
+
+    assert done.wait(LIMIT)
+    done.clear()
+    made.run(x=5)
+    assert done.wait(LIMIT)
+    app.shut_down()
+    thread.join(LIMIT)
+    assert ran == [0, 5]
+
+
+def test_a_removed_task_finishes_and_starts_no_more() -> None:
+    app = App()
+
+    @app.task("daily | true")
+    def a(session: Any = SessionArg()) -> None:
+        session.remove_task("a")
+        app.shut_down()
+
+    run(app)
+    assert actions(app, "a") == ["run", "success"]
+    assert "a" not in app.session
+    with pytest.raises(OncueError, match="belongs to no app"):
+        a.run()
+
+
+# --- control ------------------------------------------------------------------------------------
+
+
+def test_runs_that_are_asked_for_queue_up_and_ask_no_condition() -> None:
+    app = App()
+    seen: list[int] = []
+
+    @app.task("false")
+    def a(x: int = 0) -> None:
+        assert a.is_running
+        seen.append(x)
+        if len(seen) == 3:
+            app.shut_down()
+
+    for number in (1, 2, 3):
+        a.run(x=number)
+    run(app)
+    assert seen == [1, 2, 3]
+    assert actions(app, "a") == ["run", "success"] * 3
+    assert not a.is_running
+
+
+def test_a_disabled_task_is_started_by_force_alone() -> None:
+    app = App(shut_cond="task 'a' has succeeded & task 'b' has succeeded")
+    a = app.task("daily", func=nothing, name="a", enabled=False)
+    app.task("daily", func=nothing, name="b")
+    with pytest.raises(OncueError, match="is disabled"):
+        a.run()
+    a.force_run = True
+    assert a.force_run
+    run(app)
+    assert actions(app, "a") == ["run", "success"]
+    assert not a.force_run and not a.enabled
+
+
+def test_a_task_that_is_enabled_again_starts() -> None:
+    app = App(shut_cond="task 'a' has succeeded")
+    a = app.task("daily", func=nothing, name="a", disabled=True)
+
+    @app.task("daily")
+    def enables() -> None:
+        assert a.status is None
+        a.enabled = True
+
+    run(app)
+    assert actions(app, "a") == ["run", "success"]
+
+
+def test_terminating_what_has_not_begun_forgets_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "oncue.scheduler")
+    app = App(shut_cond="task 'b' has succeeded")
+    a = app.task("false", func=nothing, name="a")
+
+    @app.task("daily", execution="main")  # nothing begins meanwhile
+    def b() -> None:
+        a.run()
+        assert a.is_running
+        a.terminate()
+        assert not a.is_running
+
+    run(app)
+    assert actions(app, "a") == []
+    assert "not started any more: a, 1 times" in caplog.messages
+
+
+@pytest.mark.parametrize("execution", ["async", "thread", "process"])
+def test_a_run_is_terminated_on_demand(execution: str) -> None:
+    app = App(shut_cond="task 'long' has terminated")
+    long = app.task("daily", func=WAITING[execution], name="long", execution=execution)
+
+    @app.task("task 'long' is running")
+    def ends() -> None:
+        long.terminate()
+
+    run(app)
+    assert actions(app, "long") == ["run", "terminate"]
+
+
+@pytest.mark.parametrize("execution", ["async", "thread", "process"])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"timeout": 0.1}, "ended: its timeout is over"),
+        ({"end_cond": "is running more than 100 ms"}, "ended: its end_cond holds"),
+    ],
+)
+def test_a_run_is_ended_by_its_timeout_or_its_end_cond(
+    execution: str, options: dict[str, Any], reason: str
+) -> None:
+    app = App(shut_cond="task 'long' has terminated")
+    app.task("daily", func=WAITING[execution], name="long", execution=execution, **options)
+    run(app)
+    assert actions(app, "long") == ["run", "terminate"]
+    assert reasons(app, "long") == [reason]
+
+
+async def waits() -> None:
+    await asyncio.sleep(LIMIT)
+
+
+def waits_for_flag(flag: threading.Event = TerminationFlag()) -> None:  # type: ignore[assignment]
+    assert flag.wait(LIMIT)
+    raise TaskTerminationException
+
+
+def sleeps() -> None:
+    time.sleep(LIMIT)
+
+
+WAITING: dict[str, Callable[..., Any]] = {
+    "async": waits,
+    "thread": waits_for_flag,
+    "process": sleeps,
+}
+
+
+def test_a_thread_that_returns_after_its_flag_has_succeeded() -> None:
+    app = App(shut_cond="task 'a' has finished")
+
+    @app.task("daily", timeout=0.05)
+    def a(flag: threading.Event = TerminationFlag()) -> None:  # type: ignore[assignment]
+        flag.wait(LIMIT)
+
+    run(app)
+    assert actions(app, "a") == ["run", "success"]
+
+
+def test_a_deaf_thread_does_not_keep_the_app_from_ending(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("oncue.app.runtime.GRACE", 50_000)
+    app = App()
+    gate = threading.Event()
+
+    @app.task("daily", timeout=0.05)
+    def deaf() -> None:
+        app.shut_down()
+        gate.wait(LIMIT)
+
+    began = time.monotonic()
+    run(app)
+    gate.set()
+    assert time.monotonic() - began < LIMIT / 2
+    assert "not waited for: deaf" in caplog.messages
+
+
+def test_a_start_waits_while_the_end_cond_holds() -> None:
+    app = App(shut_cond="scheduler has run over 200 ms")
+    task = app.task("daily", func=nothing, name="a", end_cond="always")
+    run(app)
+    assert actions(app, "a") == []
+    assert "~true" in str(task.explain()) or "false" in str(task.explain())
+
+
+def test_startup_and_shutdown_tasks_run_then_alone() -> None:
+    app = App(shut_cond="task 'work' has succeeded")
+    order: list[str] = []
+
+    def say(name: str, *, cond: str = "false", **options: Any) -> None:
+        app.task(cond, func=lambda: order.append(name), name=name, execution="main", **options)
+
+    say("work", cond="daily")
+    say("first", on_startup=True)
+    say("daily first", cond="daily", on_startup=True)
+    say("not first", cond="daily & false", on_startup=True)
+    say("last", on_shutdown=True)
+    say("not last", cond="daily & false", on_shutdown=True)
+    run(app)
+    assert sorted(order[:2]) == ["daily first", "first"]
+    assert order[2:] == ["work", "last"]
+
+
+def test_a_permanent_task_is_ended_with_the_app() -> None:
+    app = App(shut_cond="task 'work' has succeeded", timeout=0.05)
+
+    @app.task("daily", permanent=True)
+    async def server() -> None:
+        await asyncio.sleep(LIMIT)
+
+    @app.task("task 'server' is running more than 150 ms")
+    def work() -> None: ...
+
+    run(app)
+    assert actions(app, "server") == ["run", "terminate"]
+
+
+# --- several runs -------------------------------------------------------------------------------
+
+
+def test_parallel_runs_are_told_apart_by_their_ids() -> None:
+    labels = iter("ABCD")
+    app = App(func_run_id=lambda task, params: next(labels))
+    both = threading.Barrier(2)
+
+    @app.task(running < 2, multilaunch=True)
+    def a() -> None:
+        if len(actions(app, "a")) <= 2:
+            both.wait(LIMIT)
+            app.shut_down()
+
+    run(app)
+    log = records(app, "a")
+    assert sorted(log[:2]) == [("run", "A"), ("run", "B")]
+    assert {run_id for action, run_id in log if action == "success"} >= {"A", "B"}
+
+
+def test_a_label_may_repeat_itself() -> None:
+    app = App(shut_cond="task 'a' has succeeded at least 2 times")
+    a = app.task("false", func=nothing, name="a", multilaunch=True, func_run_id=lambda t, p: "x")
+    a.run()
+    a.run()
+    run(app)
+    log = records(app, "a")
+    assert sorted(log) == [("run", "x"), ("run", "x"), ("success", "x"), ("success", "x")]
+
+
+def test_a_label_is_made_of_task_and_parameters() -> None:
+    app = App(shut_cond="task 'a' has succeeded")
+    a = app.task("false", func=takes, name="a", func_run_id=lambda t, p: f"{t.name}-{p['x']}")
+    a.run(x=7)
+    run(app)
+    assert records(app, "a")[0] == ("run", "a-7")
+
+
+def takes(x: int) -> int:
+    return x
+
+
+def test_runs_are_retried_by_one_policy_however_it_is_written() -> None:
+    for options in (
+        {"start_cond": "daily | retry 2 times"},
+        {"start_cond": daily | retry(2)},
+        {"start_cond": "daily", "retries": 2},
+        {"start_cond": daily, "retries": retry(2, after="1 ms", backoff=2, jitter=0.5)},
+    ):
+        app = App(shut_cond="task 'a' has failed at least 3 times")
+        app.task(func=fails, name="a", **options)
+        run(app)
+        assert actions(app, "a") == ["run", "fail"] * 3
+
+
+def fails() -> None:
+    raise ValueError("no")
+
+
+# --- arguments ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("execution", ["main", "async", "thread", "process"])
+def test_what_one_task_returns_another_is_given(execution: str) -> None:
+    app = App(shut_cond="task 'consume' has finished")
+    app.task("daily", func=produce, name="produce", execution=execution)
+    app.task("after task 'produce'", func=consume, name="consume", execution=execution)
+    run(app)
+    assert app.session.returns["consume"] == [1, 2, 3]
+
+
+def produce() -> list[int]:
+    return [1, 2]
+
+
+def consume(data: list[int] = Return("produce")) -> list[int]:  # type: ignore[assignment]
+    return [*data, 3]
+
+
+def test_later_sources_win() -> None:
+    app = App(shut_cond="task 'a' has finished")
+    app.params(w="session", x="session", y="session", z="session")
+
+    def work(w: str, x: str = Arg("given"), y: str = "d", z: str = "d") -> str:  # type: ignore[assignment]
+        return f"{w} {x} {y} {z}"
+
+    @app.param("given")
+    def given() -> str:
+        return "signature"
+
+    a = app.task("false", func=work, name="a", parameters={"y": "task", "z": "task"})
+    a.run(z="run")
+    run(app)
+    assert app.session.returns["a"] == "session signature task run"
+
+
+def test_a_missing_argument_is_an_error_at_the_start_where_it_is_known() -> None:
+    app = App(shut_cond="true")
+    app.task("daily", func=takes, name="a")
+    with pytest.raises(DefinitionError, match="task 'a': argument 'x': nothing gives it a value"):
+        run(app)
+    app.params(x=1)
+    run(app)
+
+
+def test_a_task_that_is_only_asked_for_may_wait_for_its_arguments() -> None:
+    app = App(shut_cond="task 'a' has failed")
+    a = app.task("false", func=takes, name="a")
+    a.run()
+    run(app)
+    assert "missing 1 required positional argument: 'x'" in reasons(app, "a")[0]
+
+
+def test_an_argument_that_is_missing_at_the_run_fails_it() -> None:
+    app = App(shut_cond="task 'a' has failed & task 'b' has succeeded")
+    app.task("daily", func=consume, name="a")
+    app.task("daily", func=nothing, name="b")
+    app.task("false", func=produce, name="produce")
+    run(app)
+    assert reasons(app, "a") == ["argument 'data': task 'produce' has returned nothing yet"]
+
+
+def test_what_cannot_go_to_a_process_is_named_before_anything_is_logged() -> None:
+    app = App(shut_cond="true")
+    a = app.task("false", func=takes, name="a", execution="process")
+    with pytest.raises(DefinitionError, match="its argument 'x' cannot be sent"):
+        a.run(x=threading.Lock())
+    a.parameters = {"x": threading.Lock()}
+    with pytest.raises(DefinitionError, match="its argument 'x' cannot be sent"):
+        run(app)
+    assert actions(app, "a") == []
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_an_argument_whose_code_fails_ends_the_app_unless_it_is_silenced(silent: bool) -> None:
+    app = App(silence_task_prerun=silent, param_materialize="pre", shut_cond="task 'a' has failed")
+
+    @app.param("x")
+    def broken() -> int:
+        raise RuntimeError("the disk is gone")
+
+    app.task("daily", func=takes, name="a")
+    if silent:
+        run(app)
+    else:
+        with pytest.raises(OncueError, match="task 'a' could not be set up: .*the disk is gone"):
+            run(app)
+    assert actions(app, "a") == ["run", "fail"]
+    assert "the disk is gone" in reasons(app, "a")[0]
+
+
+def test_a_parameter_that_changes_wakes_its_conditions() -> None:
+    app = App(shut_cond="task 'a' has succeeded")
+    app.task("daily & param 'mode' is 'fast'", func=nothing, name="a")
+
+    @app.task("daily")
+    def sets() -> None:
+        app.params(mode="fast")
+
+    run(app)
+    assert actions(app, "a") == ["run", "success"]
+
+
+# --- conditions that fail -----------------------------------------------------------------------
+
+
+def test_a_condition_that_raises_ends_the_app_in_order() -> None:
+    app = App()
+
+    @app.cond("is broken")
+    def broken() -> bool:
+        raise RuntimeError("no answer")
+
+    @app.task("daily", priority=1)
+    def long() -> None:
+        time.sleep(0.05)
+
+    app.task("is broken", func=nothing, name="a")
+    with pytest.raises(OncueError, match="a condition of task 'a' failed: .*no answer") as caught:
+        run(app)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert actions(app, "long") in ([], ["run", "success"])
+
+
+def test_a_silenced_one_is_false_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    app = App(silence_cond_check=True, cycle_sleep=0.001, shut_cond="scheduler has run over 100 ms")
+    asked: list[int] = []
+
+    @app.cond("is broken")
+    def broken() -> bool:
+        asked.append(1)
+        raise RuntimeError("no answer")
+
+    app.task("is broken", func=nothing, name="a")
+    run(app)
+    assert len(asked) > 3
+    said = [m for m in caplog.messages if "a condition of task a failed" in m]
+    assert len(said) == 1
+    assert actions(app, "a") == []
+
+
+# --- groups -------------------------------------------------------------------------------------
+
+
+def test_a_group_is_included_with_its_names_conditions_and_parameters() -> None:
+    group = Grouper(prefix="etl.", execution="main")
+
+    @group.cond("is open")
+    def is_open() -> bool:
+        return True
+
+    group.start_cond = "is open"
+
+    @group.task("daily")
+    def extract() -> int:
+        return threading.get_ident()
+
+    @group.task("after task 'extract'", execution="thread")
+    def load(data: int = Return("extract")) -> int:  # type: ignore[assignment]
+        return data
+
+    @group.task(after_success(load))
+    def report(data: int = Return(load), who: str = Arg("who")) -> tuple[int, str]:  # type: ignore[assignment]
+        return data, who
+
+    group.params(who="me")
+    app = App(shut_cond="task 'etl.report' has finished")
+    app.include_grouper(group)
+    assert [task.name for task in app] == ["etl.extract", "etl.load", "etl.report"]
+    assert str(load.start_cond) == "is open & after task 'etl.extract'"
+    assert (extract.execution, load.execution) == ("main", "thread")
+    run(app)
+    assert app.session.returns["etl.report"] == (threading.get_ident(), "me")
+
+
+def test_a_group_whose_name_is_taken_is_refused_whole() -> None:
+    group = Grouper(prefix="x.")
+    group.task("daily", func=nothing, name="b")
+    group.task("daily", func=nothing, name="a")
+    app = App()
+    app.task("daily", func=nothing, name="x.a")
+    with pytest.raises(DefinitionError, match="there is a task 'x.a' already"):
+        app.include_grouper(group)
+    assert [task.name for task in app] == ["x.a"]
+    assert [task.name for task in group] == ["b", "a"]
+
+
+# --- state --------------------------------------------------------------------------------------
+
+
+def test_the_state_of_a_task_is_what_the_log_says(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    app = App(path, timezone="UTC", shut_cond="task 'good' has succeeded & task 'bad' has failed")
+    app.task("daily", func=nothing, name="good")
+    app.task("daily", func=fails, name="bad")
+    app.task("daily after 00:00 & false", func=nothing, name="never")
+    run(app)
+    again = App(path, timezone="UTC")
+    for name in ("good", "bad", "never"):
+        again.task("daily", func=nothing, name=name)
+    good, bad, never = again
+    assert (good.status, bad.status, never.status) == ("success", "fail", None)
+    assert good.last_run is not None and good.last_success is not None
+    assert good.last_run <= good.last_success
+    assert str(good.last_run.tzinfo) == "UTC"
+    assert (good.last_fail, never.last_run, good.last_crash) == (None, None, None)
+    assert good.next_due is not None and good.next_due.hour == 0
+    assert good.next_due > good.last_run
+    assert never.next_due is not None and not never.is_running
+    assert not good.is_alive()
+
+
+def test_cadences_of_every_kind_start_without_a_loop_that_polls() -> None:
+    app = App(shut_cond="task 'tick' has succeeded at least 3 times")
+    app.task(every("20 ms"), func=nothing, name="tick")
+    run(app)
+    assert actions(app, "tick")[:6] == ["run", "success"] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals are POSIX")
+def test_a_command_is_ended_with_all_it_started() -> None:
+    app = App(shut_cond="task 'sleeper' has terminated")
+    app.task("daily", command="sleep 600", name="sleeper", timeout=0.1)
+    run(app)
+    assert actions(app, "sleeper") == ["run", "terminate"]
