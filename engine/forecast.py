@@ -1,20 +1,158 @@
-"""When a task would start: the agenda itself, driven on a virtual clock."""
+"""When tasks would start: the agenda itself, driven on a virtual clock.
+
+A simulation is an app without effects. Its time goes from one instant at which something can
+happen to the next: a run's ending, or what the agenda wakes for. A run takes as long as it is said
+to take and ends as it is said to end, unless its timeout or its end_cond ends it before. The same
+input gives the same records, every time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from heapq import heappop, heappush
+from typing import NamedTuple
 
 from ..conds.nodes import Cadence, Condition, Cron, Once
-from .agenda import Agenda
-from .atoms import Scheduler
-from .civil import Zone
+from .agenda import CYCLE_SLEEP, Agenda, Missed
+from .atoms import Custom, Scheduler
+from .civil import FOREVER, Zone
 from .history import History
 from .periods import Period, period_of
 from .plan import Planner
 from .records import Action, Record
-from .schedule import Schedule
+from .schedule import NEVER, Request, Schedule
+from .verdict import Plan
 
 PATIENCE = 16  # how often a forecast looks in vain before it asks when to look
+
+
+class Course(NamedTuple):
+    """What becomes of a run: it ends so, after so many microseconds. One that is `blocking` keeps
+    everything else waiting until then."""
+
+    duration: int
+    outcome: Action = Action.SUCCESS
+    blocking: bool = False
+
+
+class Simulation:
+    """An app from `start` on. `course` says what becomes of a run, by its RUN record. The tasks
+    that are not `standing` start with the app if they are in `at_start`, and end it if they are in
+    `at_end`. `log` is what has happened before, in order of sequence."""
+
+    def __init__(
+        self,
+        schedules: Mapping[str, Schedule],
+        start: int,
+        course: Callable[[Record], Course],
+        *,
+        log: Iterable[Record] = (),
+        parameters: Mapping[str, object] | None = None,
+        customs: Mapping[str, Custom] | None = None,
+        cycle_sleep: int = CYCLE_SLEEP,
+        shut_cond: Condition = NEVER,
+        zone: Zone | None = None,
+        at_start: Iterable[str] = (),
+        at_end: Iterable[str] = (),
+    ) -> None:
+        history = History(log)
+        history.set_back(start)
+        self.now = start
+        self.planner = Planner(history, parameters or {}, Scheduler(start), customs or {})
+        self.agenda = Agenda(self.planner, start, cycle_sleep=cycle_sleep)
+        self.missed: list[Missed] = []
+        self._course = course
+        self._seq = history.position
+        self._endings: list[tuple[int, int, Record]] = []  # by instant and order of the starts
+        self._live: dict[int, Record] = {}  # the RUN records of the runs under way
+        self._shut: Plan = self.planner.plan(shut_cond, "", zone)
+        self._at_end = tuple(at_end)
+        self._closing = False
+        for name, schedule in schedules.items():
+            self.agenda.add(name, schedule)
+        for log_of_task in history.tasks.values():
+            log_of_task.known = log_of_task.task in schedules
+        for name in at_start:
+            self._occasion(name)
+
+    def run(self, end: int) -> Iterator[Record]:
+        """The records up to `end`, in order of sequence. What is under way then goes on when this
+        is called again; what the agenda would start after the app has ended does not start."""
+        while self.now < end:
+            yield from self._happenings()
+            if self._closing and not self._live:
+                return
+            following = self._next()
+            if following >= end:
+                self.now = end
+                return
+            self.now = max(self.now, following)
+
+    def _next(self) -> int:
+        instants = [FOREVER if self.agenda.wake is None else self.agenda.wake]
+        if self._endings:
+            instants.append(self._endings[0][0])
+        if not self._closing:
+            shut = self._shut.check(self.now)
+            instants.append(self.now if shut.value else shut.until)
+        return min(instants)
+
+    def _happenings(self) -> Iterator[Record]:
+        """All that happens now: first the runs that end, then what is decided with that."""
+        while self._endings and self._endings[0][0] <= self.now:
+            yield from self._finish(heappop(self._endings)[2])
+        if not self._closing and self._shut.check(self.now).value:
+            self._close()
+        blocking: list[tuple[Record, Course]] = []
+        for start in self.agenda.decide(self.now):
+            self._seq += 1
+            record = start.record._replace(seq=self._seq)
+            self.agenda.settle(record.task, start.mark, self._seq)
+            self.agenda.history.see(self._seq)
+            self._live[self._seq] = record
+            yield record
+            course = self._course(record)
+            if course.blocking:
+                blocking.append((record, course))
+            else:
+                self._end_at(self.now + course.duration, record, course)
+        for record, course in blocking:  # one after the other, when the others have begun
+            self.now += course.duration
+            self._end_at(self.now, record, course)
+        for stop in self.agenda.drain_stops():
+            run = self._live.get(stop.mark.seq)
+            if run is not None:
+                reason = f"ended: {stop.reason}"
+                yield from self._finish(
+                    Record(run.task, Action.TERMINATE, self.now, run=run.seq, error=reason)
+                )
+        self.missed += self.agenda.drain_missed()
+
+    def _end_at(self, at: int, run: Record, course: Course) -> None:
+        ending = Record(run.task, course.outcome, at, run=run.seq, run_id=run.run_id)
+        heappush(self._endings, (at, run.seq, ending))
+
+    def _finish(self, ending: Record) -> Iterator[Record]:
+        """A run ends, unless it has ended before."""
+        if self._live.pop(ending.run or 0, None) is None:
+            return
+        self._seq += 1
+        numbered = ending._replace(seq=self._seq, at=max(ending.at, self.now))
+        self.agenda.take(numbered, self.now)
+        yield numbered
+
+    def _occasion(self, name: str) -> None:
+        asking = self.agenda.entries[name].schedule.start_cond != NEVER
+        self.agenda.request(name, Request(asking=asking))
+
+    def _close(self) -> None:
+        """The app ends: nothing starts any more but what is to start then."""
+        self._closing = True
+        for name, entry in self.agenda.entries.items():
+            entry.enabled = name in self._at_end
+            entry.requests.clear()
+        for name in self._at_end:
+            self._occasion(name)
 
 
 def upcoming(node: Condition, start: int, duration: int, zone: Zone) -> Iterator[int]:
@@ -35,8 +173,7 @@ def of_cadence(period: Period, now: int, duration: int) -> Iterator[int]:
 
 
 def of_condition(node: Condition, now: int, duration: int, zone: Zone) -> Iterator[int]:
-    planner = Planner(History(), {}, Scheduler(now))
-    agenda = Agenda(planner, now)
+    agenda = Agenda(Planner(History(), {}, Scheduler(now)), now)
     plan = agenda.add("self", Schedule(node, zone)).plan
     seq = idle = 0
     while True:

@@ -7,13 +7,13 @@ import sys
 
 import click
 
-from ..app import App
 from ..errors import OncueError
 from .check import check_
 from .explain import explain_
 from .fmt import fmt
 from .next import next_
-from .target import TargetError, load
+from .simulate import simulate_
+from .target import app_at
 from .timeline import timeline
 
 
@@ -27,6 +27,7 @@ main.add_command(check_)
 main.add_command(explain_)
 main.add_command(fmt)
 main.add_command(next_)
+main.add_command(simulate_)
 main.add_command(timeline)
 
 
@@ -49,10 +50,3 @@ def run(target: str) -> None:
         app.run()
     except OncueError as error:
         raise click.ClickException(str(error)) from error
-
-
-def app_at(target: str) -> App:
-    try:
-        return load(target)
-    except TargetError as error:
-        raise click.BadParameter(str(error), param_hint="MODULE:APP") from error

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import click
+
 from ..app import App
 
 
@@ -31,6 +33,14 @@ def load(target: str) -> App:
         there = f"it has {', '.join(found)}" if found else "it has no app"
         raise TargetError(f"{place} has no app {name!r}; {there}")
     return app
+
+
+def app_at(target: str) -> App:
+    """The app of a command's argument; one that names none is a usage error."""
+    try:
+        return load(target)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint="MODULE:APP") from error
 
 
 def from_file(path: Path) -> ModuleType:
