@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from ..conds.durations import Duration
 from ..conds.nodes import Condition
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 def new_run_id(task: Any, parameters: Any) -> str:
-    return uuid4().hex
+    """32 hexadecimal digits that no other run has."""
+    return os.urandom(16).hex()
 
 
 class Config:

@@ -15,7 +15,6 @@ from typing import NamedTuple
 from ..engine.agenda import Agenda, Start
 from ..engine.history import Mark
 from ..engine.records import Action, Record
-from ..engine.verdict import named
 from .errors import StoreError
 from .stores.protocol import Answer, Claim, Finish, Refused, Step, Store
 
@@ -101,7 +100,7 @@ class Journal:
 
     async def commit(self, starts: list[Start], now: int) -> list[Begun]:
         """Write the endings and claim the starts in one commit; the runs to be launched."""
-        claims = [Claim(s.record._replace(seq=0), named(s.reads), s.position) for s in starts]
+        claims = [Claim(start.record, start.reads, start.position) for start in starts]
         endings, self._unsaved = self._unsaved, []
         steps: list[Step] = [*(Finish(ended.record) for ended in endings), *claims]
         if not steps:

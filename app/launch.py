@@ -1,4 +1,4 @@
-"""From a start that was claimed to the call that an executor takes."""
+"""How runs begin: from a start that was decided to the call that an executor takes."""
 
 from __future__ import annotations
 
@@ -6,38 +6,85 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..engine.agenda import Start
+from ..engine.civil import FOREVER
+from ..engine.records import Record
 from .binding import NOTHING, asks_for_flag, collect, prepare
-from .executors import Call, Ending
+from .executors import Call, Ending, Running
 
 if TYPE_CHECKING:
     from .session import Session
     from .task import Task
 
-
-def label_of(session: Session, task: Task[..., Any], parameters: Mapping[str, Any]) -> str:
-    """The run's label. Raises what the user's function raises."""
-    return str((task.func_run_id or session.config.func_run_id)(task, dict(parameters)))
+NONE: Mapping[str, Any] = {}
 
 
-def call_of(
-    session: Session,
-    task: Task[..., Any],
-    parameters: Mapping[str, Any],
-    done: Callable[[Ending], None],
-) -> Call:
-    """The task's code with the arguments of this run, those made that are to be made before it.
-    Raises ArgumentError for one that cannot be had, and what the code of an argument raises."""
-    if task.needs is NOTHING and not (parameters or task.parameters):
-        return Call(task.function, done, name=task.name)
-    values = collect(task.needs, session.parameters, task.parameters, parameters)
-    flag = threading.Event() if asks_for_flag(values) else None
-    prepared = prepare(
-        task.function,
-        values,
-        task=task,
-        session=session,
-        flag=flag,
-        in_process=task.execution == "process",
-        materialize=session.config.param_materialize,  # type: ignore[arg-type]
-    )
-    return Call(prepared.function, done, prepared.arguments, task.name, flag)
+class Launcher:
+    """What is the same for all runs of a task, as long as its options and the config are."""
+
+    __slots__ = ("execution", "label", "plain", "session", "task")
+
+    def __init__(self, session: Session, task: Task[..., Any]) -> None:
+        self.session = session
+        self.task = task
+        self.execution = task.execution
+        self.label: Callable[[Any, Any], str] = task.func_run_id or session.config.func_run_id
+        self.plain = task.needs is NOTHING and not task.parameters
+
+    @property
+    def blocks(self) -> bool:
+        return self.execution == "main"
+
+    def call(self, parameters: Mapping[str, Any], done: Callable[[Ending], None]) -> Call:
+        """The task's code with the arguments of this run, those made that are to be made before
+        it. Raises ArgumentError for one that cannot be had, and what the code of an argument
+        raises."""
+        task = self.task
+        if self.plain and not parameters:
+            return Call(task.function, done, name=task.name)
+        values = collect(task.needs, self.session.parameters, task.parameters, parameters)
+        flag = threading.Event() if asks_for_flag(values) else None
+        prepared = prepare(
+            task.function,
+            values,
+            task=task,
+            session=self.session,
+            flag=flag,
+            in_process=self.execution == "process",
+            materialize=self.session.config.param_materialize,  # type: ignore[arg-type]
+        )
+        return Call(prepared.function, done, prepared.arguments, task.name, flag)
+
+
+class Live:
+    """A run of ours from its claim to its ending. `why` it was told to end; `end_at` is when one
+    that was is waited for no more."""
+
+    __slots__ = ("_ended", "end_at", "launcher", "parameters", "record", "running", "why")
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        start: Start,
+        record: Record,
+        ended: Callable[[Live, Ending], None],
+    ) -> None:
+        self.launcher = launcher
+        self.record = record
+        self.parameters = parameters_of(start)
+        self.running: Running | None = None
+        self.why: str | None = None
+        self.end_at = FOREVER
+        self._ended = ended
+
+    @property
+    def told(self) -> bool:
+        """Whether it was told to end."""
+        return self.end_at < FOREVER
+
+    def done(self, ending: Ending) -> None:
+        self._ended(self, ending)
+
+
+def parameters_of(start: Start) -> Mapping[str, Any]:
+    return NONE if start.request is None else start.request.parameters

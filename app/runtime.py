@@ -12,8 +12,6 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..conds.lint import lint
@@ -32,7 +30,7 @@ from .config import new_run_id
 from .errors import DefinitionError, OncueError
 from .executors import EXECUTIONS, Call, Ending, Executor, ProcessExecutor, Running, conclude, pack
 from .journal import SECOND, Begun, Journal, scheduler_log, tell
-from .launch import call_of, label_of
+from .launch import NONE, Launcher, Live, parameters_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -41,19 +39,6 @@ if TYPE_CHECKING:
 GRACE = 3 * SECOND  # for a run that was told to end, before a shut-down leaves it behind
 FORCED_GRACE = 1.0  # seconds for all of them, when nobody waits any more
 UNKNOWN_TASK = "unknown-task"
-
-
-class Live:
-    """A run of ours from its claim to its ending. `end_at` is when a run that was told to end is
-    waited for no more."""
-
-    __slots__ = ("end_at", "running", "task", "why")
-
-    def __init__(self, task: Task[..., Any]) -> None:
-        self.task = task
-        self.running: Running | None = None
-        self.why: str | None = None
-        self.end_at = FOREVER
 
 
 class Runtime:
@@ -73,7 +58,7 @@ class Runtime:
         self._stops = 0
         self._failure: OncueError | None = None
         self._said: dict[str, str] = {}  # the failures of conditions that were told of
-        self._deciding: dict[str, Task[..., Any]] = {}
+        self._launchers: dict[str, Launcher] = {}
         self._ended: list[Record] = []
         self._live: dict[int, Live] = {}
         self._executors: dict[str, Executor] = {}
@@ -145,6 +130,7 @@ class Runtime:
         """An option of the task was assigned."""
         if not self.loaded or task.name not in self.agenda.entries:
             return
+        self._launchers[task.name] = Launcher(self.session, task)
         if option == "enabled":
             self.agenda.enable(task.name, task.enabled)
             return
@@ -163,6 +149,7 @@ class Runtime:
         self.agenda.silenced = self._silenced if config.silence_cond_check else None
         self._shut = self.planner.plan(config.shut_cond, "", config.timezone)
         for name in list(self.agenda.entries):
+            self._launchers[name] = Launcher(self.session, self.session[name])
             self.agenda.change(name, self.session[name].schedule)
 
     def parameter_changed(self, name: str) -> None:
@@ -186,12 +173,12 @@ class Runtime:
 
     def _terminate(self, task: Task[..., Any], why: str | None) -> None:
         for live in self._live.values():
-            if live.task is task:
+            if live.launcher.task is task:
                 self._stop(live, why)
 
     def _stop(self, live: Live, why: str | None) -> None:
         """Tell a run to end; one that has not begun ends instead of beginning."""
-        if live.end_at < FOREVER:
+        if live.told:
             return
         live.why = why
         live.end_at = self.clock.now() + GRACE
@@ -288,6 +275,7 @@ class Runtime:
                     scheduler_log.warning("task %s: %s", task.name, hint.message)
 
     def _plan(self, task: Task[..., Any]) -> None:
+        self._launchers[task.name] = Launcher(self.session, task)
         self.agenda.add(task.name, task.schedule)
         for request in task.waited():
             self.agenda.request(task.name, request)
@@ -340,12 +328,17 @@ class Runtime:
         if not await self.journal.look(now):
             return
         begun = await self.journal.commit(self._decided(now), now)
-        for each in begun:
-            self._live[each.record.seq] = Live(self._deciding[each.record.task])
+        runs = [self._began(each) for each in begun]
         for stop in self.agenda.drain_stops():
             self._obey(stop)
-        for each in sorted(begun, key=self._blocks):
-            await self._launch(each)
+        for run in sorted(runs, key=lambda run: run.launcher.blocks):
+            await self._launch(run)
+
+    def _began(self, begun: Begun) -> Live:
+        start, record = begun
+        launcher = self._launchers[record.task]
+        live = self._live[record.seq] = Live(launcher, start, record, self._end)
+        return live
 
     def _is_over(self, now: int) -> bool:
         try:
@@ -369,17 +362,19 @@ class Runtime:
         for missed in self.agenda.drain_missed():
             moment = to_datetime(missed.scheduled_at, self.session.config.timezone)
             scheduler_log.warning("missed: %s at %s", missed.task, moment)
-        self._deciding = {start.record.task: self.session[start.record.task] for start in starts}
-        return [self._labelled(start) for start in starts]
+        for start in starts:
+            self._label(start)
+        return starts
 
-    def _labelled(self, start: Start) -> Start:
-        task = self._deciding[start.record.task]
+    def _label(self, start: Start) -> None:
+        launcher = self._launchers[start.record.task]
         try:
-            label = label_of(self.session, task, parameters_of(start))
+            label = str(launcher.label(launcher.task, parameters_of(start)))
         except Exception as error:
-            self._fail(f"the func_run_id of task {task.name!r} failed: {error!r}", error)
-            label = new_run_id(task, None)
-        return replace(start, record=start.record._replace(run_id=label))
+            name = launcher.task.name
+            self._fail(f"the func_run_id of task {name!r} failed: {error!r}", error)
+            label = new_run_id(launcher.task, NONE)
+        start.record = start.record._replace(run_id=label)
 
     def _fail(self, what: str, error: BaseException | None) -> None:
         """Something that is not silenced: the app stops in order, with this as the cause."""
@@ -405,42 +400,36 @@ class Runtime:
         """Whether a `main` run is under way."""
         return self._blocking is not None
 
-    def _blocks(self, begun: Begun) -> bool:
-        return self._live[begun.record.seq].task.execution == "main"
-
-    async def _launch(self, begun: Begun) -> None:
-        run = begun.record
-        live = self._live[run.seq]
-        tell(run)
+    async def _launch(self, live: Live) -> None:
+        tell(live.record)
         # what is claimed is begun, but for a `main` run, which would keep the end waiting
-        waited_for = live.task.on_shutdown or not self._blocks(begun)
-        if self._stops > waited_for:
-            self._end(run, Ending(Action.CRASH, error="not begun: the app was shutting down"))
-        elif live.end_at < FOREVER:
-            self._end(run, Ending(Action.TERMINATE))
+        task, blocks = live.launcher.task, live.launcher.blocks
+        if self._stops > (task.on_shutdown or not blocks):
+            self._end(live, Ending(Action.CRASH, error="not begun: the app was shutting down"))
+        elif live.told:
+            self._end(live, Ending(Action.TERMINATE))
         else:
-            call = self._call(begun, live.task)
+            call = self._call(live)
             if call is not None:
                 await self._start(call, live)
 
-    def _call(self, begun: Begun, task: Task[..., Any]) -> Call | None:
+    def _call(self, live: Live) -> Call | None:
         """The call of a run; None if it cannot be made, which is the end of the run then."""
-        run = begun.record
         try:
-            return call_of(self.session, task, parameters_of(begun.start), partial(self._end, run))
+            return live.launcher.call(live.parameters, live.done)
         except (ArgumentError, DefinitionError) as error:
-            self._end(run, Ending(Action.FAIL, error=str(error)))
+            self._end(live, Ending(Action.FAIL, error=str(error)))
         except Exception as error:
-            self._end(run, conclude(error))
+            self._end(live, conclude(error))
             if not self.session.config.silence_task_prerun:
-                self._fail(f"task {task.name!r} could not be set up: {error!r}", error)
+                self._fail(f"task {live.record.task!r} could not be set up: {error!r}", error)
         return None
 
     async def _start(self, call: Call, live: Live) -> None:
-        executor = self._executor(live.task.execution)
-        if live.task.execution != "main":
+        executor = self._executor(live.launcher.execution)
+        if not live.launcher.blocks:
             live.running = await executor.start(call)
-            if live.end_at < FOREVER:
+            if live.told:
                 live.running.terminate()
             return
         self._blocking = blocking = asyncio.ensure_future(executor.start(call))
@@ -461,14 +450,15 @@ class Runtime:
             self._executors[execution] = executor
         return executor
 
-    def _end(self, run: Record, ending: Ending) -> None:
-        at = max(self.clock.now(), run.at)
-        live = self._live.pop(run.seq)
+    def _end(self, live: Live, ending: Ending) -> None:
+        run = live.record
+        del self._live[run.seq]
         error = ending.error
         if ending.action is Action.SUCCESS:
             self.session.returns[run.task] = ending.value
         elif ending.action is Action.TERMINATE and error is None and live.why is not None:
             error = f"ended: {live.why}"
+        at = max(self.clock.now(), run.at)
         self._ended.append(
             Record(run.task, ending.action, at, run=run.seq, run_id=run.run_id, error=error)
         )
@@ -502,10 +492,6 @@ class Runtime:
 def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are values already."""
     return {k: v for k, v in parameters.items() if not isinstance(v, BaseArgument)}
-
-
-def parameters_of(start: Start) -> Mapping[str, Any]:
-    return {} if start.request is None else start.request.parameters
 
 
 class Signals:

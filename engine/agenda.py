@@ -106,17 +106,27 @@ Rank = tuple[bool, int, int, int]
 NO_REQUESTS: deque[Request] = deque(maxlen=0)
 
 
-@dataclass(frozen=True, slots=True)
 class Start:
     """A decision: `record` is the RUN record to claim. The claim holds only if no record after
-    `position` has one of the keys in `reads`."""
+    `position` has one of the keys in `reads`. Whoever claims it may give the record its label."""
 
-    record: Record
-    mark: Mark
-    reads: Reads
-    position: int
-    decided_at: int
-    request: Request | None = None
+    __slots__ = ("decided_at", "mark", "position", "reads", "record", "request")
+
+    def __init__(
+        self,
+        record: Record,
+        mark: Mark,
+        reads: Reads,
+        position: int,
+        decided_at: int,
+        request: Request | None = None,
+    ) -> None:
+        self.record = record
+        self.mark = mark
+        self.reads = reads
+        self.position = position
+        self.decided_at = decided_at
+        self.request = request
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,17 +384,17 @@ class Agenda:
         caller claims them and calls `settle` or `refused` for each, in order."""
         if now < self.logical:
             self.reset(now)
-        starts: list[Start] = []
+        starts = Starts()
         try:
             self._advance(starts, now)
         except ConditionFailed:
-            for start in starts:
+            for start in starts.made:
                 self.refused(start)
             raise
         self.logical = now
-        return starts
+        return list(starts.made)
 
-    def _advance(self, starts: list[Start], now: int) -> None:
+    def _advance(self, starts: Starts, now: int) -> None:
         """Logical time goes on to now, over the breakpoints in order."""
         while True:
             wake = FOREVER if not self._heap else self._heap[0][0]
@@ -405,13 +415,12 @@ class Agenda:
             assert isinstance(item, Entry)
             start = self._consider(item, self.logical, now)
             if start is not None:
-                starts.append(start)
+                starts.add(start)
 
-    def _retract(self, starts: list[Start], log: TaskLog, bit: int) -> None:
+    def _retract(self, starts: Starts, log: TaskLog, bit: int) -> None:
         """A start decided before a record that it read must still hold with it."""
-        for start in [start for start in starts if touches(start.reads, log, bit)]:
-            if start in starts:
-                starts.remove(start)
+        for start in starts.that_read(log, bit):
+            if starts.drop(start):
                 self.refused(start)
                 self._retract(starts, self.history.of(start.record.task), BIT[Action.RUN])
 
@@ -548,6 +557,30 @@ class Agenda:
             if start.request is not None:
                 entry.requests.appendleft(start.request)
             self._push(entry, self.logical)
+
+
+class Starts:
+    """The starts of one decision, in order, and by what they read."""
+
+    def __init__(self) -> None:
+        self.made: dict[Start, None] = {}
+        self._readers: dict[Source, list[Start]] = {}
+
+    def add(self, start: Start) -> None:
+        self.made[start] = None
+        for source, _ in start.reads:
+            self._readers.setdefault(source, []).append(start)
+
+    def that_read(self, source: Source, bit: int) -> list[Start]:
+        readers = self._readers.get(source, ())
+        return [start for start in readers if touches(start.reads, source, bit)]
+
+    def drop(self, start: Start) -> bool:
+        """Whether it was there."""
+        if start not in self.made:
+            return False
+        del self.made[start]
+        return True
 
 
 class ConditionFailed(Exception):

@@ -43,7 +43,10 @@ def named(reads: Reads) -> frozenset[Read]:
 
 
 def touches(reads: Reads, source: Source, bit: int) -> bool:
-    return any(read is source and actions & bit for read, actions in reads)
+    for read, actions in reads:
+        if read is source and actions & bit:
+            return True
+    return False
 
 
 class Verdict(NamedTuple):

@@ -16,7 +16,8 @@ from oncue.app.stores import store_at
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Claim, Finish, Refused, Step, Store
 from oncue.app.stores.sqlite import SqliteStore
-from oncue.engine.records import Action, Key, Record
+from oncue.engine.history import TaskLog
+from oncue.engine.records import BIT, Action, Key, Record
 
 Make = Callable[[], Store]
 
@@ -39,7 +40,7 @@ async def opened(store: Store) -> AsyncIterator[Store]:
 
 def claim(task: str, position: int, *reads: Key, at: int = 0) -> Claim:
     record = Record(task, Action.RUN, at=at, scheduled_at=at, attempt=0, run_id=f"id of {task}")
-    return Claim(record, frozenset(reads), position)
+    return Claim(record, tuple((TaskLog(key.task), BIT[key.action]) for key in reads), position)
 
 
 def finish(task: str, run: int, action: Action = Action.SUCCESS, at: int = 0) -> Finish:
@@ -70,7 +71,7 @@ def test_a_record_comes_back_whole(make: Make) -> None:
         whole = Record("a", Action.RUN, at=5, scheduled_at=4, attempt=2, run_id="label")
         ending = Record("a", Action.FAIL, at=9, run=1, run_id="label", error="Traceback …")
         async with opened(make()) as store:
-            await commit(store, Claim(whole, frozenset(), 0))
+            await commit(store, Claim(whole, (), 0))
             await commit(store, Finish(ending))
             one, two = await store.log_of("a")
             assert one == Record("a", Action.RUN, 5, 1, 4, 2, None, "label", None)
@@ -245,7 +246,7 @@ from oncue.engine.records import Action, Record
 async def main():
     store = SqliteStore(sys.argv[1])
     await store.open(0)
-    await store.commit([Claim(Record("a", Action.RUN, at=1), frozenset(), 0)])
+    await store.commit([Claim(Record("a", Action.RUN, at=1), (), 0)])
     print("claimed", flush=True)
     sys.stdin.read()
 

@@ -35,9 +35,13 @@ class MemoryStore:
         ]
 
     def _overtaken(self, claim: Claim) -> bool:
+        newer = self._log[claim.position :]
+        if not newer:
+            return False
+        keys = claim.keys
         return any(
-            record.task == claim.record.task or (record.task, record.action) in claim.reads
-            for record in self._log[claim.position :]
+            record.task == claim.record.task or (record.task, record.action) in keys
+            for record in newer
         )
 
     def _write(self, step: Step) -> Answer:

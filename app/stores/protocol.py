@@ -14,27 +14,30 @@ refused with it. Sequence numbers are given in commit order, from 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ...engine.records import Action, Key, Record
-from ...engine.verdict import Read
+from ...engine.verdict import Read, Reads, named
 
 CLOCK_CHECK = 5_000_000
 """Even a store that nobody else writes to is looked at so often, in microseconds: the same waking
 notices a clock that was moved."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
+    """`reads` are what the decision's verdict read, by source."""
+
     record: Record
-    reads: frozenset[Read]
+    reads: Reads
     position: int
 
+    @property
+    def keys(self) -> frozenset[Read]:
+        return named(self.reads)
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+
+class Finish(NamedTuple):
     """`record.run` names the run."""
 
     record: Record
@@ -92,7 +95,7 @@ def judge(
         refused: Refused | None = None
         if isinstance(step, Finish):
             refused = None if record.run in held else Refused.LEASE_LOST
-        elif overtaken(step) or not undone.isdisjoint(step.reads):
+        elif overtaken(step) or (undone and not undone.isdisjoint(step.keys)):
             refused = Refused.NEWER
         if refused is not None:
             undone.update(Key(record.task, action) for action in Action)

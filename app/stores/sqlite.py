@@ -358,7 +358,7 @@ def row_of(record: Record, seq: int) -> tuple[object, ...]:
 
 def overtakes(db: sqlite3.Connection, claim: Claim) -> bool:
     """Whether the log has, after the claim's position, a record of its task or of its reads."""
-    keys = {(r.task, str(r.action)) for r in claim.reads if isinstance(r, Key)}
+    keys = {(r.task, str(r.action)) for r in claim.keys if isinstance(r, Key)}
     own = "SELECT 1 FROM record WHERE seq > ? AND task = ?"
     if db.execute(own, (claim.position, claim.record.task)).fetchone():
         return True
