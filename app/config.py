@@ -73,6 +73,13 @@ class Config:
     instant_shutdown = Option[bool](
         options.switch, False, doc="Whether a shut-down ends what runs instead of waiting."
     )
+    force_status_from_logs = Option[bool](
+        options.switch,
+        False,
+        doc="Whether the store is asked for what conditions read of the log before each decision, "
+        "of the tasks that are due, and of all whenever it is looked at (every 5 s), so that rows "
+        "changed or removed by others count. By indexed look-ups, some for each task.",
+    )
     silence_cond_check = Option[bool](
         options.switch, False, doc="Whether a condition that raises is false, or ends the app."
     )

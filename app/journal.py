@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..engine.agenda import Agenda, Start
+from ..engine.civil import FOREVER
 from ..engine.history import Mark
 from ..engine.records import Action, Record
 from .errors import StoreError
@@ -52,8 +53,8 @@ class Journal:
         self.look_at = 0
         self._unsaved: list[Ended] = []
         self._own: set[int] = set()  # numbers of our records beyond the history's position
-        self._wanted: set[str] = set()  # tasks whose log is to be read anew, whole
-        self._reread = False  # whether all logs are, as far as the look-back goes
+        self._wanted: set[str] = set()  # tasks whose log is to be read anew, as far as needed
+        self._reread = False  # whether all are
         self._failures = 0
 
     @property
@@ -82,12 +83,12 @@ class Journal:
         self.look_at = now + self.store.patience
 
     def want(self, tasks: set[str], now: int) -> None:
-        """Read the logs of these tasks whole before anything more is decided."""
+        """Read the logs of these tasks anew before anything more is decided."""
         self._wanted |= tasks
         self.look_at = now
 
-    def clock_set_back(self, now: int) -> None:
-        """Read every log again: the look-back is another now."""
+    def want_all(self, now: int) -> None:
+        """Read every log anew before anything more is decided."""
         self._reread = True
         self.look_at = now
 
@@ -160,42 +161,44 @@ class Journal:
         """Look at the store if it is time to; whether it answers, as far as known."""
         if now < self.look_at:
             return not self.failing
-        if self._wanted or self._reread:
+        anew = bool(self._wanted or self._reread)
+        if anew:
             await self.commit([], now)  # what is read anew has to hold our endings
             if self.failing:
                 return False
+        position = self.agenda.history.position
         try:
-            if self._reread:
-                await self._read_again(now)
-            logs = {task: await self.store.log_of(task) for task in sorted(self._wanted)}
-            records = await self.store.follow(self.agenda.history.position, now)
+            fresh, read_to = await self._read_anew(now) if anew else (set[str](), position)
+            records = await self.store.follow(position, now)
         except StoreError as error:
             self._fail(error, now)
             return False
-        for task, log in logs.items():
-            self.agenda.reload(task, log)
-        newest = {task: log[-1].seq for task, log in logs.items() if log}
         for record in records:
             if record.seq in self._own:
                 self._own.remove(record.seq)
-            elif record.seq > newest.get(record.task, 0):
+            elif record.task not in fresh or record.seq > read_to:
                 self.agenda.take(record, now)
             self.agenda.history.see(record.seq)
-        self._wanted.clear()
         if not self._unsaved:
             self._failures = 0
         self.look_at = now + self.store.patience
         return True
 
-    async def _read_again(self, now: int) -> None:
+    async def _read_anew(self, now: int) -> tuple[set[str], int]:
+        """Put what the store holds in the place of what we know; of which tasks, and up to which
+        number."""
         lookback = self.agenda.planner.lookback(now)
-        position, records = await self.store.load(lookback)
-        for task in lookback:
-            self.agenda.reload(task, [record for record in records if record.task == task])
-        self.agenda.history.see(position)
-        self.agenda.history.set_back(now)
-        self._own.clear()
-        self._reread = False
+        wanted = lookback.keys() | self._wanted if self._reread else self._wanted
+        position, records = await self.store.load({t: lookback.get(t, FOREVER) for t in wanted})
+        by_task: dict[str, list[Record]] = {task: [] for task in wanted}
+        for record in records:
+            by_task[record.task].append(record)
+        for task, log in by_task.items():
+            self.agenda.reload(task, log)
+        if self._reread:
+            self.agenda.history.set_back(now)
+        self._wanted, self._reread = set(), False
+        return set(by_task), position
 
     def _fail(self, error: StoreError, now: int) -> None:
         if not self.failing:

@@ -320,11 +320,16 @@ class Runtime:
     async def _turn(self) -> None:
         now = self.clock.now()
         if now < self.agenda.logical:
-            self.journal.clock_set_back(now)
+            self.journal.want_all(now)  # the look-back is another now
         if not self._stops and self._is_over(now):
             self.shut_down()
         for record in self._drain():
             self.journal.end(record, now)
+        if self.session.config.force_status_from_logs:
+            if now >= self.journal.look_at:
+                self.journal.want_all(now)
+            else:
+                self.journal.want(self.agenda.asked(now), now)
         if not await self.journal.look(now):
             return
         begun = await self.journal.commit(self._decided(now), now)

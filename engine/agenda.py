@@ -271,6 +271,12 @@ class Agenda:
             heappop(heap)
         return heap[0][0] if heap and heap[0][0] < FOREVER else None
 
+    def asked(self, now: int) -> set[str]:
+        """The tasks whose logs the decisions due now may read."""
+        due = (item for at, _, item in self._heap if at <= now and at == item.due)
+        sources = {source for item in due for source in (item.log, *item.plan.sources)}
+        return {source.task for source in sources if isinstance(source, TaskLog)}
+
     # --- records --------------------------------------------------------------------------
 
     def take(self, record: Record, now: int) -> Mark:

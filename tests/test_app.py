@@ -578,3 +578,58 @@ def test_a_wrong_condition_is_refused_with_a_caret() -> None:
 def test_an_unknown_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="Europe/Dublin"):
         App(timezone="Europe/Dubln")
+
+
+# --- a log that others change -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_rows_that_others_remove_count_if_the_log_is_asked_each_time(
+    tmp_path: Path, force: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oncue.app.stores.sqlite.CLOCK_CHECK", 50_000)
+    path = tmp_path / "log.db"
+    app = App(path, force_status_from_logs=force)
+    app.task("daily", func=nothing, name="a")
+    seen: list[int] = []
+
+    @app.task("after task 'a'")
+    def removes() -> None:
+        seen.append(1)
+        if len(seen) > 1:
+            app.shut_down()
+            return
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("DELETE FROM record WHERE task = 'a'")
+            db.commit()
+
+    @app.task("task 'removes' has succeeded & scheduler has run over 500 ms")
+    def ends() -> None:
+        app.shut_down()
+
+    run(app)
+    assert len(seen) == (2 if force else 1)
+
+
+def test_asking_the_log_each_time_uses_its_indexes(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    app = App(path, force_status_from_logs=True, shut_cond="task 'b' has succeeded")
+    app.task("daily & ~has failed at least 2 times past 1 hour", func=nothing, name="a")
+    app.task("after task 'a'", func=nothing, name="b")
+    statements: set[str] = set()
+    connect = sqlite3.connect
+
+    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(*args, **options)
+        db.set_trace_callback(lambda text: statements.add(text))
+        return db
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", traced)
+        run(app)
+    asked = [text for text in statements if text.startswith("SELECT") and "FROM record" in text]
+    assert asked
+    with closing(connect(path)) as db:
+        for text in asked:
+            plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}")]
+            assert not any(step.startswith("SCAN record") for step in plan), (text, plan)
