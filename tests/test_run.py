@@ -1,11 +1,14 @@
 """Apps as processes: signals, sudden death, the commands."""
 
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -188,3 +191,48 @@ def test_a_script_without_a_guard_is_no_second_scheduler(folder: Path) -> None:
     )
     assert "must do so under: if __name__ == '__main__':" in process.stdout
     assert actions(folder, "works") == ["run", "fail"]
+
+
+TICKS = """
+import logging, sys
+from oncue import App
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+app = App("log.db", shut_cond="task 'tick' has succeeded at least 25 times")
+
+@app.task("every 200 ms", execution="main")
+def tick():
+    print("tick", flush=True)
+
+@app.task("secondly before 100", execution="main")
+def blink(): ...
+
+@app.task("daily", execution="main")
+def once(): ...
+"""
+
+
+def test_a_stopped_process_goes_on_with_nothing_repeated_and_nothing_lost(folder: Path) -> None:
+    (folder / "jobs.py").write_text(TICKS)
+    process = oncue(folder, "run", "jobs")
+    for _ in range(3):
+        wait_for(process, "tick")
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(2.5)
+    process.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=LIMIT)
+    assert (process.returncode, err) == (0, "")
+    with closing(sqlite3.connect(folder / "log.db")) as db:
+        runs = db.execute(
+            "SELECT task, scheduled_at, at FROM record WHERE action = 'run' ORDER BY seq"
+        ).fetchall()
+    ticks = [at for task, at, _ in runs if task == "tick"]
+    assert len(set(ticks)) == len(ticks)
+    assert {(later - ticks[0]) % 200_000 for later in ticks} == {0}  # in phase, however late
+    assert max(b - a for a, b in pairwise(ticks)) > 2_000_000  # it was away, and made up nothing
+    assert [task for task, _, _ in runs].count("once") == 1
+    # of the seconds that came and went meanwhile the newest ran and the others were said
+    blinks = [at // 1_000_000 for task, at, _ in runs if task == "blink"]
+    lost = re.findall(r"missed: blink at (.*)", out)
+    seconds = sorted(blinks + [int(datetime.fromisoformat(at).timestamp()) for at in lost])
+    assert len(lost) >= 1
+    assert seconds == list(range(seconds[0], seconds[-1] + 1))  # each of them once
