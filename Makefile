@@ -25,8 +25,10 @@ test: set-up-test .view/oncue ## the whole check: ruff, mypy, pytest (ARGS="-k w
 coverage: set-up-test ## branch coverage of conds, grammar and engine; fails under 95 %
 	$(PY) -m pytest --cov --cov-report=term-missing $(ARGS)
 
-bench: set-up-test ## all benchmarks, then oncue beside its peers
-	$(PY) -m pytest benchmarks --confcutdir=benchmarks $(ARGS)
+bench: set-up-test ## all benchmarks, compared with the baseline, then oncue beside its peers
+	@mkdir -p .cache
+	$(PY) -m pytest benchmarks --confcutdir=benchmarks --benchmark-json=.cache/bench.json $(ARGS)
+	$(PY) benchmarks/guard.py .cache/bench.json
 	$(PY) benchmarks/peers/compare.py
 
 bench-smoke: set-up-test ## every benchmark for a moment, without peers: do they still run?

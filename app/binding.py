@@ -225,3 +225,24 @@ class Bound:
         session = self.context.get("session")
         parameters = {} if session is None else session.parameters
         return collect(needs_of(function), parameters, values)
+
+
+def bound(session: Any, function: Callable[..., Any], task: str) -> Callable[..., Any]:
+    """The function of a custom condition with the arguments in its signature, such as `Task()` for
+    the one whose condition it is, made each time it is asked."""
+    arguments = arguments_in(function)
+    if not arguments:
+        return function
+    signature = inspect.signature(function)
+
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind_partial(*args, **kwargs).arguments
+        context = {"task": session.get(task), "session": session}
+        made_now = {
+            name: made(name, partial(value_of, value), context)
+            for name, value in arguments.items()
+            if name not in given
+        }
+        return function(*args, **kwargs, **made_now)
+
+    return ask

@@ -12,6 +12,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..conds.lint import lint
@@ -25,7 +26,7 @@ from ..engine.plan import Planner
 from ..engine.records import Action, Record
 from ..engine.schedule import NEVER, Request
 from .arguments import BaseArgument
-from .binding import ArgumentError, collect, missing, refuse_in_process
+from .binding import ArgumentError, bound, collect, missing, refuse_in_process
 from .config import new_run_id
 from .errors import DefinitionError, OncueError
 from .executors import EXECUTIONS, Call, Ending, Executor, ProcessExecutor, Running, conclude, pack
@@ -51,6 +52,7 @@ class Runtime:
         now = self.clock.now()
         started = Scheduler(now)
         self.planner = Planner(History(), session.parameters, started, session.customs)
+        self.planner.bind = partial(bound, session)
         self.agenda = Agenda(self.planner, now)
         self.journal = Journal(session.store, self.agenda)
         self.serving = False
@@ -148,6 +150,7 @@ class Runtime:
         self.planner.rhythm = CYCLE_SLEEP if sleep is None else sleep.microseconds
         self.agenda.silenced = self._silenced if config.silence_cond_check else None
         self._shut = self.planner.plan(config.shut_cond, "", config.timezone)
+        self.agenda.others = (self._shut,)
         for name in list(self.agenda.entries):
             self._launchers[name] = Launcher(self.session, self.session[name])
             self.agenda.change(name, self.session[name].schedule)

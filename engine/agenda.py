@@ -37,6 +37,7 @@ from .verdict import Plan, Reads, Verdict, touches
 
 CYCLE_SLEEP = SECOND // 10
 CRASH_WAIT = SECOND
+SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
 
 
@@ -174,6 +175,8 @@ class Agenda:
         self.missed: list[Missed] = []
         self.stops: list[Stop] = []
         self.checked = 0
+        self.others: tuple[Plan, ...] = ()  # plans of this planner that are no task's
+        self._left = 0  # how many schedules were dropped since the last sweep
         self._by_plan: dict[Plan, list[Item]] = {}
         self._heap: list[tuple[int, Rank, Item]] = []
         self._inbox: deque[tuple[int, Record, Mark]] = deque()
@@ -230,7 +233,19 @@ class Agenda:
             item.due = FOREVER
             if item.plan.sources:
                 self._by_plan[item.plan].remove(item)
+                if not self._by_plan[item.plan]:
+                    del self._by_plan[item.plan]
+        self._left += 1
+        if self._left > len(self.entries) + SPARE:
+            self._sweep()
         return entry
+
+    def _sweep(self) -> None:
+        """Let the planner drop what tasks that have changed or are gone have left behind."""
+        self._left = 0
+        roots = [plan for e in self.entries.values() for plan in (e.plan, e.fresh)]
+        roots += [e.watch.plan for e in self.entries.values() if e.watch is not None]
+        self.planner.sweep([*roots, *self.others], self.entries)
 
     def enable(self, name: str, enabled: bool) -> None:
         entry = self.entries[name]

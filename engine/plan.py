@@ -8,7 +8,7 @@ term reads; it is true until the earliest of all and reads what all read; an *or
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -147,6 +147,10 @@ class NotPlan(Composite):
         return Verdict(not value, since, until, reads)
 
 
+def as_it_is(function: Callable[..., object], task: str) -> Callable[..., object]:
+    return function
+
+
 Question = tuple[nodes.Condition, str, Zone]  # a condition, the task it is of, and its zone
 
 
@@ -154,13 +158,15 @@ Question = tuple[nodes.Condition, str, Zone]  # a condition, the task it is of, 
 class Planner:
     """Compiles conditions against one history; equal (node, owner, zone) share a plan. `customs`
     are the functions of custom conditions, by name, template or pattern; `rhythm` is how long the
-    answer of one stands that does not say."""
+    answer of one stands that does not say; `bind` gives one what it asks for beyond its arguments,
+    for the task whose condition it is."""
 
     history: History
     parameters: Mapping[str, object] = field(default_factory=dict)
     scheduler: Scheduler = field(default_factory=Scheduler)
     customs: Mapping[str, Custom] = field(default_factory=dict)
     rhythm: int = 100_000
+    bind: Callable[[Callable[..., object], str], Callable[..., object]] = as_it_is
     _plans: dict[Question, Plan] = field(default_factory=dict)
     _cells: dict[tuple[nodes.Condition, Zone], Cells] = field(default_factory=dict)
     _parameters: dict[str, ParameterSource] = field(default_factory=dict)
@@ -264,17 +270,19 @@ class Planner:
             case nodes.Func(function, args, kwargs, every):
                 assert callable(function)
                 rhythm = self.rhythm if every is None else every.microseconds
-                return CustomPlan(partial(function, *args, **dict(kwargs)), rhythm)
+                bound = self.bind(function, task)
+                return CustomPlan(partial(bound, *args, **dict(kwargs)), rhythm)
             case nodes.Call(name, args):
-                return self._custom(node, name, args, {})
+                return self._custom(node, task, name, args, {})
             case nodes.Phrase(template, values):
-                return self._custom(node, template, (), dict(values))
+                return self._custom(node, task, template, (), dict(values))
             case _:
                 raise TypeError(f"no plan for {type(node).__name__}: {node}")
 
     def _custom(
         self,
         node: nodes.Condition,
+        task: str,
         name: str,
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
@@ -282,8 +290,32 @@ class Planner:
         if name not in self.customs:
             raise ValueError(f"the custom condition {str(node)!r} has no function here")
         function, every = self.customs[name]
-        ask = partial(function, *args, **kwargs)
+        ask = partial(self.bind(function, task), *args, **kwargs)
         return CustomPlan(ask, self.rhythm if every is None else every)
+
+    @property
+    def size(self) -> int:
+        """How many plans there are."""
+        return len(self._plans)
+
+    def sweep(self, roots: Iterable[Plan], tasks: Container[str]) -> None:
+        """Let go of what these plans are not made of, and of the logs of other tasks that nobody
+        reads and that have nothing live."""
+        kept: set[Plan] = set()
+        stack = list(roots)
+        while stack:
+            plan = stack.pop()
+            if plan not in kept:
+                kept.add(plan)
+                stack += plan.terms if isinstance(plan, Composite) else ()
+        self._plans = {asked: plan for asked, plan in self._plans.items() if plan in kept}
+        cells = {plan.cells for plan in kept if isinstance(plan, CadencePlan)}
+        self._cells = {key: cell for key, cell in self._cells.items() if cell in cells}
+        for source in (*self.history.tasks.values(), *self._parameters.values()):
+            source.readers[:] = [reader for reader in source.readers if reader in kept]
+        for name, log in list(self.history.tasks.items()):
+            if not (log.readers or log.live or name in tasks):
+                del self.history.tasks[name]
 
     def forget(self) -> None:
         """Drop every answer."""

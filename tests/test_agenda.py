@@ -425,6 +425,21 @@ def test_a_removed_task_is_looked_at_no_more() -> None:
     assert (world.agenda.checked, world.wakes) == (before, None)
 
 
+def test_tasks_that_come_and_go_leave_nothing_behind() -> None:
+    world = World("09:00:00").task("stays", "daily after 10:00 & after task 'other'")
+    for number in range(2000):
+        name = f"task {number}"
+        world.task(name, f"daily after 10:{number % 60:02} & after task 'x{number}' | retry 2 times")
+        world.agenda.change(name, Schedule(parse(f"after task 'y{number}'"), UTC))
+        world.agenda.remove(name)
+    planner = world.agenda.planner
+    assert planner.size < 3000
+    assert len(planner.history.tasks) < 2000
+    assert world.look("10:00:00") == []
+    world.record("other", SUCCESS)
+    assert world.look("10:00:01") == ["stays 10:00:00"]
+
+
 # --- conditions that raise ----------------------------------------------------------------------
 
 

@@ -685,6 +685,28 @@ def test_a_silenced_one_is_false_and_said_once(caplog: pytest.LogCaptureFixture)
     assert actions(app, "a") == []
 
 
+def test_a_custom_condition_is_given_what_its_signature_asks_for() -> None:
+    app = App(shut_cond="task 'a' has succeeded")
+    app.params(limit=3)
+    asked: list[tuple[str, int, int]] = []
+
+    @app.cond("is over {n:int}")
+    def over(
+        n: int,
+        me: Any = TaskArg(),
+        session: Any = SessionArg(),
+        limit: int = Arg("limit"),  # type: ignore[assignment]
+    ) -> bool:
+        asked.append((me.name, n, limit))
+        return me.name in session and n < limit
+
+    app.task("is over 2", func=nothing, name="a")
+    app.task("is over 5", func=nothing, name="b")
+    run(app)
+    assert {("a", 2, 3), ("b", 5, 3)} <= set(asked)
+    assert actions(app, "b") == []
+
+
 # --- groups -------------------------------------------------------------------------------------
 
 
