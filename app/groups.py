@@ -96,6 +96,11 @@ class Definer:
 
     # --- conditions -----------------------------------------------------------------------
 
+    @property
+    def phrases(self) -> Phrases:
+        """The custom conditions there are, for `parse(text, phrases=app.phrases)`."""
+        return self.session.phrases
+
     def cond(
         self,
         syntax: str | re.Pattern[str] | None = None,
@@ -152,10 +157,6 @@ class Grouper(Definer):
         self.session = Session(store_at(None), SystemClock(), {})
         self.start_cond = start_cond
         self.execution = execution
-
-    @property
-    def phrases(self) -> Phrases:
-        return self.session.phrases
 
     def assigned(self, name: str) -> None:
         """What is assigned counts when the group is included."""

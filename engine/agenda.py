@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
+from itertools import count
 
 from .civil import BEGINNING, FOREVER
 from .history import History, Mark, Run, Source, TaskLog
@@ -96,14 +97,15 @@ class Watch(Item):
 
     __slots__ = ("timeout", "told")
 
-    def __init__(self, entry: Entry, plan: Plan, timeout: int | None) -> None:
-        super().__init__(entry.name, plan, entry.log, (*entry.rank[:3], 1))
+    def __init__(self, entry: Entry, plan: Plan, timeout: int | None, serial: int) -> None:
+        super().__init__(entry.name, plan, entry.log, (*entry.rank[:3], serial))
         self.timeout = timeout
         self.told: set[Run] = set()
 
 
 Rank = tuple[bool, int, int, int]
-"""What is asked for by occasion first, then by -priority, order of definition; a watch last."""
+"""What is asked for by occasion first, then by -priority and order of definition; no two items
+have the same, since the last is a number of their own."""
 NO_REQUESTS: deque[Request] = deque(maxlen=0)
 
 
@@ -181,6 +183,7 @@ class Agenda:
         self._heap: list[tuple[int, Rank, Item]] = []
         self._inbox: deque[tuple[int, Record, Mark]] = deque()
         self._defined = 0
+        self._serial = count()
 
     # --- tasks ----------------------------------------------------------------------------
 
@@ -198,7 +201,7 @@ class Agenda:
         node, zone = schedule.condition, schedule.zone
         plan = self.planner.plan(node, name, zone)
         fresh = self.planner.plan(without_retry(node), name, zone)
-        rank = (schedule.standing, -schedule.priority, place, 0)
+        rank = (schedule.standing, -schedule.priority, place, next(self._serial))
         entry = Entry(name, schedule, plan, fresh, self.history.of(name), rank)
         self.entries[name] = entry
         self._subscribe(entry)
@@ -335,7 +338,7 @@ class Agenda:
             return
         if watch is None:
             plan = self.planner.plan(schedule.end_cond, entry.name, schedule.zone)
-            watch = entry.watch = Watch(entry, plan, schedule.timeout)
+            watch = entry.watch = Watch(entry, plan, schedule.timeout, next(self._serial))
             self._subscribe(watch)
         self._push(watch, at + schedule.timeout if endless and schedule.timeout else at)
 

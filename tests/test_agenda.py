@@ -429,7 +429,9 @@ def test_tasks_that_come_and_go_leave_nothing_behind() -> None:
     world = World("09:00:00").task("stays", "daily after 10:00 & after task 'other'")
     for number in range(2000):
         name = f"task {number}"
-        world.task(name, f"daily after 10:{number % 60:02} & after task 'x{number}' | retry 2 times")
+        world.task(
+            name, f"daily after 10:{number % 60:02} & after task 'x{number}' | retry 2 times"
+        )
         world.agenda.change(name, Schedule(parse(f"after task 'y{number}'"), UTC))
         world.agenda.remove(name)
     planner = world.agenda.planner
