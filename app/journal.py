@@ -9,7 +9,6 @@ are kept and tried again every `STORE_RETRY`, and decisions are made anew once i
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..engine.agenda import Agenda, Start
@@ -27,8 +26,7 @@ task_log = logging.getLogger("oncue.task")
 scheduler_log = logging.getLogger("oncue.scheduler")
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """An ending that is not in the store yet; `mark` is its place in the history."""
 
     record: Record
@@ -36,10 +34,10 @@ class Ended:
 
 
 class Begun(NamedTuple):
-    """A start whose claim was granted, and its RUN record as the store has it."""
+    """A start whose claim was granted, and the number of its RUN record."""
 
     start: Start
-    record: Record
+    seq: int
 
 
 class Journal:
@@ -94,8 +92,8 @@ class Journal:
 
     def end(self, record: Record, now: int) -> None:
         """A run of ours has ended."""
-        numbered = record._replace(seq=self.agenda.history.next_provisional())
-        self._unsaved.append(Ended(record, self.agenda.take(numbered, now)))
+        mark = Mark(record.at, self.agenda.history.next_provisional())
+        self._unsaved.append(Ended(record, self.agenda.take(record, now, mark)))
 
     # --- writing --------------------------------------------------------------------------
 
@@ -140,8 +138,8 @@ class Journal:
             self.look_at = now
             return None
         self.agenda.settle(start.record.task, start.mark, answer)
-        numbered = self.live[answer] = start.record._replace(seq=answer)
-        return Begun(start, numbered)
+        self.live[answer] = start.record
+        return Begun(start, answer)
 
     def _advance(self, answers: list[Answer], now: int) -> None:
         """Where our records follow on what we know, we know all; else others wrote between."""

@@ -13,6 +13,7 @@ from .binding import NOTHING, asks_for_flag, collect, prepare
 from .executors import Call, Ending, Running
 
 if TYPE_CHECKING:
+    from .journal import Begun
     from .session import Session
     from .task import Task
 
@@ -60,18 +61,15 @@ class Live:
     """A run of ours from its claim to its ending. `why` it was told to end; `end_at` is when one
     that was is waited for no more."""
 
-    __slots__ = ("_ended", "end_at", "launcher", "parameters", "record", "running", "why")
+    __slots__ = ("_ended", "end_at", "launcher", "parameters", "record", "running", "seq", "why")
 
     def __init__(
-        self,
-        launcher: Launcher,
-        start: Start,
-        record: Record,
-        ended: Callable[[Live, Ending], None],
+        self, launcher: Launcher, begun: Begun, ended: Callable[[Live, Ending], None]
     ) -> None:
         self.launcher = launcher
-        self.record = record
-        self.parameters = parameters_of(start)
+        self.seq = begun.seq
+        self.record: Record = begun.start.record
+        self.parameters = parameters_of(begun.start)
         self.running: Running | None = None
         self.why: str | None = None
         self.end_at = FOREVER

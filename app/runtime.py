@@ -339,13 +339,16 @@ class Runtime:
         runs = [self._began(each) for each in begun]
         for stop in self.agenda.drain_stops():
             self._obey(stop)
-        for run in sorted(runs, key=lambda run: run.launcher.blocks):
-            await self._launch(run)
+        for run in runs:
+            if not run.launcher.blocks:
+                await self._launch(run)
+        for run in runs:  # when the others have begun
+            if run.launcher.blocks:
+                await self._launch(run)
 
     def _began(self, begun: Begun) -> Live:
-        start, record = begun
-        launcher = self._launchers[record.task]
-        live = self._live[record.seq] = Live(launcher, start, record, self._end)
+        launcher = self._launchers[begun.start.record.task]
+        live = self._live[begun.seq] = Live(launcher, begun, self._end)
         return live
 
     def _is_over(self, now: int) -> bool:
@@ -460,7 +463,7 @@ class Runtime:
 
     def _end(self, live: Live, ending: Ending) -> None:
         run = live.record
-        del self._live[run.seq]
+        del self._live[live.seq]
         error = ending.error
         if ending.action is Action.SUCCESS:
             self.session.returns[run.task] = ending.value
@@ -468,7 +471,7 @@ class Runtime:
             error = f"ended: {live.why}"
         at = max(self.clock.now(), run.at)
         self._ended.append(
-            Record(run.task, ending.action, at, run=run.seq, run_id=run.run_id, error=error)
+            Record(run.task, ending.action, at, run=live.seq, run_id=run.run_id, error=error)
         )
         self._wakeup.set()
 

@@ -297,11 +297,12 @@ class Agenda:
 
     # --- records --------------------------------------------------------------------------
 
-    def take(self, record: Record, now: int) -> Mark:
-        """Take in a record: the next of the log, or one of our own not numbered yet. It is seen
-        by the decisions from its instant on."""
-        self.history.see(record.seq)
-        mark = Mark(record.at, record.seq)
+    def take(self, record: Record, now: int, mark: Mark | None = None) -> Mark:
+        """Take in a record: the next of the log, or one of our own that has a provisional place.
+        It is seen by the decisions from its instant on."""
+        if mark is None:
+            self.history.see(record.seq)
+            mark = Mark(record.at, record.seq)
         self._inbox.append((min(record.at, now), record, mark))
         return mark
 

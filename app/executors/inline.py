@@ -25,7 +25,9 @@ async def outcome_of(call: Call, held: Callable[[float], None] | None = None) ->
     """Call the function, await what it returns if that can be awaited. `held` is told for how
     long the code kept the loop, step by step."""
     try:
-        value = watched(call, held) if held else call.function(**call.arguments)
+        if held is not None:
+            return conclude(None, await watched(call, held))
+        value = call.function(**call.arguments)
         if inspect.isawaitable(value):
             value = await value
     except asyncio.CancelledError as error:
@@ -38,37 +40,52 @@ async def outcome_of(call: Call, held: Callable[[float], None] | None = None) ->
     return conclude(None, value)
 
 
-def watched(call: Call, held: Callable[[float], None]) -> object:
-    """What the function returns; a coroutine, with an eye on its steps."""
+async def watched(call: Call, held: Callable[[float], None]) -> object:
+    """What the function, or the coroutine it makes, returns. The first step of a coroutine is
+    taken with the call; what has more goes on as `Steps`."""
     time = asyncio.get_running_loop().time
     began = time()
     try:
         value = call.function(**call.arguments)
+        if isinstance(value, Coroutine):
+            try:
+                value = Steps(value, value.send(None), time, held)
+            except StopIteration as end:
+                return end.value
     finally:
         held(time() - began)
-    return Steps(value, time, held) if inspect.iscoroutine(value) else value
+    return await value if inspect.isawaitable(value) else value
 
 
 class Steps:
-    """A coroutine, awaited with an eye on the time that each of its steps takes."""
+    """The rest of a coroutine that waits for `waiting`, awaited with an eye on the time that each
+    of its steps takes."""
 
-    __slots__ = ("_coroutine", "_held", "_time")
+    __slots__ = ("_coroutine", "_held", "_time", "_waiting")
 
     def __init__(
         self,
         coroutine: Coroutine[Any, Any, object],
+        waiting: object,
         time: Callable[[], float],
         held: Callable[[float], None],
     ) -> None:
         self._coroutine = coroutine
+        self._waiting = waiting
         self._time = time
         self._held = held
 
     def __await__(self) -> Generator[Any, Any, object]:
-        coroutine, time = self._coroutine, self._time
-        resume: Callable[[Any], Any] = coroutine.send
-        sent: Any = None
+        coroutine, waiting, time = self._coroutine, self._waiting, self._time
         while True:
+            resume: Callable[[Any], Any] = coroutine.send
+            try:
+                sent: Any = yield waiting
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as error:
+                sent, resume = error, coroutine.throw
             began = time()
             try:
                 waiting = resume(sent)
@@ -76,13 +93,6 @@ class Steps:
                 return end.value
             finally:
                 self._held(time() - began)
-            try:
-                sent, resume = (yield waiting), coroutine.send
-            except GeneratorExit:
-                coroutine.close()
-                raise
-            except BaseException as error:
-                sent, resume = error, coroutine.throw
 
 
 class MainExecutor:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -28,8 +27,7 @@ OURS = str(Path(__file__).parent.parent / "_").removesuffix("_")  # our folder, 
 NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a call ended: the action to log, what it returned, the reason of a failure (or what
     else is to be said of the ending)."""
 

@@ -1,31 +1,43 @@
-"""The log in memory: one instance, nothing survives the process."""
+"""The log in memory: one instance, nothing survives the process.
+
+It keeps the newest `KEPT` records and, of older ones, what a start would need: the latest of each
+task and action, the live runs, and what lies in the look-back that was last asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 
+from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
 from .protocol import CLOCK_CHECK, Answer, Claim, Step, judge
 
+KEPT = 100_000
+
 
 class MemoryStore:
-    def __init__(self) -> None:
-        self._log: list[Record] = []
-        self._held: set[int] = set()
+    """`_log` are the records, `_seqs` their numbers; they are put together where they are read."""
 
     patience = CLOCK_CHECK
 
+    def __init__(self) -> None:
+        self._log: list[Record] = []
+        self._seqs: list[int] = []
+        self._newest = 0
+        self._held: dict[int, Record] = {}  # the RUN records of the live runs
+        self._lookback: dict[str, int] = {}
+
     async def open(self, now: int) -> None:
         """The runs that the life before this one left live have crashed."""
-        for run in sorted(self._held):
-            started = self._log[run - 1]
-            seq = len(self._log) + 1
-            label = started.run_id
-            self._log.append(Record(started.task, Action.CRASH, now, seq, run=run, run_id=label))
+        for run, started in sorted(self._held.items()):
+            self._append(Record(started.task, Action.CRASH, now, run=run, run_id=started.run_id))
         self._held.clear()
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
-        return len(self._log), [record for record in self._log if record.task in lookback]
+        self._lookback |= lookback
+        places = (i for i, record in enumerate(self._log) if record.task in lookback)
+        return self._newest, self._numbered(places)
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
         refusals = judge(steps, self._overtaken, self._held)
@@ -35,29 +47,52 @@ class MemoryStore:
         ]
 
     def _overtaken(self, claim: Claim) -> bool:
-        newer = self._log[claim.position :]
-        if not newer:
+        if claim.position >= self._newest:
             return False
         keys = claim.keys
         return any(
             record.task == claim.record.task or (record.task, record.action) in keys
-            for record in newer
+            for record in self._log[bisect_right(self._seqs, claim.position) :]
         )
 
     def _write(self, step: Step) -> Answer:
-        seq = len(self._log) + 1
-        self._log.append(step.record._replace(seq=seq))
+        record = step.record
+        seq = self._append(record)
         if isinstance(step, Claim):
-            self._held.add(seq)
-        elif step.record.run is not None:
-            self._held.discard(step.record.run)
+            self._held[seq] = record
+        elif record.run is not None:
+            del self._held[record.run]
         return seq
 
+    def _append(self, record: Record) -> int:
+        self._newest += 1
+        self._log.append(record)
+        self._seqs.append(self._newest)
+        if len(self._log) >= 2 * KEPT:
+            self._trim()
+        return self._newest
+
+    def _trim(self) -> None:
+        """Drop what is old and would not be asked for."""
+        old = self._newest - KEPT
+        heads = {(r.task, r.action): seq for seq, r in zip(self._seqs, self._log, strict=True)}
+        needed = {*heads.values(), *self._held}
+        kept = [
+            (seq, record)
+            for seq, record in zip(self._seqs, self._log, strict=True)
+            if seq > old or seq in needed or record.at >= self._lookback.get(record.task, FOREVER)
+        ]
+        self._seqs = [seq for seq, _ in kept]
+        self._log = [record for _, record in kept]
+
     async def follow(self, position: int, now: int) -> list[Record]:
-        return self._log[position:]
+        return self._numbered(range(bisect_right(self._seqs, position), len(self._log)))
 
     async def log_of(self, task: str) -> list[Record]:
-        return [record for record in self._log if record.task == task]
+        return self._numbered(i for i, record in enumerate(self._log) if record.task == task)
+
+    def _numbered(self, places: Iterable[int]) -> list[Record]:
+        return [self._log[place]._replace(seq=self._seqs[place]) for place in places]
 
     async def close(self) -> None:
         return None
