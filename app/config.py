@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..conds.durations import Duration
@@ -19,9 +20,14 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+_random = Random(os.urandom(32))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
+
+
 def new_run_id(task: Any, parameters: Any) -> str:
     """32 hexadecimal digits that no other run has."""
-    return os.urandom(16).hex()
+    return f"{_random.getrandbits(128):032x}"
 
 
 class Config:

@@ -38,6 +38,8 @@ from .verdict import Plan, Reads, Verdict, touches
 
 CYCLE_SLEEP = SECOND // 10
 CRASH_WAIT = SECOND
+RUN, CRASH = Action.RUN, Action.CRASH  # quicker to name
+STARTED = BIT[RUN]
 SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
 
@@ -207,7 +209,7 @@ class Agenda:
         self._subscribe(entry)
         self._push(entry, self.logical)
         if entry.log.live:
-            self._keep_watch(entry, Action.RUN, self.logical)
+            self._keep_watch(entry, self.logical)
         return entry
 
     def _subscribe(self, item: Item) -> None:
@@ -285,9 +287,14 @@ class Agenda:
         if self._inbox:
             return self.logical
         heap = self._heap
-        while heap and heap[0][0] != heap[0][2].due:
+        while heap:
+            at, _, item = heap[0]
+            if at == item.due and (item.log.live or not isinstance(item, Watch)):
+                return at if at < FOREVER else None
             heappop(heap)
-        return heap[0][0] if heap and heap[0][0] < FOREVER else None
+            if at == item.due:
+                item.due = FOREVER  # a watch with nothing to look after
+        return None
 
     def asked(self, now: int) -> set[str]:
         """The tasks whose logs the decisions due now may read."""
@@ -314,34 +321,37 @@ class Agenda:
     def _see(self, instant: int, record: Record, mark: Mark) -> TaskLog:
         log = self.history.of(record.task)
         log.add(record, mark)
-        self.logical = instant = max(self.logical, instant)
+        if instant < self.logical:
+            instant = self.logical
+        self.logical = instant
         entry = self.entries.get(record.task)
         if entry is not None:
-            if record.action is not Action.RUN:
-                self._wait_after(entry, record.action, instant)
+            if record.action is RUN:
+                self._keep_watch(entry, record.at)
+            else:
+                if entry.crash_wait or record.action is CRASH:
+                    self._wait_after(entry, record.action, instant)
                 self._push(entry, instant)
-            self._keep_watch(entry, record.action, record.at)
         self._changed(log, BIT[record.action], instant)
         if log.room < 0:
             self.planner.trim(log, instant)
         return log
 
-    def _keep_watch(self, entry: Entry, action: Action, at: int) -> None:
-        """A run of the task began at `at`, or one ended."""
-        watch, schedule = entry.watch, entry.schedule
-        if action is not Action.RUN:
-            if watch is not None and not entry.log.live:
-                watch.due = FOREVER
-                watch.told.clear()
+    def _keep_watch(self, entry: Entry, at: int) -> None:
+        """A run of the task began at `at`. Its watch stays in the heap when the run has ended, as
+        the next run most likely comes before its instant does."""
+        schedule = entry.schedule
+        endless, timeout = schedule.end_cond is NEVER, schedule.timeout
+        if endless and timeout is None:
             return
-        endless = schedule.end_cond == NEVER
-        if endless and schedule.timeout is None:
-            return
+        watch = entry.watch
         if watch is None:
             plan = self.planner.plan(schedule.end_cond, entry.name, schedule.zone)
-            watch = entry.watch = Watch(entry, plan, schedule.timeout, next(self._serial))
+            watch = entry.watch = Watch(entry, plan, timeout, next(self._serial))
             self._subscribe(watch)
-        self._push(watch, at + schedule.timeout if endless and schedule.timeout else at)
+        due = at + timeout if endless and timeout else at
+        if due < watch.due:
+            self._push(watch, due)
 
     def settle(self, task: str, mark: Mark, seq: int) -> None:
         """The store has the record, as number `seq`."""
@@ -354,7 +364,7 @@ class Agenda:
         self.rewritten(task)
 
     def _wait_after(self, entry: Entry, ending: Action, instant: int) -> None:
-        if ending is not Action.CRASH:
+        if ending is not CRASH:
             entry.crash_wait = 0
             return
         entry.crash_wait = min(max(CRASH_WAIT, 2 * entry.crash_wait), CRASH_WAIT_MOST)
@@ -375,7 +385,7 @@ class Agenda:
         if entry is not None:
             self._push(entry, self.logical)
             if entry.log.live:
-                self._keep_watch(entry, Action.RUN, self.logical)
+                self._keep_watch(entry, self.logical)
 
     def parameter_changed(self, name: str) -> None:
         self._changed(self.planner.parameter(name), ~0, self.logical)
@@ -444,6 +454,8 @@ class Agenda:
 
     def _retract(self, starts: Starts, log: TaskLog, bit: int) -> None:
         """A start decided before a record that it read must still hold with it."""
+        if not starts.made:
+            return
         for start in starts.that_read(log, bit):
             if starts.drop(start):
                 self.refused(start)
@@ -501,6 +513,7 @@ class Agenda:
 
     def _look_after(self, watch: Watch, instant: int) -> None:
         """Say which live runs are to be ended now, and look again when the next may be."""
+        watch.told.intersection_update(watch.log.live.values())
         runs = [run for run in watch.log.live.values() if run not in watch.told]
         watch.reads = ()
         if not runs:
@@ -543,7 +556,7 @@ class Agenda:
             retries = not self._ask(entry.name, entry.fresh, instant).value
         record = Record(
             entry.name,
-            Action.RUN,
+            RUN,
             at=now,
             seq=self.history.next_provisional(),
             scheduled_at=instant if request else entry.plan.phase(instant, since),
@@ -553,8 +566,8 @@ class Agenda:
         mark = Mark(now, record.seq)
         entry.log.add(record, mark)
         start = Start(record, mark, reads, position, instant, request)
-        self._changed(entry.log, BIT[Action.RUN], instant)
-        self._keep_watch(entry, Action.RUN, now)
+        self._changed(entry.log, STARTED, instant)
+        self._keep_watch(entry, now)
         entry.latest = instant
         self._pace(entry, instant)
         return start

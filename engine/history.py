@@ -17,6 +17,7 @@ from typing import Any
 from .records import FINISHED, Action, Record
 
 ROOM = 256
+RUN, FAIL, CRASH = Action.RUN, Action.FAIL, Action.CRASH  # quicker to name
 PROVISIONAL = 1 << 62  # sequence numbers from here on are not the store's yet
 
 
@@ -143,16 +144,23 @@ class TaskLog(Source):
         """Take in a record; `mark` is the place it was promised already."""
         if self.last is NO_MARKS:
             self._begin()
-        mark = mark or Mark(record.at, record.seq)
-        if record.action not in self.last or self.last[record.action].seq < mark.seq:
-            self.last[record.action] = mark
-        insort(self.times.setdefault(record.action, []), record.at)
+        if mark is None:
+            mark = Mark(record.at, record.seq)
+        action, at = record.action, record.at
+        latest = self.last.get(action)
+        if latest is None or latest.seq < mark.seq:
+            self.last[action] = mark
+        times = self.times.get(action)
+        if times is None:
+            self.times[action] = [at]
+        else:
+            insort(times, at)
         self.room -= 1
-        if record.action in FINISHED:
-            insort(self.finished, record.at)
-        if record.action is Action.RUN:
+        if action is RUN:
             self._start(record, mark)
         else:
+            if action in FINISHED:
+                insort(self.finished, at)
             self._end(record, mark)
         return mark
 
@@ -166,17 +174,20 @@ class TaskLog(Source):
         return run
 
     def _end(self, record: Record, mark: Mark) -> None:
+        action = record.action
         ended = self._ended_by(record)
-        if not ended and record.action is not Action.CRASH:
+        if not ended and action is not CRASH:
             ended = [self._start(record, mark)]  # a finish without a run record
+        attempt = None
         for run in ended:
             del self.live[run.mark.seq]
-            run.ending = record.action
-            if record.action is Action.CRASH:
+            run.ending = action
+            if action is CRASH:
                 self._uncount(run)
-        self.streak = self.streak + 1 if record.action in (Action.FAIL, Action.CRASH) else 0
-        attempts = [run.attempt for run in ended if run.attempt is not None]
-        self.outcome = Outcome(record.action, mark, max(attempts, default=self.streak - 1))
+            if run.attempt is not None and (attempt is None or run.attempt > attempt):
+                attempt = run.attempt
+        self.streak = self.streak + 1 if action is FAIL or action is CRASH else 0
+        self.outcome = Outcome(action, mark, self.streak - 1 if attempt is None else attempt)
 
     def _ended_by(self, record: Record) -> list[Run]:
         """The live runs that an ending record ends: the one it names; else the oldest of its

@@ -34,13 +34,17 @@ class Schedule:
     enabled: bool = True
     standing: bool = True
 
+    def __post_init__(self) -> None:
+        if self.end_cond == NEVER:
+            object.__setattr__(self, "end_cond", NEVER)  # the one that is asked for by identity
+
     @property
     def condition(self) -> Condition:
         """What has to hold for a start."""
         starting = self.start_cond
         if self.retries is not None:
             starting = any_of(starting, self.retries)
-        return starting if self.end_cond == NEVER else all_of(starting, Not(self.end_cond))
+        return starting if self.end_cond is NEVER else all_of(starting, Not(self.end_cond))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
