@@ -34,7 +34,7 @@ from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
 from .runtime import Runtime
 from .stores.protocol import Store
-from .task import KINDS, FuncTask, Task
+from .task import KINDS, FuncTask, LiveRun, Task
 
 AnyTask = Task[..., Any]
 T = TypeVar("T")
@@ -305,13 +305,21 @@ class Session:
     def terminate(self, task: AnyTask) -> None:
         self._apply(lambda life: life.terminate(task))
 
-    def alive(self, task: AnyTask) -> int:
-        """How many runs of the task are live here, or not known to have ended elsewhere."""
-        if not self.serving:
-            return 0
-        assert self._life is not None
-        ours = sum(run.task == task.name for run in list(self._life.journal.live.values()))
-        return max(ours, len(self.log_of(task).live))
+    def live_runs(self, task: AnyTask) -> list[LiveRun]:
+        life = self._life
+        if life is None or not life.serving:
+            return []
+        found = {
+            seq: LiveRun(
+                run.run_id, self.moment(run.scheduled_at, task), self.moment(run.mark.at, task)
+            )
+            for seq, run in list(self.log_of(task).live.items())
+        }
+        for seq, record in list(life.journal.live.items()):
+            if record.task == task.name:  # ours, with its label; it may have ended just now
+                times = self.moment(record.logical, task), self.moment(record.at, task)
+                found[seq] = LiveRun(record.run_id, *times)
+        return [found[seq] for seq in sorted(found)]
 
     def log_of(self, task: AnyTask) -> TaskLog:
         return self._known().planner.history.of(task.name)

@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from ..conds.durations import Duration
 from ..conds.nodes import Condition, Retry
@@ -37,6 +37,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 task_log = logging.getLogger("oncue.task")
 scheduler_log = logging.getLogger("oncue.scheduler")
+
+
+class LiveRun(NamedTuple):
+    """A run under way: its label, when its start was decided, and when it began; aware datetimes
+    in the task's zone."""
+
+    run_id: str | None
+    scheduled_at: datetime | None
+    started: datetime | None
 
 
 class Task(OlderNames, Generic[P, R]):
@@ -231,9 +240,15 @@ class Task(OlderNames, Generic[P, R]):
         return bool(self.requests) or self.n_alive > 0
 
     @property
+    def live_runs(self) -> list[LiveRun]:
+        """Its runs that have begun, here or elsewhere, and whose finish is not in the store; in
+        order of their starts."""
+        return self.session.live_runs(self)
+
+    @property
     def n_alive(self) -> int:
         """How many of its runs are live."""
-        return self.session.alive(self)
+        return len(self.live_runs)
 
     def is_alive(self) -> bool:
         return self.n_alive > 0

@@ -491,15 +491,18 @@ def test_parallel_runs_are_told_apart_by_their_ids() -> None:
     labels = iter("ABCD")
     app = App(func_run_id=lambda task, params: next(labels))
     both = threading.Barrier(2)
+    live: set[str | None] = set()
 
     @app.task(running < 2, multilaunch=True)
     def a() -> None:
         if len(actions(app, "a")) <= 2:
             both.wait(LIMIT)
+            live.update(run.run_id for run in a.live_runs)
             app.shut_down()
 
     run(app)
     log = records(app, "a")
+    assert live == {"A", "B"}
     assert sorted(log[:2]) == [("run", "A"), ("run", "B")]
     assert {run_id for action, run_id in log if action == "success"} >= {"A", "B"}
 
