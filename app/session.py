@@ -309,17 +309,15 @@ class Session:
         life = self._life
         if life is None or not life.serving:
             return []
-        found = {
-            seq: LiveRun(
-                run.run_id, self.moment(run.scheduled_at, task), self.moment(run.mark.at, task)
-            )
-            for seq, run in list(self.log_of(task).live.items())
-        }
+        runs = list(self.log_of(task).live.items())
+        found = {seq: (run.run_id, run.scheduled_at, run.mark.at) for seq, run in runs}
         for seq, record in list(life.journal.live.items()):
             if record.task == task.name:  # ours, with its label; it may have ended just now
-                times = self.moment(record.logical, task), self.moment(record.at, task)
-                found[seq] = LiveRun(record.run_id, *times)
-        return [found[seq] for seq in sorted(found)]
+                found[seq] = record.run_id, record.logical, record.at
+        return [
+            LiveRun(label, self.moment(scheduled_at, task), self.moment(at, task))
+            for _, (label, scheduled_at, at) in sorted(found.items())
+        ]
 
     def log_of(self, task: AnyTask) -> TaskLog:
         return self._known().planner.history.of(task.name)

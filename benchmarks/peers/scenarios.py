@@ -34,6 +34,9 @@ NOON = datetime(2026, 3, 10, 12)  # when the looks at idle tasks happen
 IDLE = 1_000  # tasks of the idle app
 IDLE_SECONDS = 3.0  # how long its CPU is watched
 LINKS = 15  # runs of B after A
+MANY_RUNS = {"async": 20_000, "thread": 5_000, "process": 1_000}
+SECONDS_WATCHED = 5  # whole seconds at which a task is due
+Execution = Literal["async", "thread", "process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,13 @@ class Side(Protocol):
     def chain(self) -> Samples:
         """From the end of A to the start of B, which runs after it; both are coroutines."""
 
+    def runs(self, execution: Execution) -> Samples:
+        """Seconds a run of a function that does nothing, MANY_RUNS of them from the first start to
+        the last end, as fast as the scheduler can; the log in memory, where it keeps one."""
+
+    def lateness(self) -> Samples:
+        """How long after a whole second a task starts that is due then, IDLE others waiting."""
+
 
 SCENARIOS: dict[str, Callable[[Side], Samples]] = {
     f"define {IDLE:,} tasks": lambda side: side.define(),
@@ -73,6 +83,10 @@ SCENARIOS: dict[str, Callable[[Side], Samples]] = {
     "a look when one more is due": lambda side: side.look_due(),
     f"CPU of an idle app, {IDLE:,} tasks": lambda side: side.idle_cpu(),
     "end of A to start of B": lambda side: side.chain(),
+    "a no-op run, async": lambda side: side.runs("async"),
+    "a no-op run, in a thread": lambda side: side.runs("thread"),
+    "a no-op run, in a process": lambda side: side.runs("process"),
+    f"lateness, {IDLE:,} idle tasks": lambda side: side.lateness(),
 }
 
 

@@ -1,8 +1,12 @@
 """oncue's side: the defaults of an App, its log in memory, conditions as text."""
 
 import asyncio
+import time
+from typing import Any
 
 from oncue import App, parse
+from oncue.conds import succeeded
+from oncue.conds.nodes import all_of
 from oncue.engine.agenda import Agenda
 from oncue.engine.civil import from_datetime, zone
 from oncue.engine.history import History
@@ -12,7 +16,10 @@ from oncue.engine.schedule import Schedule
 from scenarios import (
     DONE_TODAY,
     IDLE,
+    MANY_RUNS,
     NOON,
+    SECONDS_WATCHED,
+    Execution,
     Samples,
     cpu_share,
     hours_ahead,
@@ -26,6 +33,20 @@ MANY = 10_000  # tasks of the agenda that is looked at
 UTC = zone("UTC")
 NOW = from_datetime(NOON, UTC)
 HOUR = 3_600_000_000
+BESIDE = {"async": 100, "thread": 20, "process": 8}
+
+
+def nothing() -> None: ...
+
+
+async def nothing_async() -> None: ...
+
+
+NOTHING: dict[Execution, Any] = {
+    "async": nothing_async,
+    "thread": nothing,
+    "process": nothing,
+}
 
 
 class Oncue:
@@ -63,6 +84,38 @@ class Oncue:
         app.task("after task 'a'", name="b")(b)
         asyncio.run(app.serve())
         return Samples(waited)
+
+    def runs(self, execution: Execution) -> Samples:
+        """Tasks that start again as soon as they have ended, some beside each other."""
+        runs, beside = MANY_RUNS[execution], BESIDE[execution]
+        each = runs // beside
+        app = App(cycle_sleep=None)
+        for i in range(beside):
+            app.task(
+                f"has succeeded at most {each - 1} times",
+                func=NOTHING[execution],
+                name=f"task {i}",
+                execution=execution,
+            )
+        app.session.config.shut_cond = all_of(  # type: ignore[assignment]
+            *(succeeded(f"task {i}") >= each for i in range(beside))
+        )
+        began = time.perf_counter()
+        asyncio.run(app.serve())
+        return Samples([(time.perf_counter() - began) / runs])
+
+    def lateness(self) -> Samples:
+        app = app_of(hours_ahead())
+        late: list[float] = []
+
+        @app.task("secondly before 500", name="due")
+        async def due() -> None:
+            late.append(time.time() % 1)
+            if len(late) > SECONDS_WATCHED:
+                app.shut_down()
+
+        asyncio.run(app.serve())
+        return Samples(late[1:])
 
 
 def app_of(condition: str) -> App:

@@ -2,6 +2,7 @@
 the end of a cycle and the next. A look of its scheduler is one cycle."""
 
 import asyncio
+import time
 
 from rocketry import Rocketry as App
 from rocketry.parse import parse_condition
@@ -9,7 +10,10 @@ from rocketry.parse import parse_condition
 from scenarios import (
     DONE_TODAY,
     IDLE,
+    MANY_RUNS,
     NOON,
+    SECONDS_WATCHED,
+    Execution,
     Samples,
     cpu_share,
     hours_ahead,
@@ -19,6 +23,8 @@ from scenarios import (
 )
 
 MANY = IDLE  # a cycle over 10,000 takes it 15 s
+BESIDE = 10  # tasks that run again and again
+FEWER = {"async": 2_000, "thread": 500, "process": 100}
 
 
 class Rocketry:
@@ -53,6 +59,39 @@ class Rocketry:
         app.task("after task 'a'", name="b")(b)
         asyncio.run(app.serve())
         return Samples(waited)
+
+    def runs(self, execution: Execution) -> Samples:
+        runs = min(MANY_RUNS[execution], FEWER[execution])
+        app = App(execution=execution, cycle_sleep=None)
+        left = runs
+        for i in range(BESIDE):
+            app.task("true", name=f"task {i}", func=nothing if execution == "async" else plain)
+
+        @app.cond("is enough")
+        def enough() -> bool:
+            nonlocal left
+            return sum(1 for r in app.session.get_repo().data if r.action == "success") >= runs
+
+        app.session.config.shut_cond = enough
+        began = time.perf_counter()
+        asyncio.run(app.serve())
+        return Samples([(time.perf_counter() - began) / runs], size=runs)
+
+    def lateness(self) -> Samples:
+        app = app_of(hours_ahead())
+        late: list[float] = []
+
+        @app.task("secondly before 500", name="due")
+        async def due() -> None:
+            late.append(time.time() % 1)
+            if len(late) > SECONDS_WATCHED:
+                app.session.shut_down()
+
+        asyncio.run(app.serve())
+        return Samples(late[1:])
+
+
+def plain() -> None: ...
 
 
 def new_app(**config: object) -> App:
