@@ -1,5 +1,5 @@
-"""APScheduler's side, version 3: an AsyncIOScheduler with its defaults, its jobs in memory. It keeps
-no log. It knows no conditions, so the scenarios about them are not for it."""
+"""APScheduler's side, version 3: an AsyncIOScheduler with its defaults, its jobs in memory, without
+a log. It knows no conditions, so the scenarios about them are not for it."""
 
 import asyncio
 import time

@@ -97,7 +97,7 @@ class Oncue:
                 name=f"task {i}",
                 execution=execution,
             )
-        app.session.config.shut_cond = all_of(  # type: ignore[assignment]
+        app.session.config.shut_cond = all_of(
             *(succeeded(f"task {i}") >= each for i in range(beside))
         )
         began = time.perf_counter()

@@ -2,7 +2,9 @@
 the end of a cycle and the next. A look of its scheduler is one cycle."""
 
 import asyncio
+import logging
 import time
+from collections.abc import Callable
 
 from rocketry import Rocketry as App
 from rocketry.parse import parse_condition
@@ -63,32 +65,44 @@ class Rocketry:
     def runs(self, execution: Execution) -> Samples:
         runs = min(MANY_RUNS[execution], FEWER[execution])
         app = App(execution=execution, cycle_sleep=None)
-        left = runs
         for i in range(BESIDE):
             app.task("true", name=f"task {i}", func=nothing if execution == "async" else plain)
-
-        @app.cond("is enough")
-        def enough() -> bool:
-            nonlocal left
-            return sum(1 for r in app.session.get_repo().data if r.action == "success") >= runs
-
-        app.session.config.shut_cond = enough
+        log = Successes(runs, app.session.shut_down)
+        logging.getLogger("rocketry.task").addHandler(log)
         began = time.perf_counter()
         asyncio.run(app.serve())
-        return Samples([(time.perf_counter() - began) / runs], size=runs)
+        logging.getLogger("rocketry.task").removeHandler(log)
+        return Samples([(log.ended - began) / runs], size=runs)
 
     def lateness(self) -> Samples:
         app = app_of(hours_ahead())
         late: list[float] = []
 
-        @app.task("secondly before 500", name="due")
         async def due() -> None:
             late.append(time.time() % 1)
             if len(late) > SECONDS_WATCHED:
                 app.session.shut_down()
 
+        app.task("secondly before 500", name="due", func=due)
         asyncio.run(app.serve())
         return Samples(late[1:])
+
+
+class Successes(logging.Handler):
+    """Counts them, and ends the app when there are enough."""
+
+    def __init__(self, left: int, stop: Callable[[], object]) -> None:
+        super().__init__()
+        self.left = left
+        self.stop = stop
+        self.ended = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "action", None) == "success":
+            self.left -= 1
+            if self.left == 0:
+                self.ended = time.perf_counter()
+                self.stop()
 
 
 def plain() -> None: ...
