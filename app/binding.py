@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from .arguments import (
@@ -69,6 +70,8 @@ def needs_of(work: Callable[..., Any]) -> Needs:
     to. Of a function that is looked up when it runs nothing is known yet."""
     if isinstance(work, Command | Code | DelayedFunction):
         return Needs(frozenset(), (), {}, anything=True)
+    if takes_nothing(work):
+        return NOTHING
     names: list[str] = []
     required: list[str] = []
     anything = False
@@ -88,6 +91,15 @@ def needs_of(work: Callable[..., Any]) -> Needs:
     if not names and not anything:
         return NOTHING
     return Needs(frozenset(names), tuple(required), {**hidden, **arguments_in(work)}, anything)
+
+
+def takes_nothing(work: Callable[..., Any]) -> bool:
+    """Whether it is a plain function without parameters; that is told without its signature."""
+    if type(work) is not FunctionType or hasattr(work, "__wrapped__"):
+        return False
+    code = work.__code__
+    variable = code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)
+    return not (code.co_argcount or code.co_kwonlyargcount or variable)
 
 
 def _refuse_nameless(name: str, parameter: inspect.Parameter) -> None:

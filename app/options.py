@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta, tzinfo
+from functools import cache
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from ..conds.diagnostic import nearest
@@ -85,8 +86,9 @@ class Option(Generic[T]):
             raise
 
 
+@cache
 def options_of(kind: type) -> dict[str, Option[Any]]:
-    """The options that a class has, by name."""
+    """The options that a class has, by name; not to be changed."""
     found: dict[str, Option[Any]] = {}
     for base in reversed(kind.__mro__):
         found |= {name: value for name, value in vars(base).items() if isinstance(value, Option)}

@@ -412,11 +412,12 @@ def refuse_contradictions(task: Task[..., Any]) -> None:
     if task.on_startup and task.on_shutdown:
         raise DefinitionError(f"task {task.name!r}: on_startup and on_shutdown exclude each other")
     given = {**task.needs.arguments, **task.parameters}
-    if task.execution == "process":
+    execution = task.execution if given else None
+    if execution == "process":
         refuse_in_process(given, task.name)
-    if task.execution in ("process", "main") and asks_for_flag(given):
+    if execution in ("process", "main") and asks_for_flag(given):
         scheduler_log.warning(
             "task %r asks for a TerminationFlag, which is never set where execution is %r",
             task.name,
-            task.execution,
+            execution,
         )
