@@ -9,6 +9,12 @@ from .app.errors import (
     OncueError as OncueError,
 )
 from .app.errors import (
+    SchedulerExit as SchedulerExit,
+)
+from .app.errors import (
+    SchedulerRestart as SchedulerRestart,
+)
+from .app.errors import (
     StoreError as StoreError,
 )
 from .app.errors import (
@@ -23,6 +29,8 @@ __all__ = [
     "ConditionSyntaxError",
     "DefinitionError",
     "OncueError",
+    "SchedulerExit",
+    "SchedulerRestart",
     "StoreError",
     "TaskInactionException",
     "TaskTerminationException",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from ..engine.explain import Explanation
 from .clock import Clock, SystemClock
 from .groups import Definer, Grouper
 from .session import Session
 from .stores import store_at
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class App(Definer):
@@ -37,6 +39,12 @@ class App(Definer):
     def include_grouper(self, group: Grouper) -> None:
         """Make the tasks and parameters of a group this app's."""
         group.include(self.session)
+
+    def setup(self) -> Callable[[F], F]:
+        """Call a function when the app starts, before the store is opened and anything is
+        planned: it may define tasks and parameters. Another name of
+        `app.session.hook_startup()`."""
+        return self.session.hook_startup()
 
     # --- running --------------------------------------------------------------------------
 

@@ -258,3 +258,12 @@ def bound(session: Any, function: Callable[..., Any], task: str) -> Callable[...
         return function(*args, **kwargs, **made_now)
 
     return ask
+
+
+def given_by_context(function: Callable[..., Any], context: Mapping[str, Any]) -> dict[str, Any]:
+    """What a function that is called at some moment is given: the arguments in its signature, and
+    those of its other parameters that the context has a value for."""
+    values = {name: context[name] for name in needs_of(function).names if name in context}
+    for name, argument in arguments_in(function).items():
+        values[name] = made(name, partial(value_of, argument), context)
+    return values

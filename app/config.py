@@ -15,6 +15,7 @@ from ..grammar.phrases import Phrases
 from . import options
 from .compat import newer
 from .options import Limit, Option, optional
+from .restart import WAYS
 
 if TYPE_CHECKING:
     from .session import Session
@@ -76,6 +77,9 @@ class Config:
     )
     timezone = Option[Zone](options.zone, doc="The zone of conditions that name none.")
     shut_cond = Option[Condition](options.condition, NEVER, doc="Ends the app when it holds.")
+    restarting = Option[str](
+        options.one_of(*WAYS), "replace", doc="How `session.restart()` begins again."
+    )
     instant_shutdown = Option[bool](
         options.switch, False, doc="Whether a shut-down ends what runs instead of waiting."
     )
@@ -88,6 +92,11 @@ class Config:
     )
     silence_cond_check = Option[bool](
         options.switch, False, doc="Whether a condition that raises is false, or ends the app."
+    )
+    silence_task_logging = Option[bool](
+        options.switch,
+        False,
+        doc="Whether a store that goes on failing is tried for ever, or ends the app in the end.",
     )
     silence_task_prerun = Option[bool](
         options.switch, False, doc="Whether a task that cannot be set up fails, or ends the app."

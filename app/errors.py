@@ -15,6 +15,14 @@ class StoreError(OncueError):
     """The store cannot be opened, is not ours, or does not answer."""
 
 
+class SchedulerExit(Exception):
+    """Raised by a task to end the app in order; its run has succeeded."""
+
+
+class SchedulerRestart(Exception):
+    """Raised by a task to restart the app; its run has succeeded."""
+
+
 class TaskInactionException(Exception):
     """Raised by a task that found nothing to do: its run is logged as `inaction`."""
 

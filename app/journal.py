@@ -53,7 +53,10 @@ class Journal:
         self._own: set[int] = set()  # numbers of our records beyond the history's position
         self._wanted: set[str] = set()  # tasks whose log is to be read anew, as far as needed
         self._reread = False  # whether all are
-        self._failures = 0
+        self._down = False  # whether nothing is to be asked of the store for now
+        self._failures = 0  # since it last did what was asked
+        self._unwritten = False  # whether the last attempt to write has failed
+        self.error: StoreError | None = None  # the latest
 
     @property
     def settled(self) -> bool:
@@ -67,7 +70,7 @@ class Journal:
 
     @property
     def failing(self) -> bool:
-        return self._failures > 0
+        return self._down
 
     async def load(self, now: int) -> None:
         """Read what the plans made so far need of the log."""
@@ -112,9 +115,10 @@ class Journal:
                 self.agenda.refused(start)
             if not isinstance(error, StoreError):
                 raise
+            self._unwritten = True
             self._fail(error, now)
             return []
-        self._failures = 0
+        self._down, self._unwritten, self._failures = False, False, 0
         for ended, answer in zip(endings, answers, strict=False):
             self._ended(ended, answer, now)
         answered = zip(starts, answers[len(endings) :], strict=True)
@@ -178,7 +182,8 @@ class Journal:
                 self.agenda.take(record, now)
             self.agenda.history.see(record.seq)
         if not self._unsaved:
-            self._failures = 0
+            self._down = False
+            self._failures *= self._unwritten
         self.look_at = now + self.store.patience
         return True
 
@@ -199,9 +204,11 @@ class Journal:
         return set(by_task), position
 
     def _fail(self, error: StoreError, now: int) -> None:
-        if not self.failing:
+        if not self._failures:
             scheduler_log.error("%s; nothing new is started until it answers", error)
         self._failures += 1
+        self._down = True
+        self.error = error
         self.look_at = now + STORE_RETRY
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..engine.agenda import Start
@@ -61,7 +61,9 @@ class Live:
     """A run of ours from its claim to its ending. `why` it was told to end; `end_at` is when one
     that was is waited for no more."""
 
-    __slots__ = ("_ended", "end_at", "launcher", "parameters", "record", "running", "seq", "why")
+    __slots__ = (
+        "_ended", "end_at", "hooks", "launcher", "parameters", "record", "running", "seq", "why",
+    )  # fmt: skip
 
     def __init__(
         self, launcher: Launcher, begun: Begun, ended: Callable[[Live, Ending], None]
@@ -72,6 +74,7 @@ class Live:
         self.parameters = parameters_of(begun.start)
         self.running: Running | None = None
         self.why: str | None = None
+        self.hooks: list[Iterator[Any]] = []
         self.end_at = FOREVER
         self._ended = ended
 

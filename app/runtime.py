@@ -13,7 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..conds.lint import lint
 from ..engine.agenda import CYCLE_SLEEP, Agenda, ConditionFailed, Start, Stop
@@ -28,8 +28,9 @@ from ..engine.schedule import NEVER, Request
 from .arguments import BaseArgument
 from .binding import ArgumentError, bound, collect, missing, refuse_in_process
 from .config import new_run_id
-from .errors import DefinitionError, OncueError
+from .errors import DefinitionError, OncueError, SchedulerExit, SchedulerRestart
 from .executors import EXECUTIONS, Call, Ending, Executor, ProcessExecutor, Running, conclude, pack
+from .hooks import NOTHING_RAISED, ExcInfo, finish
 from .journal import SECOND, Begun, Journal, scheduler_log, tell
 from .launch import NONE, Launcher, Live, parameters_of
 
@@ -42,12 +43,21 @@ FORCED_GRACE = 1.0  # seconds for all of them, when nobody waits any more
 UNKNOWN_TASK = "unknown-task"
 
 
+class Once(NamedTuple):
+    """These tasks are to run, each once, and no others; if `obeying`, those whose condition
+    holds."""
+
+    tasks: list[str]
+    obeying: bool
+
+
 class Runtime:
     """One life of an app, from opening its store to closing it. Everything here happens on the
     loop's thread, but for `call`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, once: Once | None = None) -> None:
         self.session = session
+        self._once = once
         self.clock = session.clock
         now = self.clock.now()
         started = Scheduler(now)
@@ -57,9 +67,9 @@ class Runtime:
         self.journal = Journal(session.store, self.agenda)
         self.serving = False
         self.loaded = False
+        self.restarting = False
         self._stops = 0
         self._failure: OncueError | None = None
-        self._said: dict[str, str] = {}  # the failures of conditions that were told of
         self._launchers: dict[str, Launcher] = {}
         self._ended: list[Record] = []
         self._live: dict[int, Live] = {}
@@ -94,13 +104,18 @@ class Runtime:
         elif self._blocking is not None:
             self._blocking.cancel()
 
+    def restart(self) -> None:
+        self.restarting = True
+        if not self._stops:
+            self.shut_down()
+
     def _close_agenda(self) -> None:
         """From now on nothing starts but what is to start at the end."""
         for task in self.session:
             entry = self.agenda.entries.get(task.name)
             if entry is None:
                 continue
-            if task.on_shutdown:
+            if task.on_shutdown and entry.enabled:
                 self._occasion(task)
                 continue
             if entry.requests:
@@ -203,10 +218,8 @@ class Runtime:
         return FOREVER if window is None else max(window.start, now)
 
     def _silenced(self, task: str, error: Exception) -> None:
-        """A condition raised, and is false. Said once, until it raises something else."""
-        if self._said.get(task) != repr(error):
-            self._said[task] = repr(error)
-            scheduler_log.error("a condition of task %s failed: %r", task, error)
+        """A condition raised, and is false."""
+        scheduler_log.error("a condition of task %s failed: %r", task, error)
 
     # --- a life ---------------------------------------------------------------------------
 
@@ -217,10 +230,12 @@ class Runtime:
         self.serving = True
         handlers = Signals(self) if signals else None
         try:
+            starting = await self.session.hooks.begin("startup")
             await self.look()
             scheduler_log.info("started with %d tasks", len(self.session))
-            self._begin()
             try:
+                self._begin()
+                finish(starting)
                 await self._work()
             finally:
                 await self._leave()
@@ -285,14 +300,26 @@ class Runtime:
 
     def _begin(self) -> None:
         """What is to start with the app is asked for before anything else."""
+        if self._once is not None:
+            for entry in self.agenda.entries.values():
+                entry.enabled = False
+            for name in self._once.tasks:
+                self.agenda.request(name, Request(forced=True, asking=self._once.obeying))
+            return
         for task in self.session:
-            if task.on_startup:
+            if task.on_startup and task.enabled:
                 self._occasion(task)
 
     async def _work(self) -> None:
+        hooks = self.session.hooks
         while True:
+            left = await hooks.begin("cycle") if hooks.has("cycle") else []
             await self._turn()
-            if self._stops > 1 or (self._stops and (self._settled or self.journal.hopeless)):
+            finish(left)
+            if self.journal.hopeless and not self.session.config.silence_task_logging:
+                self._fail("the store does not answer", self.journal.error)
+            ending = self._stops or self._once
+            if self._stops > 1 or (ending and (self._settled or self.journal.hopeless)):
                 return
             await self._sleep()
 
@@ -308,6 +335,7 @@ class Runtime:
 
     async def _leave(self) -> None:
         """End what still runs, save what has ended."""
+        ending = await self.session.hooks.begin("shutdown")
         now = self.clock.now()
         grace = FORCED_GRACE if self._stops > 1 else 0
         left = [name for each in self._executors.values() for name in await each.close(grace)]
@@ -317,6 +345,7 @@ class Runtime:
         if left:
             scheduler_log.warning("not waited for: %s", ", ".join(sorted(set(left))))
         await self.journal.close()
+        finish(ending)
 
     # --- a turn ---------------------------------------------------------------------------
 
@@ -324,7 +353,7 @@ class Runtime:
         now = self.clock.now()
         if now < self.agenda.logical:
             self.journal.want_all(now)  # the look-back is another now
-        if not self._stops and self._is_over(now):
+        if not (self._stops or self._once) and self._is_over(now):
             self.shut_down()
         for record in self._drain():
             self.journal.end(record, now)
@@ -355,8 +384,8 @@ class Runtime:
         try:
             return self._shut.check(now).value
         except Exception as error:
-            if self.agenda.silenced is not None:
-                self.agenda.silenced("shut_cond", error)
+            if self.session.config.silence_cond_check:
+                self.agenda.say_once(self._shut, "shut_cond", error)
                 return False
             raise OncueError(f"the shut_cond failed: {error!r}") from error
 
@@ -427,6 +456,8 @@ class Runtime:
     def _call(self, live: Live) -> Call | None:
         """The call of a run; None if it cannot be made, which is the end of the run then."""
         try:
+            if self.session.hooks.has("task_execute"):
+                live.hooks = self.session.hooks.begin_run(live.launcher.task)
             return live.launcher.call(live.parameters, live.done)
         except (ArgumentError, DefinitionError) as error:
             self._end(live, Ending(Action.FAIL, error=str(error)))
@@ -465,6 +496,10 @@ class Runtime:
         run = live.record
         del self._live[live.seq]
         error = ending.error
+        if live.hooks:
+            self._finish_hooks(live, ending)
+        if ending.raised is not None:
+            self._obey_raised(ending.raised)
         if ending.action is Action.SUCCESS:
             self.session.returns[run.task] = ending.value
         elif ending.action is Action.TERMINATE and error is None and live.why is not None:
@@ -474,6 +509,19 @@ class Runtime:
             Record(run.task, ending.action, at, run=live.seq, run_id=run.run_id, error=error)
         )
         self._wakeup.set()
+
+    def _finish_hooks(self, live: Live, ending: Ending) -> None:
+        try:
+            finish(live.hooks, exc_info(ending))
+        except Exception as error:
+            self._fail(f"a hook failed after a run of {live.record.task!r}: {error!r}", error)
+
+    def _obey_raised(self, raised: BaseException) -> None:
+        """A task may end or restart the app by what it raises."""
+        if isinstance(raised, SchedulerRestart):
+            self.restarting = True
+        if isinstance(raised, SchedulerExit | SchedulerRestart) and not self._stops:
+            self.shut_down()
 
     # --- sleep ----------------------------------------------------------------------------
 
@@ -503,6 +551,14 @@ class Runtime:
 def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are values already."""
     return {k: v for k, v in parameters.items() if not isinstance(v, BaseArgument)}
+
+
+def exc_info(ending: Ending) -> ExcInfo:
+    """What a run raised, as `sys.exc_info()` has it; of a process there is only the text."""
+    raised = ending.raised
+    if raised is None and ending.action is Action.FAIL:
+        raised = OncueError(ending.error or "the run failed")
+    return NOTHING_RAISED if raised is None else (type(raised), raised, raised.__traceback__)
 
 
 class Signals:

@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -32,12 +32,15 @@ from .compat import newer
 from .config import Config
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
-from .runtime import Runtime
+from .hooks import Hooks
+from .restart import restart
+from .runtime import Once, Runtime
 from .stores.protocol import Store
 from .task import KINDS, FuncTask, LiveRun, Task
 
 AnyTask = Task[..., Any]
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Parameters(MutableMapping[str, Any]):
@@ -81,6 +84,7 @@ class Session:
         self.store = store
         self.clock = clock
         self._tasks: dict[str, AnyTask] = {}
+        self.hooks = Hooks(self)
         self._registered: list[Callable[[Session], None]] = []
         self._life: Runtime | None = None
         self.config = Config(self, config)
@@ -151,10 +155,18 @@ class Session:
                     self.remove_task(taken)
                 case _:
                     task.name = self._free_name(task.name)
+        with self.hooks.around_definition(task):
+            self._add(task)
+
+    def _add(self, task: AnyTask) -> None:
         task.join(self)
         self._tasks[task.name] = task
-        if self.serving:
+        try:
             self._apply(lambda life: life.define(task))
+        except BaseException:
+            del self._tasks[task.name]
+            task.leave()
+            raise
 
     def _free_name(self, name: str) -> str:
         number = 1
@@ -201,39 +213,95 @@ class Session:
         for register in group._registered:
             register(self)
 
+    # --- hooks ----------------------------------------------------------------------------
+
+    def hook_startup(self) -> Callable[[F], F]:
+        """Call a function when the app starts, before its store is opened; the rest of a
+        generator once it has started."""
+        return partial(self.hooks.add, "startup")
+
+    def hook_shutdown(self) -> Callable[[F], F]:
+        """Call a function when all has ended, before the store is closed; the rest of a generator
+        after that."""
+        return partial(self.hooks.add, "shutdown")
+
+    def hook_scheduler_cycle(self) -> Callable[[F], F]:
+        """Call a function before each look at what is due; the rest of a generator after it."""
+        return partial(self.hooks.add, "cycle")
+
+    def hook_task_init(self) -> Callable[[F], F]:
+        """Call a function with each task that is defined from now on, before it is the session's;
+        the rest of a generator once it is."""
+        return partial(self.hooks.add, "task_init")
+
+    def hook_task_execute(self) -> Callable[[F], F]:
+        """Call a function before each run; the rest of a generator after it, sent what the run
+        raised as `sys.exc_info()` has it."""
+        return partial(self.hooks.add, "task_execute")
+
     # --- running --------------------------------------------------------------------------
 
     @property
     def serving(self) -> bool:
         return self._life is not None and self._life.serving
 
-    def run(self) -> None:
+    def run(self, *tasks: Any, execution: str | None = None, obey_cond: bool = False) -> None:
         """Run until `shut_cond` holds, `shut_down` is called, or SIGINT or SIGTERM comes.
 
-        Running tasks are waited for; a second signal does not wait. Raises StoreError when the
-        store cannot be opened or endings cannot be written.
+        With tasks (their names, themselves or their functions), run each of those once and no
+        other, whatever its condition says unless `obey_cond`, by `execution` where it is given.
+
+        Running tasks are waited for; a second signal does not wait. Raises KeyError for a task
+        there is not, StoreError when the store cannot be opened or endings cannot be written, and
+        OncueError for a failure that the config does not silence.
         """
+        once = Once([self[task].name for task in tasks], obey_cond) if tasks else None
         with suppress(KeyboardInterrupt):  # one that comes before or after the loop's own care
-            asyncio.run(self._serve(signals=in_main_thread()))
+            with self._executed_by(execution, tasks):
+                asyncio.run(self._serve(signals=in_main_thread(), once=once))
+
+    start = run  # by its older name
+
+    @contextmanager
+    def _executed_by(self, execution: str | None, tasks: Iterable[Any]) -> Iterator[None]:
+        """Other executions for a while."""
+        found = [self[task] for task in tasks] if execution is not None else []
+        before = [task.values for task in found]
+        try:
+            for task in found:
+                task.execution = execution
+            yield
+        finally:
+            for task, values in zip(found, before, strict=True):
+                task.values = values
 
     async def serve(self) -> None:
         """`run`, on a running event loop; signals are left to their owner."""
         await self._serve()
 
-    async def _serve(self, *, signals: bool = False) -> None:
+    async def _serve(self, *, signals: bool = False, once: Once | None = None) -> None:
         refuse_in_worker()
-        before, life = self._life, self._begin()
-        self._life = life
-        try:
-            await life.serve(signals=signals)
-        finally:
-            if not life.loaded:
-                self._life = before
+        while True:
+            before, life = self._life, self._begin(once)
+            self._life = life
+            try:
+                await life.serve(signals=signals)
+            finally:
+                if not life.loaded:
+                    self._life = before
+            if not life.restarting:
+                return
+            if self.config.restarting != "recall":
+                return restart(self.config.restarting)
 
-    def _begin(self) -> Runtime:
+    def restart(self) -> None:
+        """End in order, then begin again as `config.restarting` says."""
+        self._apply(lambda life: life.restart())
+
+    def _begin(self, once: Once | None = None) -> Runtime:
         if self.serving:
             raise OncueError("the app is running already")
-        return Runtime(self)
+        return Runtime(self, once)
 
     def shut_down(self, force: bool = False) -> None:
         """Start nothing more and end when the running tasks have; a second call, or `force`, does
@@ -290,7 +358,7 @@ class Session:
 
     def ask(self, task: AnyTask, request: Request) -> bool:
         """Whether there is a running app to give the request to."""
-        if not self.serving:
+        if self._life is None or not (self._life.serving and self._life.loaded):
             return False
         self._apply(lambda life: life.agenda.request(task.name, request))
         return True

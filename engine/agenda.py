@@ -180,6 +180,7 @@ class Agenda:
         self.stops: list[Stop] = []
         self.checked = 0
         self.others: tuple[Plan, ...] = ()  # plans of this planner that are no task's
+        self._failing: dict[Plan, str] = {}  # what was said of those that raise
         self._left = 0  # how many schedules were dropped since the last sweep
         self._by_plan: dict[Plan, list[Item]] = {}
         self._heap: list[tuple[int, Rank, Item]] = []
@@ -493,12 +494,22 @@ class Agenda:
     def _ask(self, name: str, plan: Plan, instant: int) -> Verdict:
         """The verdict; of a condition that raises, false for a while or ConditionFailed."""
         try:
-            return plan.check(instant)
+            verdict = plan.check(instant)
         except Exception as error:
             if self.silenced is None:
                 raise ConditionFailed(name) from error
-            self.silenced(name, error)
+            self.say_once(plan, name, error)
             return Verdict(False, instant, instant + max(1, self.cycle_sleep))
+        if self._failing:
+            self._failing.pop(plan, None)
+        return verdict
+
+    def say_once(self, plan: Plan, name: str, error: Exception) -> None:
+        """Tell of a condition that raises, until it answers or raises something else."""
+        said = repr(error)
+        if self.silenced is not None and self._failing.get(plan) != said:
+            self._failing[plan] = said
+            self.silenced(name, error)
 
     def _serve(self, entry: Entry, instant: int, now: int) -> Start | None:
         """The first of the starts asked for."""

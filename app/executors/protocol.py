@@ -20,7 +20,12 @@ from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from ...engine.records import Action
-from ..errors import TaskInactionException, TaskTerminationException
+from ..errors import (
+    SchedulerExit,
+    SchedulerRestart,
+    TaskInactionException,
+    TaskTerminationException,
+)
 from ..work import PlainFailure
 
 OURS = str(Path(__file__).parent.parent / "_").removesuffix("_")  # our folder, with its slash
@@ -29,11 +34,12 @@ NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 
 class Ending(NamedTuple):
     """How a call ended: the action to log, what it returned, the reason of a failure (or what
-    else is to be said of the ending)."""
+    else is to be said of the ending), and what it raised, where that was in this process."""
 
     action: Action
     value: object = None
     error: str | None = None
+    raised: BaseException | None = None
 
 
 class Call(NamedTuple):
@@ -90,14 +96,16 @@ def conclude(error: BaseException | None, value: object = None) -> Ending:
     match error:
         case None:
             return Ending(Action.SUCCESS, value)
+        case SchedulerExit() | SchedulerRestart():
+            return Ending(Action.SUCCESS, raised=error)
         case TaskInactionException():
-            return Ending(Action.INACTION)
+            return Ending(Action.INACTION, raised=error)
         case TaskTerminationException():
-            return Ending(Action.TERMINATE)
+            return Ending(Action.TERMINATE, raised=error)
         case PlainFailure():
-            return Ending(Action.FAIL, error=str(error))
+            return Ending(Action.FAIL, error=str(error), raised=error)
         case _:
-            return Ending(Action.FAIL, error=told(error))
+            return Ending(Action.FAIL, error=told(error), raised=error)
 
 
 def told(error: BaseException) -> str:

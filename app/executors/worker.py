@@ -26,9 +26,12 @@ from multiprocessing.connection import Connection
 
 from ...engine.records import Action
 from .. import work as work_of_tasks
-from ..errors import OncueError
+from ..errors import OncueError, SchedulerExit, SchedulerRestart
 from .protocol import Ending, conclude
 
+NOT_HERE = (
+    "a task in a process cannot end or restart the app; give it execution='thread' or 'async'"
+)
 READY = b"R"
 LOG = b"L"
 END = b"E"
@@ -156,6 +159,8 @@ def prepare(line: Line, levels: Mapping[str, int]) -> None:
 
 def serve(line: Line, parcel: bytes) -> None:
     ending, terminated = outcome_of(line, parcel)
+    if isinstance(ending.raised, SchedulerExit | SchedulerRestart):
+        ending = Ending(Action.FAIL, error=NOT_HERE)
     say = (str(ending.action), ending.error, terminated)
     try:
         line.send(END, (*say, ending.value))

@@ -1,0 +1,291 @@
+"""Sessions: running some tasks, hooks, restarts, failures."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oncue import App
+from oncue.args import Session as SessionArg
+from oncue.args import Task as TaskArg
+from oncue.conds import daily
+from oncue.exc import DefinitionError, OncueError, SchedulerExit, SchedulerRestart
+from oncue.tests.test_tasks import LIMIT, actions, fails, nothing, run
+
+# --- running some tasks -------------------------------------------------------------------------
+
+
+def test_some_tasks_run_once_and_no_other() -> None:
+    app = App()
+    a = app.task("false", func=nothing, name="a", disabled=True)
+    app.task("daily", func=nothing, name="b")
+    app.task("daily", func=nothing, name="c", execution="main")
+    app.session.run("a", app["c"])
+    assert [actions(app, name) for name in "abc"] == [["run", "success"], [], ["run", "success"]]
+    app.session.run(a)
+    assert actions(app, "a") == ["run", "success"] * 2
+
+
+def test_some_tasks_may_obey_their_conditions_and_run_another_way() -> None:
+    app = App(shut_cond="true")
+    seen: list[int] = []
+    app.task("false", func=lambda: seen.append(0), name="a")
+    app.task("daily", func=lambda: seen.append(threading.get_ident()), name="b")
+    app.session.run("a", "b", obey_cond=True, execution="main")
+    assert seen == [threading.get_ident()]
+    assert app["b"].execution == "thread"
+
+
+def test_a_task_there_is_not_is_said() -> None:
+    with pytest.raises(KeyError, match="there is no task 'a'"):
+        App().session.run("a")
+
+
+# --- hooks --------------------------------------------------------------------------------------
+
+
+def test_hooks_are_called_at_their_moments() -> None:
+    app = App()
+    told: list[str] = []
+
+    @app.setup()
+    def define(session: Any = SessionArg()) -> None:
+        told.append("setup")
+        session.create_task(func=app.shut_down, start_cond=daily, name="made")
+
+    @app.session.hook_startup()
+    def about_the_start() -> Iterator[None]:
+        told.append(f"before the start, {len(app.session.tasks)}")
+        yield
+        told.append("started")
+
+    @app.session.hook_startup()
+    async def coroutine() -> None:
+        await asyncio.sleep(0)
+        told.append("awaited")
+
+    @app.session.hook_shutdown()
+    def about_the_end() -> Iterator[None]:
+        told.append("ending")
+        yield
+        told.append("ended")
+
+    @app.session.hook_scheduler_cycle()
+    def cycle() -> Iterator[None]:
+        told.append("cycle")
+        yield
+        told.append("cycled")
+
+    run(app)
+    assert told[:5] == ["setup", "before the start, 1", "awaited", "started", "cycle"]
+    assert told[-2:] == ["ending", "ended"]
+    assert told.count("cycle") == told.count("cycled") >= 2
+
+
+@pytest.mark.parametrize("execution", ["main", "async", "thread", "process"])
+def test_hooks_about_runs_see_how_they_end(execution: str) -> None:
+    app = App(shut_cond="task 'bad' has finished & task 'good' has finished")
+    told: list[str] = []
+
+    @app.session.hook_task_init()
+    def init(task: Any) -> Iterator[None]:
+        told.append(f"init {task.name} {task in app}")
+        yield
+        told.append(f"{task.name} {task in app}")
+
+    @app.session.hook_task_execute()
+    def about(task: Any = TaskArg()) -> Iterator[Any]:
+        raised: Any = yield
+        kind, value, _ = raised
+        told.append(f"{task.name}: {kind and kind.__name__} {'no' in str(value)}")
+
+    app.task("daily", func=nothing, name="good", execution=execution)
+    app.task("daily", func=fails, name="bad", execution=execution)
+    run(app)
+    assert told[:4] == ["init good False", "good True", "init bad False", "bad True"]
+    error = "OncueError" if execution == "process" else "ValueError"
+    assert sorted(told[4:]) == [f"bad: {error} True", "good: None False"]
+
+
+def test_a_hook_that_fails_ends_the_app() -> None:
+    app = App()
+    app.task("daily", func=nothing, name="a")
+
+    @app.session.hook_task_execute()
+    def broken(task: Any) -> None:
+        raise RuntimeError("hook")
+
+    with pytest.raises(OncueError, match="task 'a' could not be set up: .*hook"):
+        run(app)
+
+    other = App()
+
+    @other.setup()
+    def fails_at_once() -> None:
+        raise RuntimeError("setup")
+
+    with pytest.raises(RuntimeError, match="setup"):
+        run(other)
+    assert not other.session.serving
+
+
+def test_what_can_be_no_hook_is_refused() -> None:
+    async def hook(task: object) -> None: ...
+
+    with pytest.raises(DefinitionError, match="a hook of task_execute is no coroutine"):
+        App().session.hook_task_execute()(hook)
+
+
+# --- ends and restarts --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("execution", ["main", "async", "thread"])
+def test_a_task_may_end_the_app_by_what_it_raises(execution: str) -> None:
+    app = App()
+
+    @app.task("daily", execution=execution)
+    def ends() -> None:
+        raise SchedulerExit
+
+    run(app)
+    assert actions(app, "ends") == ["run", "success"]
+
+
+def test_a_task_in_a_process_cannot() -> None:
+    app = App(shut_cond="task 'ends' has failed")
+    app.task("daily", func=exits, name="ends", execution="process")
+    run(app)
+    assert actions(app, "ends") == ["run", "fail"]
+
+
+def exits() -> None:
+    raise SchedulerExit
+
+
+@pytest.mark.parametrize("how", ["raise", "call"])
+def test_an_app_may_be_called_again(how: str) -> None:
+    app = App(restarting="recall")
+    lives: list[int] = []
+
+    @app.task("true")
+    def again(session: Any = SessionArg()) -> None:
+        lives.append(1)
+        if len(lives) == 3:
+            app.shut_down()
+        elif how == "raise":
+            raise SchedulerRestart
+        else:
+            session.restart()
+
+    run(app)
+    assert len(lives) == 3
+
+
+SCRIPT = """
+import os, sys
+from oncue import App
+app = App("log.db", restarting=sys.argv[1])
+
+@app.task("true", execution="main")
+def work():
+    with open("lives", "a") as file:
+        file.write(f"{os.getpid()} {sys.argv[1:]}\\n")
+    lives = open("lives").read().splitlines()
+    if len(lives) < 3:
+        app.session.restart()
+    else:
+        app.session.shut_down()
+
+if __name__ == "__main__":
+    app.run()
+"""
+
+
+@pytest.mark.parametrize("way", ["replace", "relaunch", "fresh"])
+def test_a_program_is_started_anew(way: str, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py", way, "an argument"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)
+    assert (done.returncode, done.stderr) == (0, "")
+    deadline = threading.Event()
+    for _ in range(LIMIT * 20):
+        lives = (tmp_path / "lives").read_text().splitlines()
+        if len(lives) == 3:
+            break
+        deadline.wait(0.05)
+    assert len(lives) == 3
+    pids = {line.split()[0] for line in lives}
+    assert len(pids) == (1 if way == "replace" else 3)
+    assert all(line.endswith(f"['{way}', 'an argument']") for line in lives)
+
+
+# --- failures -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_store_that_goes_on_failing_ends_the_app_unless_that_is_silenced(
+    silent: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from oncue.app.errors import StoreError
+    from oncue.app.stores.memory import MemoryStore
+
+    monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 1000)
+    app = App(silence_task_logging=silent)
+    commit = MemoryStore.commit
+    tries: list[int] = []
+
+    async def failing(self: MemoryStore, steps: Any) -> Any:
+        tries.append(1)
+        if silent and len(tries) == 30:
+            monkeypatch.setattr(MemoryStore, "commit", commit)
+        raise StoreError("the disk is full")
+
+    @app.task("daily")
+    def a() -> None:
+        app.shut_down()
+
+    monkeypatch.setattr(MemoryStore, "commit", failing)
+    if silent:
+        run(app)
+        assert actions(app, "a") == ["run", "success"]
+    else:
+        with pytest.raises(OncueError, match="the store does not answer") as caught:
+            run(app)
+        assert isinstance(caught.value.__cause__, StoreError)
+        assert actions(app, "a") == []
+
+
+def test_a_silenced_failure_is_said_at_each_change(caplog: pytest.LogCaptureFixture) -> None:
+    app = App(silence_cond_check=True, cycle_sleep=0.001, shut_cond="task 'a' has succeeded")
+    answers = iter([0, 0, 1, 0, 0, 2, 2])
+
+    @app.cond("is ready")
+    def ready() -> bool:
+        answer = next(answers)
+        if answer == 0:
+            raise RuntimeError("no answer")
+        return answer == 2
+
+    app.task("is ready", func=nothing, name="a")
+    run(app)
+    said = [m for m in caplog.messages if "a condition of task a failed" in m]
+    assert len(said) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_a_failure_is_in_the_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(
+        "from oncue import App\napp = App()\n"
+        "@app.cond('is broken')\ndef broken(): raise RuntimeError('no answer')\n"
+        "@app.task('is broken')\ndef a(): ...\n"
+    )
+    command = [sys.executable, "-c", "from oncue.app.cli import main; main()", "run", "jobs:app"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)
+    assert done.returncode == 1
+    assert "a condition of task 'a' failed: RuntimeError('no answer')" in done.stderr
+    assert "Traceback" not in done.stderr
