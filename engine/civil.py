@@ -15,6 +15,7 @@ finite and the year 9999 no harder than this one.
 
 from __future__ import annotations
 
+import calendar
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from dateutil import tz as dateutil_tz
 
 from ..conds.durations import DAY, HOUR, MINUTE, SECOND
 from ..conds.zones import is_iana, is_offset, near_zones
+from .tzif import Listing, listing
 
 __all__ = [
     "BEGINNING",
@@ -111,6 +113,10 @@ class Segment:
     calm_end: int
 
 
+Change = tuple[int, int, int]
+"""The instant at which an offset changes, the offset before and the one after."""
+
+
 class UnknownZoneError(ValueError):
     """No zone has that name; `near` holds names that look like it."""
 
@@ -127,11 +133,13 @@ class Zone:
     Only the table of segments is mutable: it grows, and what is in it never changes.
     """
 
-    __slots__ = ("_blocks", "_last", "fixed", "name", "tzinfo")
+    __slots__ = ("_blocks", "_last", "_listed", "_yearly", "fixed", "name", "tzinfo")
 
-    def __init__(self, name: str, tzinfo: tzinfo) -> None:
+    def __init__(self, name: str, tzinfo: tzinfo, listed: Listing | None = None) -> None:
         self.name = name
         self.tzinfo = tzinfo
+        self._listed = listed  # where to look for changes; None where only probing finds them
+        self._yearly: dict[tuple[bool, int], list[Change]] = {}
         self._blocks: dict[int, tuple[list[int], list[Segment]]] = {}
         offset = tzinfo.utcoffset(None)  # known without a date only where it never changes
         self.fixed = offset is not None
@@ -224,8 +232,40 @@ class Zone:
             segments.append(Segment(at, until, offset, shift, calm_start, calm_end))
         return segments
 
-    def _find_changes(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Where the offset changes in (start, end]: the instant, the offset before and after."""
+    def _find_changes(self, start: int, end: int) -> Iterator[Change]:
+        """Where the offset changes in (start, end]."""
+        if self._listed is None:
+            yield from self._probe(start, end)
+            return
+        instants, has_rule = self._listed
+        first, last = start // SECOND, end // SECOND
+        for second in instants[bisect_right(instants, first) : bisect_right(instants, last)]:
+            yield from self._narrow((second - 1) * SECOND, second * SECOND)
+        ruled = max(start, instants[-1] * SECOND if instants else start)
+        if has_rule and ruled < end:
+            yield from self._find_ruled(ruled, end)
+
+    def _find_ruled(self, start: int, end: int) -> Iterator[Change]:
+        """Where it changes by the rule: as in the regular year of the same kind."""
+        for year in range(year_of(start), year_of(end) + 1):
+            kind = calendar.isleap(year), new_year(year) // DAY % 7
+            if kind not in self._yearly:
+                self._yearly[kind] = list(self._changes_of_kind(kind))
+            for at, before, after in self._yearly[kind]:
+                if start < at + new_year(year) <= end:
+                    yield at + new_year(year), before, after
+
+    def _changes_of_kind(self, kind: tuple[bool, int]) -> Iterator[Change]:
+        """The changes in every regular year that is or is no leap year and begins on a certain
+        weekday, from its start."""
+        year = year_of(REGULAR)
+        while (calendar.isleap(year), new_year(year) // DAY % 7) != kind:
+            year += 1
+        for at, before, after in self._probe(new_year(year) - SECOND, new_year(year + 1) - SECOND):
+            yield at - new_year(year), before, after
+
+    def _probe(self, start: int, end: int) -> Iterator[Change]:
+        """The changes in (start, end], found by asking every few days."""
         ask = self.tzinfo.fromutc
         utc = (EPOCH + timedelta(microseconds=max(start, ANCIENT))).replace(tzinfo=self.tzinfo)
         step = timedelta(microseconds=PROBE)
@@ -234,9 +274,9 @@ class Zone:
             utc += step
             if ask(utc) - utc != offset:
                 offset = ask(utc) - utc
-                yield from self._narrow(probe, probe + PROBE)
+                yield from self._narrow(probe, min(probe + PROBE, end))
 
-    def _narrow(self, low: int, high: int) -> Iterator[tuple[int, int, int]]:
+    def _narrow(self, low: int, high: int) -> Iterator[Change]:
         """The changes in (low, high], where the offsets of the two ends differ."""
         before = self._ask(low)
         while before != self._ask(high):
@@ -266,6 +306,16 @@ class Zone:
         return Segment(BEGINNING, ANCIENT, self._ask(ANCIENT), 0, BEGINNING, ANCIENT)
 
 
+def year_of(instant: int) -> int:
+    """The year in UTC."""
+    return (EPOCH + timedelta(microseconds=max(instant, ANCIENT))).year
+
+
+def new_year(year: int) -> int:
+    """When a year begins in UTC."""
+    return local_time(datetime(year, 1, 1))
+
+
 def moved(segment: Segment, by: int) -> Segment:
     """The same segment some eras later."""
     return Segment(
@@ -293,7 +343,7 @@ def zone(name: str | None = None) -> Zone:
 @lru_cache(maxsize=1024)
 def named_zone(name: str) -> Zone:
     if is_iana(name):
-        return Zone(name, ZoneInfo(name))
+        return Zone(name, ZoneInfo(name), listing(name))
     if is_offset(name):
         return Zone(name, dateutil_tz.tzstr(name))
     raise UnknownZoneError(name, near_zones(name))
