@@ -39,7 +39,7 @@ from oncue.engine.periods.almanac import (
     weekday_days,
 )
 from oncue.engine.periods.anchored import anchored
-from oncue.engine.periods.timeline import Timeline
+from oncue.engine.periods.pieces import Pieces
 from oncue.grammar.parser import parse
 
 UTC = zone("UTC")
@@ -397,7 +397,7 @@ NEVERS = [
 @pytest.mark.parametrize("condition", NEVERS)
 def test_never_is_decided(condition: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With little work: what lies between two changes of offset is looked at as a whole."""
-    looked = counted(monkeypatch, Timeline, "_find")
+    looked = counted(monkeypatch, Pieces, "_find")
     found = period(condition, name)
     found = Period(found.expression)  # that nobody has asked yet
     assert found.is_empty and (~found).is_full and not found.is_full
