@@ -104,22 +104,7 @@ Value = int | Pattern
 pattern."""
 
 
-def fold(expression: Expression, atom: Callable[[Atom], Value]) -> Value:
-    """The value of the whole, from those of the leaves and spans."""
-    stack: list[Value] = []
-    for step in expression:
-        match step:
-            case Leaf() | Span():
-                stack.append(atom(step))
-            case Constant(value):
-                stack.append(WITHIN if value else OUT)
-            case Operation(operator, count):
-                terms = stack[-count:]
-                stack[-count:] = [apply(operator, terms)]
-            case _:
-                assert_never(step)
-    (whole,) = stack
-    return whole
+Apply = Callable[[Operator, list[Value]], Value]
 
 
 def apply(operator: Operator, terms: list[Value]) -> Value:
@@ -134,6 +119,21 @@ def apply(operator: Operator, terms: list[Value]) -> Value:
             return mapped(terms[0], WIDEST)
         case _:
             assert_never(operator)
+
+
+def fold(expression: Expression, atom: Callable[[Atom], Value], apply: Apply = apply) -> Value:
+    """The value of the whole, from those of the leaves and spans."""
+    stack: list[Value] = []
+    for step in expression:
+        if isinstance(step, Operation):
+            terms = stack[-step.count :]
+            stack[-step.count :] = [apply(step.operator, terms)]
+        elif isinstance(step, Constant):
+            stack.append(WITHIN if step.value else OUT)
+        else:
+            stack.append(atom(step))
+    (whole,) = stack
+    return whole
 
 
 def meet(a: Value, b: Value) -> Value:

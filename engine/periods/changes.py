@@ -26,12 +26,14 @@ Offsets = tuple[int, ...]  # one of each zone
 
 
 class Upheaval(NamedTuple):
-    """Instants [start, end) from a change of offset to the end of its aftermath, of the kind of
-    day `kind`, from the offsets `before` to the offsets `after`."""
+    """Instants [start, end) from a change of offset to the end of its aftermath, from the offsets
+    `before` to the offsets `after`. `kind` is that of the day it begins in, by UTC; what happens
+    in it is a matter of the `days` about that one."""
 
     start: int
     end: int
     kind: int
+    days: range
     sort: int
     before: Offsets
     after: Offsets
@@ -100,10 +102,13 @@ class Changes:
     def _upheaval(self, changes: list[tuple[int, int, Segment]], end: int) -> Upheaval:
         start = changes[0][0]
         day, clock = divmod(start, DAY)
-        after = self.offsets(end)
+        before, after = self.offsets(start - 1), self.offsets(end)
         moves = tuple((at - start, index, change.shift) for at, index, change in changes)
         sort = self._sorts.setdefault((clock, moves, after), len(self._sorts))
-        return Upheaval(start, end, kind_of_day(day), sort, self.offsets(start - 1), after)
+        first = start - 1 + min(*before, *after) - max(abs(move[2]) for move in moves)
+        last = end + max(*before, *after)
+        days = range(first // DAY - day, last // DAY - day + 1)
+        return Upheaval(start, end, kind_of_day(day), days, sort, before, after)
 
 
 @lru_cache(maxsize=64)

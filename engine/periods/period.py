@@ -19,6 +19,7 @@ from .algebra import (
     opposite,
 )
 from .dial import ANY_EDGE, ANY_IN, ANY_OUT, INSIDE
+from .normal import normal
 from .timeline import Timeline
 
 
@@ -147,7 +148,9 @@ class Period:
         if not isinstance(other, Period):
             return NotImplemented
         a, b = self.expression, other.expression
-        return a == b or Period(any_of(difference(a, b), difference(b, a))).is_empty
+        if a == b or normal(a) == normal(b):
+            return True
+        return Period(any_of(difference(a, b), difference(b, a))).is_empty
 
     def __hash__(self) -> int:
         if self._hash is None:

@@ -12,7 +12,18 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from ..civil import BEGINNING, FOREVER, Segment, Zone
-from .algebra import Atom, Expression, Leaf, Rule, Span, Value, atoms, fold
+from .algebra import (
+    Atom,
+    Expression,
+    Leaf,
+    Operator,
+    Rule,
+    Span,
+    Value,
+    apply,
+    atoms,
+    fold,
+)
 from .changes import Offsets
 from .dial import (
     ANY_EDGE,
@@ -25,6 +36,7 @@ from .dial import (
     OUT,
     RESCUED,
     WITHIN,
+    Tree,
 )
 from .pattern import Pattern
 
@@ -49,9 +61,12 @@ class Pieces:
     """The pieces of an expression. Only caches in it change."""
 
     __slots__ = (
+        "_applied",
         "_calm",
+        "_delayed",
         "_last",
         "_moved",
+        "_patterns",
         "_values",
         "edges",
         "expression",
@@ -70,6 +85,9 @@ class Pieces:
         self.edges = sorted(edges - {BEGINNING, FOREVER})
         self._last = Piece(0, 0, 0, OUT)
         self._values: dict[tuple[object, ...], Value] = {}
+        self._delayed: dict[tuple[Pattern, int], Value] = {}
+        self._applied: dict[tuple[object, ...], Value] = {}
+        self._patterns: dict[frozenset[tuple[int, Tree]], Pattern] = {}
         self._calm: dict[tuple[int, Offsets], Value] = {}
         self._moved: dict[Leaf, Pattern] = {}  # with windows moved out of a gap over it
 
@@ -96,7 +114,15 @@ class Pieces:
             return Piece(start, end, 0, self._bits(values, segments, t))
         calm = segments[self.zones[0]] if len(self.zones) == 1 else None
         offsets = tuple(segment.offset for segment in segments.values())
-        return Piece(start, end, first_of(offsets), self._combined(values, offsets), calm)
+        return Piece(start, end, clock_of(offsets), self._combined(values, offsets), calm)
+
+    def atom_bits(self, t: int) -> dict[Atom, int]:
+        """What each leaf and span has at an instant."""
+        found: dict[Atom, int] = {span: span_bits(span, t) for span in self.spans}
+        for leaf in self.leaves:
+            segment = leaf.zone.segment(t)
+            found[leaf] = bits_at(self._leaf(leaf, segment, t)[2], t + segment.offset)
+        return found
 
     def calm(self, offsets: Offsets, t: int) -> Value:
         """The value on a piece about `t`, far from any change of offset and edge, on which the
@@ -124,20 +150,39 @@ class Pieces:
         return found
 
     def _combined(self, values: dict[Atom, Value], offsets: Offsets) -> Value:
-        """What holds on a stretch, by the clock of the first zone."""
-        here = first_of(offsets)
-        behind = {zone: here - offset for zone, offset in zip(self.zones, offsets, strict=True)}
-        key = (*values.values(), *behind.values())
+        """What holds on a stretch, by the clock that is `clock_of` these offsets."""
+        key = (*values.values(), *offsets)
         if key not in self._values:
-
-            def shifted(atom: Atom) -> Value:
-                value = values[atom]
-                if isinstance(value, int) or not isinstance(atom, Leaf):
-                    return value
-                return value.delayed(behind[atom.zone])
-
-            self._values[key] = fold(self.expression, shifted)
+            self._values[key] = self._value(values, offsets)
         return self._values[key]
+
+    def _value(self, values: dict[Atom, Value], offsets: Offsets) -> Value:
+        here = clock_of(offsets)
+        behind = {zone: here - offset for zone, offset in zip(self.zones, offsets, strict=True)}
+
+        def shifted(atom: Atom) -> Value:
+            value = values[atom]
+            if isinstance(value, int) or not isinstance(atom, Leaf):
+                return value
+            key = (value, behind[atom.zone])
+            if key not in self._delayed:
+                self._delayed[key] = self._known(value.delayed(key[1]))
+            return self._delayed[key]
+
+        return fold(self.expression, shifted, self._apply)
+
+    def _apply(self, operator: Operator, terms: list[Value]) -> Value:
+        """As the algebra does, but of the same terms only once."""
+        key = (operator, *terms)
+        if key not in self._applied:
+            self._applied[key] = self._known(apply(operator, terms))
+        return self._applied[key]
+
+    def _known(self, value: Value) -> Value:
+        """The one object for equal patterns."""
+        if isinstance(value, int):
+            return value
+        return self._patterns.setdefault(frozenset(value.parts), value)
 
     def _leaf(self, leaf: Leaf, segment: Segment, t: int) -> tuple[int, int, Value]:
         """What a leaf is around `t`: [start, end) and its value there."""
@@ -170,9 +215,10 @@ class Pieces:
         return change + rescued + 1, over + 1, leaf.pattern
 
 
-def first_of(offsets: Offsets) -> int:
-    """The offset of the clock that values are by: of the first zone, or UTC where there is none."""
-    return offsets[0] if offsets else 0
+def clock_of(offsets: Offsets) -> int:
+    """The offset of the clock that values are by: of the zone, or UTC where there are several or
+    none."""
+    return offsets[0] if len(offsets) == 1 else 0
 
 
 def bits_at(value: Value, local: int) -> int:

@@ -10,20 +10,24 @@ first. So every search ends, and soon: from `civil.REGULAR` on the line repeats 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..civil import BEGINNING, DAY, FOREVER
 from .algebra import Expression, Rule, Value
 from .changes import Changes, Offsets, Upheaval, changes_of, new_before, new_from
 from .dial import ANY_EDGE, ANY_IN, ANY_START, MARKS
-from .pieces import Piece, Pieces, bits_at, first_of
+from .grounds import Grounds
+from .pieces import Piece, Pieces, bits_at, clock_of
 
 PATIENCE = 8  # pieces to look at one by one
-REACH = range(-3, 4)  # the days, about that of an upheaval, that tell in it: by any zone's clock
+
+FEW = 2  # zones; a search over more begins with some of them
 
 Part = tuple[int, int, Upheaval | Offsets | None]
 """[start, end) of the line: an upheaval, or a stretch in which the zones have these offsets; None
 for the edge of a span."""
+
+Search = Callable[["Timeline", int, int], int | None]
 
 
 class Timeline:
@@ -36,10 +40,11 @@ class Timeline:
         self._dry: dict[int, int] = {}  # from where on nothing with those marks comes
         self._dry_before: dict[int, int] = {}
         self._changes: Changes | None = None
-        self._telling = [
-            leaf.pattern for leaf in self._pieces.leaves if len(leaf.pattern.parts) > 1
-        ]
-        self._kinds: dict[int, tuple[int, ...]] = {}  # what days of a kind are to the expression
+        patterns = dict.fromkeys(leaf.pattern for leaf in self._pieces.leaves)
+        self._telling = [pattern for pattern in patterns if len(pattern.parts) > 1]
+        self._kinds: dict[
+            tuple[int, range], tuple[int, ...]
+        ] = {}  # what days of a kind are to the expression
         self._stirred: dict[tuple[object, ...], bool] = {}  # whether such upheavals have a hit
 
     # --- searching ---
@@ -68,11 +73,9 @@ class Timeline:
             if t >= FOREVER:
                 break
         else:
-            ahead: dict[Value, int] = {}
-            for part in self._parts(t):
-                found = self._first_in_part(part, want, ahead)
-                if found is not None:
-                    return found
+            found = self._first_far(t, want)
+            if found is not None:
+                return found
         self._dry[want] = start
         return None
 
@@ -92,11 +95,9 @@ class Timeline:
             if t < BEGINNING:
                 break
         else:
-            behind: dict[Value, int] = {}
-            for part in self._parts_before(t + 1):
-                found = self._last_in_part(part, want, behind)
-                if found is not None:
-                    return found
+            found = self._last_far(t, want)
+            if found is not None:
+                return found
         self._dry_before[want] = start
         return None
 
@@ -147,7 +148,39 @@ class Timeline:
         beyond = there.calm_start <= start + moved and end + moved < there.calm_end
         return moved if beyond else None
 
-    # --- parts of the line, for searches that go far ---
+    # --- searches that go far ---
+
+    def _first_far(self, t: int, want: int) -> int | None:
+        begin = self._narrowed(t, want, Timeline.first)
+        if begin is None:
+            return None
+        ahead: dict[Value, int] = {}
+        found = (self._first_in_part(part, want, ahead) for part in self._parts(begin))
+        return next((hit for hit in found if hit is not None), None)
+
+    def _last_far(self, t: int, want: int) -> int | None:
+        begin = self._narrowed(t, want, Timeline.last)
+        if begin is None:
+            return None
+        behind: dict[Value, int] = {}
+        found = (self._last_in_part(part, want, behind) for part in self._parts_before(begin + 1))
+        return next((hit for hit in found if hit is not None), None)
+
+    def _narrowed(self, t: int, want: int, search: Search) -> int | None:
+        """Where a search from `t` may as well begin: before, a few of the zones say that there is
+        no hit, whatever the others do; None if they say that there is none at all."""
+        zones = len(self._pieces.zones)
+        grounds, given = Grounds(self._pieces.expression, want), set[int]()
+        while zones > FEW and not MARKS[self.value(t)] & want:
+            given = grounds.at(self._pieces.atom_bits(t).__getitem__, given)
+            few = Timeline(grounds.only(given))
+            if len(few._pieces.zones) * 2 > zones:
+                break
+            found = search(few, t, want)
+            if found is None:
+                return None
+            t = found
+        return t
 
     def _parts(self, t: int) -> Iterator[Part]:
         """The line from `t` on, but for what only repeats what came before in it."""
@@ -193,7 +226,7 @@ class Timeline:
         start, end, what = part
         if what is None or isinstance(what, Upheaval):
             return self._first_in_pieces(start, end, want) if self._stirs(part, want) else None
-        value, offset = self._pieces.calm(what, start), first_of(what)
+        value, offset = self._pieces.calm(what, start), clock_of(what)
         local = start + offset
         if ahead.get(value, BEGINNING) < local:
             found = first_in(value, local, want)
@@ -204,7 +237,7 @@ class Timeline:
         start, end, what = part
         if what is None or isinstance(what, Upheaval):
             return self._last_in_pieces(start, end, want) if self._stirs(part, want) else None
-        value, offset = self._pieces.calm(what, start), first_of(what)
+        value, offset = self._pieces.calm(what, start), clock_of(what)
         local = end - 1 + offset
         if behind.get(value, FOREVER) > local:
             found = last_in(value, local, want)
@@ -222,13 +255,14 @@ class Timeline:
         return self._stirred[key]
 
     def _kind(self, upheaval: Upheaval) -> tuple[int, ...]:
-        """The days about an upheaval: which of its parts each pattern has there."""
-        if upheaval.kind not in self._kinds:
+        """The days of an upheaval: which of its parts each pattern has there."""
+        key = upheaval.kind, upheaval.days
+        if key not in self._kinds:
             day = upheaval.start // DAY
-            self._kinds[upheaval.kind] = tuple(
-                pattern.part(day + n) for pattern in self._telling for n in REACH
+            self._kinds[key] = tuple(
+                pattern.part(day + n) for pattern in self._telling for n in upheaval.days
             )
-        return self._kinds[upheaval.kind]
+        return self._kinds[key]
 
     def _first_in_pieces(self, start: int, end: int, want: int) -> int | None:
         """The first hit in [start, end), looked for piece by piece."""
