@@ -16,7 +16,7 @@ from itertools import count
 from operator import attrgetter
 from typing import NamedTuple
 
-from ..civil import ANCIENT, DAY, REGULAR, Segment, Zone
+from ..civil import ANCIENT, BEGINNING, DAY, REGULAR, Segment, Zone
 from .almanac import kind_of_day
 
 REPEATS = 42 * 366 * DAY  # longer than any kind of year, with its neighbours, stays away
@@ -79,7 +79,7 @@ class Changes:
     def _upheavals(self, start: int, end: int) -> Iterator[Upheaval]:
         """Those that begin in [start, end)."""
         begun: list[tuple[int, int, Segment]] = []
-        over = 0
+        over = BEGINNING
         for at, index, change in self._changes(start - WIDE, end + WIDE):
             if begun and at >= over:
                 if start <= begun[0][0] < end:
