@@ -12,7 +12,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import count
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -49,9 +48,7 @@ class Changes:
 
     def forward(self, start: int, end: int) -> Iterator[Upheaval]:
         """Those that reach into [start, end), in order."""
-        for index in count(max(0, (start - WIDE - ANCIENT) // REPEATS)):
-            if ANCIENT + index * REPEATS >= end:
-                return
+        for index in indices(start, end):
             found = self._stretch(index)
             for upheaval in found[bisect_left(found, start + 1, key=attrgetter("end")) :]:
                 if upheaval.start >= end:
@@ -60,7 +57,7 @@ class Changes:
 
     def backward(self, start: int, end: int) -> Iterator[Upheaval]:
         """The same, the last first."""
-        for index in range((end - 1 - ANCIENT) // REPEATS, -1, -1):
+        for index in reversed(indices(start, end)):
             found = self._stretch(index)
             for upheaval in reversed(found[: bisect_left(found, end, key=attrgetter("start"))]):
                 if upheaval.end <= start:
@@ -114,6 +111,12 @@ class Changes:
 @lru_cache(maxsize=64)
 def changes_of(zones: tuple[Zone, ...]) -> Changes:
     return Changes(zones)
+
+
+def indices(start: int, end: int) -> range:
+    """The stretches of years in which an upheaval begins that reaches into [start, end)."""
+    first = max(0, (start - WIDE - ANCIENT) // REPEATS)
+    return range(first, (end - 1 - ANCIENT) // REPEATS + 1)
 
 
 def new_from(t: int, end: int) -> tuple[int, int]:
