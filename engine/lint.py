@@ -86,12 +86,16 @@ ANYTHING = Bounds(can=ALWAYS, must=NEVER)
 
 def bounds(node: Condition, zone: Zone) -> Bounds:
     """What the windows in a condition say of it, whatever the log says."""
+    return bounds_of_parts(node, zone)[id(node)]
+
+
+def bounds_of_parts(node: Condition, zone: Zone) -> dict[int, Bounds]:
+    """The same of each part, by its identity."""
     known: dict[int, Bounds] = {}
-    zones = zones_of(node, zone)
-    for part in postorder(node):
+    for part, here in zoned_parts(node, zone):
         terms = [known[id(term)] for term in part.operands]
-        known[id(part)] = bounds_of(part, terms, zones[id(part)])
-    return known[id(node)]
+        known[id(part)] = bounds_of(part, terms, here)
+    return known
 
 
 def bounds_of(node: Condition, terms: list[Bounds], zone: Zone) -> Bounds:
@@ -137,15 +141,29 @@ def zoned_parts(node: Condition, zone: Zone) -> Iterator[tuple[Condition, Zone]]
 
 def never_true(node: Condition, zone: Zone) -> Iterator[Diagnostic]:
     """The parts that no instant makes true; of parts within one another the innermost."""
-    zones = zones_of(node, zone)
     parts = list(postorder(node))
+    never = impossible(parts if len(parts) <= MOST_PARTS else [node], bounds_of_parts(node, zone))
     blamed: set[int] = set()
-    for part in parts if len(parts) <= MOST_PARTS else [node]:
+    for part in parts:
         if any(id(term) in blamed for term in part.operands):
             blamed.add(id(part))
-        elif not has_constant(part) and bounds(part, zones[id(part)]).can.is_empty:
+        elif id(part) in never and not has_constant(part):
             blamed.add(id(part))
             yield warning("never-true", f"never true: {why_never(part)}", part)
+
+
+def impossible(parts: list[Condition], known: dict[int, Bounds]) -> set[int]:
+    """Those of the parts, the innermost first, that no instant makes true. What holds at some
+    instant makes its terms hold there, if it is all of them."""
+    possible: set[int] = set()
+    never: set[int] = set()
+    for part in reversed(parts):
+        if id(part) not in possible and known[id(part)].can.is_empty:
+            never.add(id(part))
+            continue
+        if isinstance(part, All | Zoned | Defined):
+            possible.update(map(id, part.operands))
+    return never
 
 
 def why_never(part: Condition) -> str:
