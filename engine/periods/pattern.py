@@ -147,15 +147,13 @@ class Pattern:
 
     def tree(self, day: int) -> Tree:
         """What a day looks like."""
-        return self.parts[self.part(day)][1]
+        parts = self.parts
+        return parts[0 if len(parts) == 1 else self.part(day)][1]
 
     def part(self, day: int) -> int:
         """The number of the part that a day belongs to."""
-        parts = self.parts
-        if len(parts) == 1:
-            return 0
         bit = kind_of_day(day)
-        for number, (mask, _) in enumerate(parts):
+        for number, (mask, _) in enumerate(self.parts):
             if mask >> bit & 1:
                 return number
         raise AssertionError("the parts of a pattern cover every day")
