@@ -3,8 +3,9 @@
 An instant is an int, microseconds since the Unix epoch in UTC. A local time is an int too:
 microseconds since 1970-01-01 00:00 on the wall clock of some zone. A zone is asked one question
 only, its offset at an instant; everything else is derived here from a table of the stretches
-between two changes of offset, built in blocks when first needed. So any `tzinfo` works, and what
-a zone says of its own local times (which `dateutil` gets wrong inside a gap) is never used.
+between two changes of offset, built in blocks when first needed. Where to ask is what the zone's
+file lists (`tzif`); of a zone without one, every three days. So any `tzinfo` works, and what a
+zone says of its own local times (which `dateutil` gets wrong inside a gap) is never used.
 
 What a local time means is a type that callers match on: `Unambiguous`, `Gap` or `Fold`.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import struct
 import zoneinfo
-from importlib import resources
 from typing import NamedTuple
 
 HEADER = struct.Struct(">4sc15x6l")
@@ -38,6 +37,8 @@ def file_of(name: str) -> bytes | None:
         if os.path.isfile(path):
             with open(path, "rb") as file:
                 return file.read()
+    from importlib import resources  # slow to import, and seldom needed
+
     try:
         return resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).read_bytes()
     except (ModuleNotFoundError, OSError):

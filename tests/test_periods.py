@@ -577,6 +577,7 @@ def test_every_change_of(name: str) -> None:
         if abs(change.shift) < 12 * HOUR:  # else whole days are left out: see below
             each_day_has_its_window_once(here, change)
             each_week_has_its_window_once(here, change)
+            each_month_and_year_has_its_window_once(here, change)
             fixed_cron_fires_once_a_day(here, change)
             starred_cron_follows_real_time(here, change)
 
@@ -626,6 +627,20 @@ def each_week_has_its_window_once(here: Zone, change: Segment) -> None:
     first = middle - 7 * DAY
     expected = [once(here, at, at + 36 * HOUR) for at in (first, middle, middle + 7 * DAY)]
     assert around(found, expected[0].start, expected[-1].end) == expected
+
+
+def each_month_and_year_has_its_window_once(here: Zone, change: Segment) -> None:
+    """A window of the day of the change, within the hour that is left out or comes twice."""
+    start, end = skipped_or_repeated(change)
+    begin = start + (end - start) // 4
+    over = min(end - (end - start) // 4, begin - begin % DAY + DAY - MINUTE)
+    day = date(1970, 1, 1) + timedelta(days=begin // DAY)
+    points = [MonthPoint(day.day, None, local % DAY) for local in (begin, over)]
+    of_month = TimeOf(Unit.MONTH, Between(*points))
+    of_year = TimeOf(Unit.YEAR, Between(*(YearPoint(day.month, point) for point in points)))
+    for node in (of_month, of_year):
+        found = around(period_of(node, here), change.start - 20 * DAY, change.start + 20 * DAY)
+        assert found == [once(here, begin, over)]
 
 
 def weekday(local: int) -> int:

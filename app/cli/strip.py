@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
@@ -75,8 +75,8 @@ def lines(chart: Chart, width: int, glyphs: Glyphs) -> Iterator[Text]:
             yield Text()
             yield from (Text(part) for part in folded(label, width))
             lead = Text(" " * margin)
-        for kind in kinds:
-            lead.append(getattr(glyphs, kind), STYLES[kind])
+        for style, run in groupby(kinds, STYLES.__getitem__):
+            lead.append("".join(getattr(glyphs, kind) for kind in run), style)
         yield lead
         yield from (Text(" " * margin + part, "dim") for part in folded(strip.note, columns))
     legend = [f"{getattr(glyphs, kind)} {said}" for kind, said in LEGEND.items() if kind in used]

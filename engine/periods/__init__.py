@@ -2,8 +2,9 @@
 
 From the bottom: `dial` (a day of the wall clock), `almanac` (the kinds of days), `pattern` (a wall
 clock for all years), `anchored` and `cron` (patterns of nodes), `algebra` (combinations), `spans`
-(dates), `timeline` (combinations in real time, daylight saving and all), `period` (what others
-see), `compiling` (nodes to periods).
+(dates), `pieces` (combinations in real time, daylight saving and all), `changes` (of offset, and
+which are alike), `grounds` (why an instant is no hit), `timeline` (searches), `normal` (what is
+equal by the laws of sets), `period` (what others see), `compiling` (nodes to periods).
 """
 
 from .compiling import is_window as is_window
