@@ -186,6 +186,14 @@ def test_dozens_of_zones_are_decided_by_few(joint: str, pieces: list[int]) -> No
     assert (fresh(text).is_empty, fresh(text).is_full) == (joint == " & ", joint == " | ")
 
 
+def test_far_dates_share_what_is_known(pieces: list[int]) -> None:
+    """Between any two of them the same changes come again, as many as in a millennium."""
+    spans = " | ".join(f"between {year}-01-01 and {year}-01-02" for year in range(2100, 3100, 25))
+    found = fresh(f"({spans}) & time of year on Feb in Europe/Dublin & time of day in Asia/Tehran")
+    assert found.window_from(0) is None and found.is_empty
+    assert len(pieces) < 1_000
+
+
 @pytest.mark.parametrize("joint", [" | ", " & "])
 def test_equality_by_the_laws_of_sets_needs_no_search(joint: str, pieces: list[int]) -> None:
     terms, text = dozens(joint)

@@ -66,7 +66,9 @@ class Pieces:
         "_delayed",
         "_last",
         "_moved",
+        "_numbers",
         "_patterns",
+        "_states",
         "_values",
         "edges",
         "expression",
@@ -88,6 +90,8 @@ class Pieces:
         self._delayed: dict[tuple[Pattern, int], Value] = {}
         self._applied: dict[tuple[object, ...], Value] = {}
         self._patterns: dict[frozenset[tuple[int, Tree]], Pattern] = {}
+        self._states: dict[int, int] = {}  # of each stretch between two edges
+        self._numbers: dict[tuple[int, ...], int] = {}
         self._calm: dict[tuple[int, Offsets], Value] = {}
         self._moved: dict[Leaf, Pattern] = {}  # with windows moved out of a gap over it
 
@@ -135,8 +139,12 @@ class Pieces:
         return self._calm[key]
 
     def state(self, t: int) -> int:
-        """The number of the stretch between two edges of spans that holds `t`."""
-        return bisect_right(self.edges, t)
+        """The number of what the spans are about `t`, between two of their edges."""
+        stretch = bisect_right(self.edges, t)
+        if stretch not in self._states:
+            bits = tuple(span_bits(span, t) for span in self.spans)
+            self._states[stretch] = self._numbers.setdefault(bits, len(self._numbers))
+        return self._states[stretch]
 
     def _bits(self, values: dict[Atom, Value], segments: dict[Zone, Segment], t: int) -> int:
         """What holds at one instant."""
