@@ -115,9 +115,9 @@ def test_what_is_found_far_is_what_is_found_piece_by_piece(
     found, walked = Timeline(expression), Timeline(expression)
     end, begin = start + 6 * YEAR, start - 6 * YEAR
     first, last = found.first(start, want), found.last(start - 1, want)
-    near = walked._first_in_pieces(start, end, want)
+    near = walked.far().first_in_pieces(start, end, want)
     assert near == first if near is not None else first is None or first >= end
-    near = walked._last_in_pieces(begin, start, want)
+    near = walked.far().last_in_pieces(begin, start, want)
     assert near == last if near is not None else last is None or last < begin
 
 

@@ -57,43 +57,62 @@ class Piece:
         self.calm = calm
 
 
+NOWHERE = Piece(0, 0, 0, OUT)
+
+
+class Memo:
+    """What has been combined, so that nothing is twice; most expressions need none."""
+
+    __slots__ = ("_applied", "_delayed", "_moved", "_patterns", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[object, ...], Value] = {}
+        self._delayed: dict[tuple[Pattern, int], Value] = {}
+        self._applied: dict[tuple[object, ...], Value] = {}
+        self._moved: dict[Leaf, Pattern] = {}
+        self._patterns: dict[frozenset[tuple[int, Tree]], Pattern] = {}
+
+    def apply(self, operator: Operator, terms: list[Value]) -> Value:
+        """As the algebra does."""
+        key = (operator, *terms)
+        if key not in self._applied:
+            self._applied[key] = self._one(apply(operator, terms))
+        return self._applied[key]
+
+    def delayed(self, pattern: Pattern, by: int) -> Value:
+        key = (pattern, by)
+        if key not in self._delayed:
+            self._delayed[key] = self._one(pattern.delayed(by))
+        return self._delayed[key]
+
+    def moved(self, leaf: Leaf) -> Pattern:
+        """The pattern with a window over it that was moved out of a gap."""
+        if leaf not in self._moved:
+            self._moved[leaf] = leaf.pattern.mapped(RESCUED)
+        return self._moved[leaf]
+
+    def _one(self, value: Value) -> Value:
+        """The one object for equal patterns."""
+        if isinstance(value, int):
+            return value
+        return self._patterns.setdefault(frozenset(value.parts), value)
+
+
 class Pieces:
     """The pieces of an expression. Only caches in it change."""
 
-    __slots__ = (
-        "_applied",
-        "_calm",
-        "_delayed",
-        "_last",
-        "_moved",
-        "_numbers",
-        "_patterns",
-        "_states",
-        "_values",
-        "edges",
-        "expression",
-        "leaves",
-        "spans",
-        "zones",
-    )
+    __slots__ = ("_last", "_memo", "edges", "expression", "leaves", "spans", "zones")
 
     def __init__(self, expression: Expression) -> None:
         self.expression = expression
         found = atoms(expression)
-        self.leaves = [atom for atom in found if isinstance(atom, Leaf)]
-        self.spans = [atom for atom in found if isinstance(atom, Span)]
+        self.leaves = tuple(atom for atom in found if isinstance(atom, Leaf))
+        self.spans = tuple(atom for atom in found if isinstance(atom, Span))
         self.zones = tuple(dict.fromkeys(leaf.zone for leaf in self.leaves))
         edges = {edge for span in self.spans for edge in (span.start, span.end)}
-        self.edges = sorted(edges - {BEGINNING, FOREVER})
-        self._last = Piece(0, 0, 0, OUT)
-        self._values: dict[tuple[object, ...], Value] = {}
-        self._delayed: dict[tuple[Pattern, int], Value] = {}
-        self._applied: dict[tuple[object, ...], Value] = {}
-        self._patterns: dict[frozenset[tuple[int, Tree]], Pattern] = {}
-        self._states: dict[int, int] = {}  # of each stretch between two edges
-        self._numbers: dict[tuple[int, ...], int] = {}
-        self._calm: dict[tuple[int, Offsets], Value] = {}
-        self._moved: dict[Leaf, Pattern] = {}  # with windows moved out of a gap over it
+        self.edges = tuple(sorted(edges - {BEGINNING, FOREVER}))
+        self._last = NOWHERE
+        self._memo: Memo | None = None
 
     def at(self, t: int) -> Piece:
         """The piece that holds the instant `t`, or the nearest one to it at the ends of time."""
@@ -103,6 +122,8 @@ class Pieces:
         return piece
 
     def _find(self, t: int) -> Piece:
+        if len(self.expression) == len(self.leaves) == 1:
+            return self._of_leaf(self.leaves[0], t)
         start, end, values = BEGINNING, FOREVER, dict[Atom, Value]()
         segments = {zone: zone.segment(t) for zone in self.zones}
         for segment in segments.values():
@@ -118,7 +139,21 @@ class Pieces:
             return Piece(start, end, 0, self._bits(values, segments, t))
         calm = segments[self.zones[0]] if len(self.zones) == 1 else None
         offsets = tuple(segment.offset for segment in segments.values())
-        return Piece(start, end, clock_of(offsets), self._combined(values, offsets), calm)
+        return Piece(start, end, clock_of(offsets), self.combined(values, offsets), calm)
+
+    def _of_leaf(self, leaf: Leaf, t: int) -> Piece:
+        """The piece of a leaf alone."""
+        segment = leaf.zone.segment(t)
+        start, end, value = self._leaf(leaf, segment, t)
+        start, end = max(start, segment.start), min(end, segment.end)
+        if end - start == 1:
+            return Piece(start, end, 0, bits_at(value, t + segment.offset))
+        return Piece(start, end, segment.offset, value, segment)
+
+    def value(self, t: int) -> int:
+        """The bits at an instant."""
+        piece = self.at(t)
+        return bits_at(piece.value, t + piece.offset)
 
     def atom_bits(self, t: int) -> dict[Atom, int]:
         """What each leaf and span has at an instant."""
@@ -127,24 +162,6 @@ class Pieces:
             segment = leaf.zone.segment(t)
             found[leaf] = bits_at(self._leaf(leaf, segment, t)[2], t + segment.offset)
         return found
-
-    def calm(self, offsets: Offsets, t: int) -> Value:
-        """The value on a piece about `t`, far from any change of offset and edge, on which the
-        zones have these offsets."""
-        key = (self.state(t), offsets)
-        if key not in self._calm:
-            values: dict[Atom, Value] = {leaf: leaf.pattern for leaf in self.leaves}
-            values.update((span, span_bits(span, t)) for span in self.spans)
-            self._calm[key] = self._combined(values, offsets)
-        return self._calm[key]
-
-    def state(self, t: int) -> int:
-        """The number of what the spans are about `t`, between two of their edges."""
-        stretch = bisect_right(self.edges, t)
-        if stretch not in self._states:
-            bits = tuple(span_bits(span, t) for span in self.spans)
-            self._states[stretch] = self._numbers.setdefault(bits, len(self._numbers))
-        return self._states[stretch]
 
     def _bits(self, values: dict[Atom, Value], segments: dict[Zone, Segment], t: int) -> int:
         """What holds at one instant."""
@@ -157,40 +174,30 @@ class Pieces:
         assert isinstance(found, int)
         return found
 
-    def _combined(self, values: dict[Atom, Value], offsets: Offsets) -> Value:
-        """What holds on a stretch, by the clock that is `clock_of` these offsets."""
+    def combined(self, values: dict[Atom, Value], offsets: Offsets) -> Value:
+        """What holds on a stretch on which the atoms are these and the zones have these offsets,
+        by the clock that is `clock_of` them."""
+        if len(values) == len(self.expression) == 1:
+            return next(iter(values.values()))
+        memo = self._known()
         key = (*values.values(), *offsets)
-        if key not in self._values:
-            self._values[key] = self._value(values, offsets)
-        return self._values[key]
+        if key not in memo.values:
+            here = clock_of(offsets)
+            behind = {zone: here - offset for zone, offset in zip(self.zones, offsets, strict=True)}
 
-    def _value(self, values: dict[Atom, Value], offsets: Offsets) -> Value:
-        here = clock_of(offsets)
-        behind = {zone: here - offset for zone, offset in zip(self.zones, offsets, strict=True)}
+            def shifted(atom: Atom) -> Value:
+                value = values[atom]
+                if isinstance(value, int) or not isinstance(atom, Leaf):
+                    return value
+                return memo.delayed(value, behind[atom.zone])
 
-        def shifted(atom: Atom) -> Value:
-            value = values[atom]
-            if isinstance(value, int) or not isinstance(atom, Leaf):
-                return value
-            key = (value, behind[atom.zone])
-            if key not in self._delayed:
-                self._delayed[key] = self._known(value.delayed(key[1]))
-            return self._delayed[key]
+            memo.values[key] = fold(self.expression, shifted, memo.apply)
+        return memo.values[key]
 
-        return fold(self.expression, shifted, self._apply)
-
-    def _apply(self, operator: Operator, terms: list[Value]) -> Value:
-        """As the algebra does, but of the same terms only once."""
-        key = (operator, *terms)
-        if key not in self._applied:
-            self._applied[key] = self._known(apply(operator, terms))
-        return self._applied[key]
-
-    def _known(self, value: Value) -> Value:
-        """The one object for equal patterns."""
-        if isinstance(value, int):
-            return value
-        return self._patterns.setdefault(frozenset(value.parts), value)
+    def _known(self) -> Memo:
+        if self._memo is None:
+            self._memo = Memo()
+        return self._memo
 
     def _leaf(self, leaf: Leaf, segment: Segment, t: int) -> tuple[int, int, Value]:
         """What a leaf is around `t`: [start, end) and its value there."""
@@ -215,9 +222,7 @@ class Pieces:
             bits = after_jump(leaf.pattern, local - segment.shift, local)
             return t, t + 1, bits | INSIDE if rescued else bits
         if t < change + rescued:
-            if leaf not in self._moved:
-                self._moved[leaf] = leaf.pattern.mapped(RESCUED)
-            return change + 1, change + rescued, self._moved[leaf]
+            return change + 1, change + rescued, self._known().moved(leaf)
         if rescued and t == change + rescued:
             return t, t + 1, leaf.pattern.value(t + segment.offset) | BEFORE
         return change + rescued + 1, over + 1, leaf.pattern
@@ -233,7 +238,7 @@ def bits_at(value: Value, local: int) -> int:
     return value if isinstance(value, int) else value.value(local)
 
 
-def between(edges: list[int], t: int) -> tuple[int, int]:
+def between(edges: tuple[int, ...], t: int) -> tuple[int, int]:
     """The stretch between two edges that holds `t`; an edge is one of its own."""
     i = bisect_right(edges, t)
     if i and edges[i - 1] == t:
