@@ -21,6 +21,8 @@ from oncue.conds.points import (
 )
 from oncue.engine.civil import DAY, FOREVER, HOUR, MINUTE, SECOND, Segment, from_datetime, zone
 from oncue.engine.periods import Period, Window, period_of
+from oncue.engine.periods.normal import normal
+from oncue.grammar.parser import parse
 from oncue.tests.property import wall_clock
 
 ZONES = (
@@ -375,3 +377,30 @@ def test_a_difference_has_maximal_windows(drawn: tuple[list[Period], int]) -> No
     for difference in (a - b, ~a):
         windows = forward(difference, t, t + 10 * DAY)
         assert all(w.end < v.start for w, v in zip(windows, windows[1:], strict=False))
+
+
+few = combined(
+    st.sampled_from(
+        [
+            "time of day after 10:00",
+            "time of hour before 30",
+            "on Mon",
+            "between 2026-01-01 and 2026-06-30",
+            "always",
+            "never",
+        ]
+    ).map(parse)
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(few, few)
+def test_what_has_one_form_has_the_same_instants(a: nodes.Condition, b: nodes.Condition) -> None:
+    here = zone("Europe/Berlin")
+    one, other = period_of(a, here), period_of(b, here)
+    symmetric = (one - other) | (other - one)
+    if normal(one.expression) == normal(other.expression):
+        assert symmetric.is_empty
+    assert (one == other) is symmetric.is_empty
+    assert normal((one & other).expression) == normal((other & one).expression)
+    assert normal((~(one | other)).expression) == normal((~other & ~one).expression)
