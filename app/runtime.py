@@ -300,6 +300,9 @@ class Runtime:
 
     def _begin(self) -> None:
         """What is to start with the app is asked for before anything else."""
+        if self._stops:  # told to end before there was anything
+            self._close_agenda()
+            return
         if self._once is not None:
             for entry in self.agenda.entries.values():
                 entry.enabled = False

@@ -249,6 +249,19 @@ def test_a_shut_down_while_a_start_is_claimed(
     assert told in str(app.explain("a"))
 
 
+def test_a_shut_down_before_anything_is_planned_starts_nothing() -> None:
+    app = App()
+    app.task("daily", func=nothing, name="a")
+    app.task(func=nothing, name="first", on_startup=True)
+
+    @app.setup()
+    def ends() -> None:
+        app.shut_down()
+
+    run(app)
+    assert app["a"].status is None and app["first"].status is None
+
+
 def test_what_was_left_behind_has_crashed_in_the_next_life(store: Path | None) -> None:
     app = App(store)
     gate = threading.Event()
