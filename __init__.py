@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .conds.diagnostic import Diagnostic as Diagnostic
     from .conds.nodes import Condition as Condition
     from .engine.explain import Explanation as Explanation
+    from .engine.policy import ExecutionMode as ExecutionMode
+    from .engine.policy import FailureMode as FailureMode
     from .engine.records import Action as Action
     from .engine.records import Record as Record
     from .grammar.errors import ConditionSyntaxError as ConditionSyntaxError
@@ -36,7 +38,9 @@ _HOME = {
     "Condition": ".conds.nodes",
     "ConditionSyntaxError": ".grammar.errors",
     "Diagnostic": ".conds.diagnostic",
+    "ExecutionMode": ".engine.policy",
     "Explanation": ".engine.explain",
+    "FailureMode": ".engine.policy",
     "Grouper": ".app.groups",
     "Record": ".engine.records",
     "Session": ".app.session",

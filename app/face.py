@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from itertools import islice
-from typing import Any, NamedTuple, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
 from ..conds import lint as tree_lint
 from ..conds.diagnostic import Diagnostic
@@ -24,11 +25,13 @@ from ..engine.explain import Explainer, Explanation
 from ..engine.history import History
 from ..engine.periods import period_of
 from ..engine.plan import Planner
+from ..engine.policy import ExecutionMode, FailureMode, Policy
 from ..engine.records import Action, Record
 from ..engine.verdict import Read, named
 from ..grammar.errors import ConditionSyntaxError
 from ..grammar.parser import parse
 
+Mode = TypeVar("Mode", bound=StrEnum)
 LogLine = Record | Mapping[str, Any]
 
 
@@ -68,15 +71,25 @@ def evaluate(
     timezone: str | Zone | None = None,
     scheduler_started: datetime | None = None,
     cycles: int | None = None,
+    failure_mode: FailureMode | str = FailureMode.COMMIT,
+    execution_mode: ExecutionMode | str = ExecutionMode.AT_LEAST_ONCE,
+    lease_duration: float | str | timedelta = 60,
 ) -> Verdict:
     """Whether a condition of `task` holds at an instant, and for how long that stands.
 
     `log` is in order of sequence: `Record`s, or mappings with `task`, `action`, `at` (a
     datetime, its ISO text, or microseconds since the epoch) and, optionally, `scheduled_at`,
-    `run_id`, `attempt`. Raises ConditionSyntaxError for text that is no condition, ValueError
-    for an unknown zone or a line of the log that cannot be read.
+    `run_id`, `attempt`. What becomes of a failed run of the task is up to `failure_mode`
+    (`commit`: it is done, `unlock`: released, `none`: released `lease_duration` after its start)
+    and `execution_mode` (`at_most_once`: a start counts, whatever follows).
+
+    Pure: the same answer every time. A record later than `at` is taken as one at `at` where
+    elapsed time counts, and stays where it is in windows. Raises ConditionSyntaxError for text
+    that is no condition, ValueError for an unknown zone or mode, or a line of the log that cannot
+    be read.
     """
-    question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles)
+    policy = policy_of(failure_mode, execution_mode, lease_duration)
+    question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles, policy)
     value, since, until, reads = question.plan.check(question.now)
     return Verdict(value, shown(since, question.zone), shown(until, question.zone), named(reads))
 
@@ -91,12 +104,16 @@ def explain(
     timezone: str | Zone | None = None,
     scheduler_started: datetime | None = None,
     cycles: int | None = None,
+    failure_mode: FailureMode | str = FailureMode.COMMIT,
+    execution_mode: ExecutionMode | str = ExecutionMode.AT_LEAST_ONCE,
+    lease_duration: float | str | timedelta = 60,
 ) -> Explanation:
     """Why a condition of `task` holds or does not, and when time alone will change that.
 
     The parameters are those of `evaluate`; `str` of the result draws the tree.
     """
-    question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles)
+    policy = policy_of(failure_mode, execution_mode, lease_duration)
+    question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles, policy)
     return Explainer(question.planner, task, question.now).explain(question.node, question.zone)
 
 
@@ -175,6 +192,26 @@ def upcoming(
         yield moment
 
 
+def policy_of(
+    failure: FailureMode | str,
+    execution: ExecutionMode | str,
+    lease: float | str | timedelta,
+) -> Policy:
+    return Policy(
+        one_of(FailureMode, failure),
+        one_of(ExecutionMode, execution),
+        Duration.of(lease).microseconds,
+    )
+
+
+def one_of(modes: type[Mode], given: str) -> Mode:
+    try:
+        return modes(given)
+    except ValueError:
+        known = ", ".join(repr(mode.value) for mode in modes)
+        raise ValueError(f"there is no mode {given!r}; there are {known}") from None
+
+
 def zone_at(timezone: str | Zone | None) -> Zone:
     return timezone if isinstance(timezone, Zone) else zone_of(timezone)
 
@@ -196,13 +233,16 @@ class Question:
         timezone: str | Zone | None,
         scheduler_started: datetime | None,
         cycles: int | None,
+        policy: Policy,
     ) -> None:
         self.node = parse(cond) if isinstance(cond, str) else cond
         self.zone = zone_at(timezone)
         self.now = from_datetime(at, self.zone)
         started = None if scheduler_started is None else from_datetime(scheduler_started, self.zone)
-        history = History(record_of(line, n, self.zone) for n, line in enumerate(log, 1))
-        history.set_back(self.now)
+        history = History()
+        history.of(task).policy = policy
+        for number, line in enumerate(log, 1):
+            history.add(record_of(line, number, self.zone))
         self.planner = Planner(history, params or {}, Scheduler(started, cycles))
         self.plan = self.planner.plan(self.node, task, self.zone)
 

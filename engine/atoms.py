@@ -1,7 +1,8 @@
 """The plans of atoms. Every one is tight: `until` is its next change or its next occurrence.
 
-A verdict names only the keys whose next record can change it: a cadence already done looks at
-nothing but a crash of the run that did it, an elapsed-time atom that only grows at nothing.
+A verdict names only the keys whose next record can change it, or what it reads: a cadence already
+done looks at nothing but what releases the run that did it, a count that has reached its least at
+nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from .verdict import STALE, ParameterSource, Plan, Reads, Verdict
 
 ANY = bits(*Action)
 ENDING = ANY - bits(Action.RUN)
-UNDOING = bits(Action.CRASH)
-STARTING = ANY - UNDOING  # a finish without a run record stands for a run
+BAD = bits(Action.FAIL, Action.CRASH)
 AT_LEAST_ONE = Count(Bound.AT_LEAST, 1)
 
 
@@ -41,6 +41,20 @@ def satisfies(count: Count, n: int) -> bool:
 def unknown(log: TaskLog) -> Verdict:
     """What is said of a task that does not exist."""
     return Verdict(False, BEGINNING, FOREVER, ((log, ANY),))
+
+
+def undoing(log: TaskLog) -> Reads:
+    """What would release a run of the log that counts."""
+    actions = log.policy.undoing if log.live else 0
+    return ((log, actions),) if actions else ()
+
+
+def within_lapses(log: TaskLog, now: int, verdict: Verdict) -> Verdict:
+    """The verdict for as long as the same runs of the log count."""
+    if not log.leased:
+        return verdict
+    since, until = log.lapses(now)
+    return verdict._replace(since=max(verdict.since, since), until=min(verdict.until, until))
 
 
 class WindowPlan(Plan):
@@ -108,10 +122,13 @@ class CadencePlan(Plan):
         cursor = self.cells.cursor
         if not cursor.at(now):
             return self.cells.closed()
-        if not self.log.counts_in(cursor.since, cursor.until):
-            return Verdict(True, cursor.since, cursor.until, ((self.log, STARTING),))
-        reads = ((self.log, UNDOING),) if self.log.live else ()
-        return Verdict(False, cursor.since, self.cells.next_start(), reads)
+        log = self.log
+        counted = log.counted_in(cursor.since, cursor.until)
+        if counted <= now:
+            since = max(cursor.since, counted)
+            return Verdict(True, since, cursor.until, ((log, log.policy.starting),))
+        until = self.cells.next_start() if counted >= cursor.until else counted
+        return Verdict(False, cursor.since, until, undoing(log))
 
     def lookback(self, now: int) -> int:
         cursor = self.cells.cursor
@@ -119,14 +136,17 @@ class CadencePlan(Plan):
 
     def outlook(self, now: int) -> Expression:
         """Its windows, but those that a run has already."""
-        period = self.cells.cursor.period
+        period, log = self.cells.cursor.period, self.log
         expression = period.expression
         current = period.window_from(now)
         first = now if current is None else min(current.start, now)
-        for instant in self.log.logical[bisect_left(self.log.logical, first) :]:
+        leased = [(run.scheduled_at, log.counted(run)) for run in log.leased]
+        kept = ((instant, FOREVER) for instant in log.logical[bisect_left(log.logical, first) :])
+        for instant, counted in (*kept, *leased):
             done = period.window_from(instant)
-            if done is not None and done.start <= instant:
-                expression = all_of(expression, opposite((Span(*done),)))
+            if done is not None and done.start <= instant and done.start < counted:
+                over = Span(done.start, min(done.end, counted))
+                expression = all_of(expression, opposite((over,)))
         return expression
 
 
@@ -142,11 +162,11 @@ class EveryPlan(Plan):
         self.since = since
         self.log = log
 
-    def base(self) -> int | None:
+    def base(self, now: int) -> int | None:
         if self.since:
             times = self.log.times
             return max((times[a][-1] for a in self.since if times.get(a)), default=None)
-        start = self.log.latest_start
+        start = self.log.latest_start(now)
         return None if start is None else start.paced_at
 
     @property
@@ -154,17 +174,20 @@ class EveryPlan(Plan):
         return (self.log,)
 
     def evaluate(self, now: int) -> Verdict:
-        base = self.base()
-        reads = ((self.log, bits(*self.since) if self.since else ANY),)
-        if base is None:
-            return Verdict(True, BEGINNING, FOREVER, reads)
-        due = base + self.microseconds
+        base, log = self.base(now), self.log
+        due = BEGINNING if base is None else base + self.microseconds
+        if self.since:
+            reads: Reads = ((log, bits(*self.since)),)
+            if now >= due:
+                return Verdict(True, due, FOREVER, reads)
+            return Verdict(False, BEGINNING, due)
+        reads = ((log, log.policy.starting), *undoing(log))
         if now >= due:
-            return Verdict(True, due, FOREVER, reads)
-        return Verdict(False, BEGINNING, due, () if self.since else reads)
+            return within_lapses(log, now, Verdict(True, due, FOREVER, reads))
+        return within_lapses(log, now, Verdict(False, BEGINNING, due, reads))
 
     def phase(self, now: int, since: int) -> int:
-        base = None if self.since else self.base()
+        base = None if self.since else self.base(now)
         if base is None or now < base:
             return now
         kept = now - (now - base) % self.microseconds
@@ -189,16 +212,18 @@ class AfterPlan(Plan):
     def evaluate(self, now: int) -> Verdict:
         if not self.log.known:
             return unknown(self.log)
+        return within_lapses(self.own, now, self._standing(now))
+
+    def _standing(self, now: int) -> Verdict:
         mark = self.log.latest(self.actions)
-        start = self.own.latest_start
-        if start is None or (mark is not None and mark.seq > start.mark.seq):
-            if mark is not None:
-                return Verdict(True, min(mark.at, now), FOREVER, ((self.own, STARTING),))
-            return Verdict(False, BEGINNING, FOREVER, ((self.log, bits(*self.actions)),))
+        start = self.own.latest_start(now)
         reads: Reads = ((self.log, bits(*self.actions)),)
-        if mark is not None and self.own.live:
-            reads += ((self.own, UNDOING),)
-        return Verdict(False, min(start.mark.at, now), FOREVER, reads)
+        if mark is None:
+            return Verdict(False, BEGINNING, FOREVER, reads)
+        if start is None or mark.seq > start.mark.seq:
+            reads = ((self.own, self.own.policy.starting),)
+            return Verdict(True, min(mark.at, now), FOREVER, reads)
+        return Verdict(False, min(start.mark.at, now), FOREVER, reads + undoing(self.own))
 
 
 class HasPlan(Plan):
@@ -229,7 +254,6 @@ class HasPlan(Plan):
         if not self.log.known:
             return unknown(self.log)
         times = self.log.instants(self.actions)
-        reads = ((self.log, bits(*self.actions)),)
         match self.within:
             case None:
                 value = satisfies(self.count, self.log.total(self.actions))
@@ -238,7 +262,12 @@ class HasPlan(Plan):
                 value, since, until = self._past(now, times, duration.microseconds)
             case ThisCycle() as cycle:
                 value, since, until = self._cycle(now, times, cycle)
-        return Verdict(value, since, until, reads)
+        settled = self._growing_says(value) and (self.within is None or until < FOREVER)
+        return Verdict(value, since, until, () if settled else ((self.log, bits(*self.actions)),))
+
+    def _growing_says(self, value: bool) -> bool:
+        """Whether more records can only keep that value."""
+        return value is {Bound.AT_LEAST: True, Bound.AT_MOST: False}.get(self.count.bound)
 
     def _past(self, now: int, times: list[int], length: int) -> tuple[bool, int, int]:
         """Records only grow older: the value changes when the count falls past the bound."""
@@ -339,7 +368,20 @@ class RunningPlan(Plan):
         edges = sorted(edge for pair in bounds for edge in pair if now < edge < FOREVER)
         until = next((edge for edge in edges if value_at(edge) != value), FOREVER)
         since = max((edge for pair in bounds for edge in pair if edge <= now), default=BEGINNING)
-        return Verdict(value, since, until, ((self.log, ANY),))
+        return Verdict(value, since, until, ((self.log, self._moving(value, len(bounds))),))
+
+    def _moving(self, value: bool, n: int) -> int:
+        """The actions that can move the number of `n` live runs to where `value` is another."""
+        grows, falls = bits(Action.RUN), ENDING if n else 0
+        match self.count.bound:
+            case Bound.AT_LEAST:
+                return falls if value else grows
+            case Bound.AT_MOST:
+                return grows if value else falls
+            case Bound.EXACTLY if value or self.age is not None or n == self.count.times:
+                return grows | falls
+            case Bound.EXACTLY:
+                return grows if n < self.count.times else falls
 
 
 class RetryPlan(Plan):
@@ -360,14 +402,14 @@ class RetryPlan(Plan):
     def evaluate(self, now: int) -> Verdict:
         outcome = self.log.outcome
         if outcome is None or outcome.action not in (Action.FAIL, Action.CRASH):
-            return Verdict(False, BEGINNING, FOREVER, ((self.log, ENDING),))
+            return Verdict(False, BEGINNING, FOREVER, ((self.log, BAD),))
         times = self.node.times
         spent = times is not None and outcome.attempt >= times
         if spent or any(run.mark.seq > outcome.mark.seq for run in self.log.live.values()):
-            return Verdict(False, BEGINNING, FOREVER, ((self.log, ENDING),))
+            return Verdict(False, BEGINNING, FOREVER, ((self.log, BAD),))
         due = retry_at(self.node, outcome, self.log.task)
-        if now < due:
-            return Verdict(False, BEGINNING, due, ((self.log, ANY),))
+        if now < due and self.node.delay is not None:
+            return Verdict(False, BEGINNING, due, ((self.log, BAD),))
         return Verdict(True, min(due, now), FOREVER, ((self.log, ANY),))
 
 

@@ -168,7 +168,7 @@ class Explainer:
         window = period_of(node, zone).window_from(self.now)
         if window is None or self.now < window.start:
             return self.window(node, zone)
-        if not own.counts_in(window.start, window.end):
+        if own.counted_in(window.start, window.end) <= self.now:
             return f"{self.window(node, zone)}, and not run in it yet"
         return f"run in this window already, {self.done(window, own, zone)}"
 
@@ -189,7 +189,7 @@ class Explainer:
             mark = own.latest(SINCE[since])
             base = None if mark is None else mark.at
         else:
-            start = own.latest_start
+            start = own.latest_start(self.now)
             base = None if start is None else start.scheduled_at
         what = {parts.Since.RUN: "run", parts.Since.FINISH: "finish"}.get(since, str(since))
         due = "due now" if base is None or base + length <= self.now else ""
@@ -206,7 +206,7 @@ class Explainer:
         if mark is None:
             return f"'{name}' has not {outcome} yet"
         text = f"'{name}' {outcome} {self.at(mark.at, zone)}"
-        start = own.latest_start
+        start = own.latest_start(self.now)
         if start is None:
             return text
         relation = "before" if mark.seq < start.mark.seq else "after"

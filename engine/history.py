@@ -2,10 +2,11 @@
 
 One `TaskLog` per task name; only the agenda changes it, by `add`, `settle` and `drop`.
 
-A run counts (LANGUAGE.md §7) from its start until it is released; a crash releases it. Counting
-runs are kept twice: by logical instant, for windows, and by sequence, for "the latest counting
-start". A decision's own records are taken in before the store has numbered them (so that the
-next decision sees them); until `settle` they carry a number above every real one.
+A run counts (LANGUAGE.md §7) from its start until it is released, as the task's policy says.
+Counting runs are kept twice: by logical instant, for windows, and by sequence, for "the latest
+counting start"; those whose counting has an end stand beside the windows' index. A decision's own
+records are taken in before the store has numbered them (so that the next decision sees them);
+until `settle` they carry a number above every real one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from typing import Any
 
+from .civil import BEGINNING, FOREVER
+from .policy import COMMIT, Policy
 from .records import FINISHED, Action, Record
 
 ROOM = 256
@@ -71,7 +74,8 @@ class TaskLog(Source):
     `last` is the latest record of each action; `times` are the instants of each action, sorted.
     `finished` are those of the actions FINISHED together.
     `live` are the runs without an ending, by the sequence number of their RUN record. `logical`
-    are the logical instants of the counting runs, sorted; `starts` the runs by sequence.
+    are the logical instants of the runs that count for good, sorted, `leased` the runs that count
+    until an instant to come; `starts` are the runs by sequence. `policy` says which count.
     `streak` is the number of fails and crashes since the latest other ending. `dropped` counts the
     instants of each action that are kept no more; `room` is how many records may still come
     before it is time to drop again. `known` tells whether there is such a task; conditions on
@@ -83,9 +87,11 @@ class TaskLog(Source):
         "finished",
         "known",
         "last",
+        "leased",
         "live",
         "logical",
         "outcome",
+        "policy",
         "room",
         "starts",
         "streak",
@@ -97,6 +103,7 @@ class TaskLog(Source):
         super().__init__()
         self.task = task
         self.known = True
+        self.policy = COMMIT
         self.clear()
 
     def clear(self) -> None:
@@ -104,7 +111,7 @@ class TaskLog(Source):
         self.times = NO_TIMES
         self.live = NO_RUNS
         self.finished = self.logical = NO_INSTANTS
-        self.starts = NO_STARTS
+        self.starts = self.leased = NO_STARTS
         self.streak = 0
         self.outcome: Outcome | None = None
         self.dropped: dict[Action, int] = NO_COUNTS
@@ -115,15 +122,33 @@ class TaskLog(Source):
         self.times = {}
         self.live = {}
         self.finished, self.logical = [], []
-        self.starts = []
+        self.starts, self.leased = [], []
 
-    @property
-    def latest_start(self) -> Run | None:
-        """The latest counting start."""
+    def adopt(self, policy: Policy) -> None:
+        """From now on `policy` says which of the runs count."""
+        if policy == self.policy:
+            return
+        self.policy = policy
+        if self.starts:
+            self.logical = sorted(r.scheduled_at for r in self.starts if self.counted(r) == FOREVER)
+            self.leased = [r for r in self.starts if BEGINNING < self.counted(r) < FOREVER]
+
+    def counted(self, run: Run) -> int:
+        """Until when a run counts."""
+        return FOREVER if run.ending is None else self.policy.counts_until(run.ending, run.mark.at)
+
+    def latest_start(self, now: int) -> Run | None:
+        """The latest start that counts at `now`."""
         for run in reversed(self.starts):
-            if run.ending is not Action.CRASH:
+            if self.counted(run) > now:
                 return run
         return None
+
+    def lapses(self, now: int) -> tuple[int, int]:
+        """Between which instants around `now` no run is released by time alone."""
+        ends = [self.counted(run) for run in self.leased]
+        since = max((end for end in ends if end <= now), default=BEGINNING)
+        return since, min((end for end in ends if end > now), default=FOREVER)
 
     def latest(self, actions: Iterable[Action]) -> Mark | None:
         """The latest record of any of `actions`."""
@@ -134,9 +159,14 @@ class TaskLog(Source):
         """The sorted instants of the records of `actions`; not to be changed."""
         return self.finished if actions == FINISHED else self.times.get(actions[0], [])
 
-    def counts_in(self, start: int, end: int) -> bool:
-        """Whether a counting run has its logical instant in [start, end)."""
-        return count_in(self.logical, start, end) > 0
+    def counted_in(self, start: int, end: int) -> int:
+        """Until when a counting run has its logical instant in [start, end); BEGINNING: none."""
+        if count_in(self.logical, start, end):
+            return FOREVER
+        if not self.leased:
+            return BEGINNING
+        within = (run for run in self.leased if start <= run.scheduled_at < end)
+        return max(map(self.counted, within), default=BEGINNING)
 
     # --- taking in ------------------------------------------------------------------------
 
@@ -182,8 +212,11 @@ class TaskLog(Source):
         for run in ended:
             del self.live[run.mark.seq]
             run.ending = action
-            if action is CRASH:
+            counted = self.counted(run)
+            if counted < FOREVER:
                 self._uncount(run)
+                if counted > BEGINNING:
+                    self.leased.append(run)
             if run.attempt is not None and (attempt is None or run.attempt > attempt):
                 attempt = run.attempt
         self.streak = self.streak + 1 if action is FAIL or action is CRASH else 0
@@ -202,19 +235,22 @@ class TaskLog(Source):
         if self.logical[place : place + 1] == [run.scheduled_at]:  # else it is dropped already
             del self.logical[place]
 
-    def keep(self, since: int) -> None:
-        """Drop what is older than `since`, but the latest of each kind and what is live."""
+    def keep(self, since: int, now: int) -> None:
+        """Drop what is older than `since`, but the latest of each kind and what is live; and
+        the leases that have ended by `now`."""
         self.dropped = dict(self.dropped)
         for action, times in self.times.items():
             self.dropped[action] = self.dropped.get(action, 0) + cut(times, since)
         cut(self.finished, since)
         cut(self.logical, since)
-        ended = [run for run in self.starts if run.ending not in (None, Action.CRASH)]
-        latest = ended[-1:]  # what counts when those that live have crashed
+        ended = [run for run in self.starts if run.ending and self.counted(run) == FOREVER]
+        latest = ended[-1:]  # what counts when those that live are released
+        self.leased = [run for run in self.leased if self.counted(run) > now]
+        held = {id(run) for run in (*latest, *self.leased)}
         self.starts = [
             run
             for run in self.starts
-            if run.ending is None or run in latest or run.scheduled_at >= since
+            if run.ending is None or id(run) in held or run.scheduled_at >= since
         ]
         self.room = ROOM + len(self.finished) + len(self.starts)
 

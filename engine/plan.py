@@ -198,7 +198,7 @@ class Planner:
     @staticmethod
     def trim(log: TaskLog, now: int) -> None:
         """Drop what no plan will ask of a log again."""
-        log.keep(min((plan.retains(now) for plan in log.readers), default=FOREVER))
+        log.keep(min((plan.retains(now) for plan in log.readers), default=FOREVER), now)
 
     @staticmethod
     def changed(source: Source, bit: int = ~0) -> list[Plan]:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from oncue import (
     Action,
     ConditionSyntaxError,
+    FailureMode,
     Record,
     check,
     evaluate,
@@ -95,6 +97,54 @@ def test_a_condition_as_deep_as_they_come_is_answered() -> None:
             break
     assert evaluate(text, at=NOON).value in (True, False)
     assert str(explain(text, at=NOON))
+
+
+# --- what becomes of a failed run -----------------------------------------------------------------
+
+FAILED = [
+    {"task": "self", "action": "run", "at": "2026-03-10 10:00"},
+    {"task": "self", "action": "fail", "at": "2026-03-10 10:00:20"},
+]
+AT_MOST_ONCE = {"failure_mode": "unlock", "execution_mode": "at_most_once"}
+
+
+@pytest.mark.parametrize(
+    ("how", "at", "value", "until"),
+    [
+        ({}, "10:00:40", False, "11 00:00:00"),
+        ({"failure_mode": "unlock"}, "10:00:40", True, "11 00:00:00"),
+        ({"failure_mode": FailureMode.NONE}, "10:00:40", False, "10 10:01:00"),
+        ({"failure_mode": "none"}, "10:01", True, "11 00:00:00"),
+        ({"failure_mode": "none", "lease_duration": "5 min"}, "10:04", False, "10 10:05:00"),
+        (
+            {"failure_mode": "unlock", "execution_mode": "at_most_once"},
+            "12:00",
+            False,
+            "11 00:00:00",
+        ),
+    ],
+)
+def test_a_failed_run_is_done_or_released(
+    how: dict[str, Any], at: str, value: bool, until: str
+) -> None:
+    moment = datetime.fromisoformat(f"2026-03-10 {at}")
+    found = evaluate("daily", at=moment, log=FAILED, timezone="UTC", **how)
+    assert found.value is value
+    assert f"{found.until:%d %H:%M:%S}" == until
+
+
+def test_a_crash_is_released_unless_a_start_counts_whatever_follows() -> None:
+    log = [*FAILED[:1], {"task": "self", "action": "crash", "at": "2026-03-10 10:00:20"}]
+    for text in ("daily", "every 1 day", "after task 'a'"):
+        seen = [{"task": "a", "action": "success", "at": "2026-03-10 09:00"}, *log]
+        assert evaluate(text, at=NOON, log=seen)
+        assert not evaluate(text, at=NOON, log=seen, execution_mode="at_most_once")
+
+
+@pytest.mark.parametrize("how", [{"failure_mode": "never"}, {"execution_mode": "once"}])
+def test_a_mode_that_does_not_exist_is_named(how: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="there is no mode '.*'; there are '"):
+        evaluate("daily", at=NOON, **how)
 
 
 # --- check -------------------------------------------------------------------------------------
