@@ -15,7 +15,7 @@ from oncue.app.errors import StoreError
 from oncue.app.stores import store_at
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Claim, Finish, Refused, Step, Store
-from oncue.app.stores.sqlite import SqliteStore
+from oncue.app.stores.sqlite import SCHEMA, SqliteStore
 from oncue.engine.history import TaskLog
 from oncue.engine.records import BIT, Action, Key, Record
 
@@ -237,9 +237,74 @@ def test_a_start_of_a_large_log_looks_up_and_scans_nothing(path: Path) -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("ending", [Action.SUCCESS, Action.FAIL])
+def test_a_start_reads_the_latest_run_of_an_ending_whichever_run_ended_last(
+    path: Path, ending: Action
+) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            await commit(store, claim("a", 1 << 60), claim("a", 1 << 60))
+            await commit(store, finish("a", 2, ending), finish("a", 1, ending))
+            await grow(store, Action.CRASH)
+            _, records = await store.load({"a": 1 << 60})
+            assert [record.seq for record in records] == [1, 2, 3, 4, 5, 6]
+
+    asyncio.run(story())
+
+
+TASKS, ROUNDS = 1_000, 500  # a million rows: each round every task runs and succeeds, or fails
+FILL = """
+INSERT INTO record (seq, task, action, at, scheduled_at, attempt, run)
+WITH RECURSIVE run (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM run WHERE n + 1 < :runs)
+SELECT 2 * n + 1, 'task ' || (n % :tasks), 'run', n / :tasks, n / :tasks, 0, NULL FROM run
+UNION ALL
+SELECT 2 * n + 2, 'task ' || (n % :tasks),
+    CASE WHEN n / :tasks % 50 = 7 THEN 'fail' ELSE 'success' END, n / :tasks, NULL, NULL, 2 * n + 1
+FROM run
+"""
+
+
+def fill(path: Path, rounds: int) -> None:
+    """A log of that many rounds; indexes are made afterwards, which is quicker."""
+    with closing(sqlite3.connect(path)) as db:
+        indexes = [statement for statement in SCHEMA.split(";") if "CREATE INDEX" in statement]
+        for name in ("record_by_key", "record_by_run", "record_by_time"):
+            db.execute(f"DROP INDEX {name}")
+        db.execute(FILL, {"runs": TASKS * rounds, "tasks": TASKS})
+        for statement in indexes:
+            db.execute(statement)
+        db.commit()
+
+
+def test_a_start_with_a_million_rows_reads_those_it_needs(tmp_path: Path) -> None:
+    """Of each task the latest success and the latest failure with their runs, and of one the
+    rounds asked for. How long the log is does not matter: SQLite takes as many steps."""
+    steps: dict[int, int] = {}
+
+    async def story(path: Path, rounds: int) -> None:
+        async with opened(SqliteStore(str(path))):
+            pass
+        fill(path, rounds)
+        store = SqliteStore(str(path))
+        async with opened(store):
+            lookback = {f"task {n}": 1 << 60 for n in range(TASKS)}
+            lookback["task 0"] = rounds - 20
+            assert store._connection is not None
+            taken: list[None] = []
+            store._connection.set_progress_handler(lambda: taken.append(None), 100)
+            position, records = await store.load(lookback)
+            assert position == 2 * TASKS * rounds
+            assert len(records) == 4 * TASKS + 2 * 19
+            steps[rounds] = len(taken)
+
+    for rounds in (ROUNDS // 10, ROUNDS):
+        asyncio.run(story(tmp_path / f"{rounds}.db", rounds))
+    assert steps[ROUNDS] <= 1.01 * steps[ROUNDS // 10]
+
+
 CHILD = """
 import asyncio, sys
-from oncue.app.stores.sqlite import SqliteStore
+from oncue.app.stores.sqlite import SCHEMA, SqliteStore
 from oncue.app.stores.protocol import Claim
 from oncue.engine.records import Action, Record
 
@@ -395,7 +460,7 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
 
 OPENER = """
 import asyncio, sys
-from oncue.app.stores.sqlite import SqliteStore
+from oncue.app.stores.sqlite import SCHEMA, SqliteStore
 
 async def main():
     store = SqliteStore(sys.argv[1])
@@ -449,8 +514,8 @@ def test_a_load_is_one_view_of_the_log(path: Path, monkeypatch: pytest.MonkeyPat
             await commit(one, claim("a", 0))
             needed = two._needed
 
-            def meanwhile(task: str, since: int) -> list[Record]:
-                found = needed(task, since)
+            def meanwhile(task: str, since: int, live: set[int]) -> list[Record]:
+                found = needed(task, since, live)
                 one._commit([finish("a", 1), claim("b", 1)])
                 return found
 

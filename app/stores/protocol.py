@@ -66,9 +66,9 @@ class Store(Protocol):
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         """The newest sequence number of the log, and what a start needs of these tasks, by
-        sequence: the latest record of each action, the latest run that did not crash, the live
-        runs, what happened at or after the instant given for the task, and of each of these the
-        run it ended and its ending."""
+        sequence: the latest record of each action, the latest run of each ending, the live runs,
+        what happened at or after the instant given for the task, and of each of these the run it
+        ended and its ending."""
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
         """Make the steps durable, in order."""

@@ -64,12 +64,7 @@ UNIX_NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
 HEADS = "SELECT " + ", ".join(
     f"(SELECT max(seq) FROM record WHERE task = :task AND action = '{action}')" for action in Action
 )
-LATEST_COUNTING_RUN = """
-SELECT seq FROM record WHERE task = :task AND action = 'run' AND seq NOT IN
-    (SELECT run FROM record WHERE task = :task AND action = 'crash' AND run IS NOT NULL)
-ORDER BY seq DESC LIMIT 1
-"""
-LIVE = "SELECT lease.run FROM lease JOIN record ON record.seq = lease.run WHERE task = ?"
+LIVE = "SELECT task, seq FROM lease CROSS JOIN record WHERE record.seq = lease.run"
 
 scheduler_log = logging.getLogger("oncue.scheduler")
 P = ParamSpec("P")
@@ -185,23 +180,36 @@ class SqliteStore:
         found: dict[int, Record] = {}
         with transaction(self._db, "BEGIN") as db:  # one view of the log
             (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
+            live: dict[str, set[int]] = {}
+            for task, run in db.execute(LIVE):  # leases first: there are few
+                live.setdefault(task, set()).add(run)
             for task, since in lookback.items():
-                found |= {record.seq: record for record in self._needed(task, since)}
+                needed = self._needed(task, since, live.get(task, set()))
+                found |= {record.seq: record for record in needed}
         return newest, [found[seq] for seq in sorted(found)]
 
-    def _needed(self, task: str, since: int) -> list[Record]:
+    def _needed(self, task: str, since: int, live: set[int]) -> list[Record]:
         """What `load` gives of one task: a handful of look-ups, and the window asked for."""
         records = self._select("WHERE task = ? AND at >= ?", task, since)
         seen = {record.seq for record in records}
         heads = [seq for seq in self._db.execute(HEADS, {"task": task}).fetchone() if seq]
-        live = [run for (run,) in self._db.execute(LIVE, (task,))] if heads else []
         records += self._by_number({*heads, *live} - seen)
-        crashed = {record.run for record in records if record.action is Action.CRASH}
-        if not {r.seq for r in records if r.action is Action.RUN} - crashed:
-            records += self._by_number(
-                {seq for (seq,) in self._db.execute(LATEST_COUNTING_RUN, {"task": task})}
-            )
-        records += self._by_number({r.run for r in records if r.run} - {r.seq for r in records})
+        records = self._whole(records)
+        return self._whole(records + self._overlapping(task, records, {*heads}))
+
+    def _overlapping(self, task: str, records: list[Record], heads: set[int]) -> list[Record]:
+        """The runs begun while one of those was under way that the latest endings ended: the
+        latest run of an outcome is among these, or among them, whichever ended first."""
+        runs = "WHERE task = ? AND action = 'run' AND seq > ? AND seq < ?"
+        known = {record.seq for record in records}
+        spans = [(r.run, r.seq) for r in records if r.seq in heads and r.run]
+        found = {run.seq: run for span in spans for run in self._select(runs, task, *span)}
+        return [run for seq, run in found.items() if seq not in known]
+
+    def _whole(self, records: list[Record]) -> list[Record]:
+        """The records, with the runs that they end and the endings of the runs among them."""
+        known = {record.seq for record in records}
+        records = records + self._by_number({r.run for r in records if r.run} - known)
         ended = {record.run for record in records}
         for run in [r.seq for r in records if r.action is Action.RUN and r.seq not in ended]:
             records += self._select("WHERE run = ?", run)
