@@ -256,7 +256,7 @@ class HasPlan(Plan):
         times = self.log.instants(self.actions)
         match self.within:
             case None:
-                value = satisfies(self.count, self.log.total(self.actions))
+                value = satisfies(self.count, self.number(now))
                 since, until = BEGINNING, FOREVER
             case Past(duration):
                 value, since, until = self._past(now, times, duration.microseconds)
@@ -265,13 +265,34 @@ class HasPlan(Plan):
         settled = self._growing_says(value) and (self.within is None or until < FOREVER)
         return Verdict(value, since, until, () if settled else ((self.log, bits(*self.actions)),))
 
+    def number(self, now: int) -> int:
+        """How many records are in the span looked at from `now`."""
+        times = self.log.instants(self.actions)
+        match self.within:
+            case None:
+                return self.log.total(self.actions)
+            case Past(duration):
+                return count_after(times, now - duration.microseconds)
+            case ThisCycle() as cycle:
+                window, *_ = looked_at(cycle, now, self.zone)
+                return 0 if window is None else count_in(times, window.start, window.end)
+
+    def period_ahead(self, now: int) -> int | None:
+        """When the range looked at next begins to count records; None: it does now."""
+        if not isinstance(self.within, ThisCycle) or self.within.range is None:
+            return None
+        window = period_of(self.within, self.zone).window_from(now)
+        if window is None:
+            return FOREVER
+        return None if window.start <= now else window.start
+
     def _growing_says(self, value: bool) -> bool:
         """Whether more records can only keep that value."""
         return value is {Bound.AT_LEAST: True, Bound.AT_MOST: False}.get(self.count.bound)
 
     def _past(self, now: int, times: list[int], length: int) -> tuple[bool, int, int]:
         """Records only grow older: the value changes when the count falls past the bound."""
-        n = count_after(times, now - length)
+        n = self.number(now)
         value = satisfies(self.count, n)
         flips_at = self._falling(n, value)
         until = FOREVER if flips_at is None else times[-flips_at - 1] + length
@@ -292,8 +313,7 @@ class HasPlan(Plan):
 
     def _cycle(self, now: int, times: list[int], cycle: ThisCycle) -> tuple[bool, int, int]:
         window, since, until = looked_at(cycle, now, self.zone)
-        n = 0 if window is None else count_in(times, window.start, window.end)
-        value = satisfies(self.count, n)
+        value = satisfies(self.count, self.number(now))
         settled = not times or times[-1] < (until if window is None else window.end)
         if settled and value == satisfies(self.count, 0):
             until = FOREVER  # later windows are empty, and empty ones answer the same
@@ -369,6 +389,11 @@ class RunningPlan(Plan):
         until = next((edge for edge in edges if value_at(edge) != value), FOREVER)
         since = max((edge for pair in bounds for edge in pair if edge <= now), default=BEGINNING)
         return Verdict(value, since, until, ((self.log, self._moving(value, len(bounds))),))
+
+    def number(self, now: int) -> int:
+        """How many live runs are of the age asked for."""
+        bounds = (self._bounds(run.mark.at) for run in self.log.live.values())
+        return sum(a <= now < b for a, b in bounds)
 
     def _moving(self, value: bool, n: int) -> int:
         """The actions that can move the number of `n` live runs to where `value` is another."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 from .civil import BEGINNING, FOREVER
@@ -167,6 +168,21 @@ class TaskLog(Source):
             return BEGINNING
         within = (run for run in self.leased if start <= run.scheduled_at < end)
         return max(map(self.counted, within), default=BEGINNING)
+
+    def mirror(self, other: TaskLog) -> None:
+        """Be as `other` is, sharing nothing that either may change."""
+        self.clear()
+        self.known, self.policy = other.known, other.policy
+        if other.last is NO_MARKS:
+            return
+        twins = {id(run): copy(run) for run in other.starts}
+        self.starts = list(twins.values())
+        self.live = {seq: twins[id(run)] for seq, run in other.live.items()}
+        self.leased = [twins[id(run)] for run in other.leased if id(run) in twins]
+        self.last, self.dropped = dict(other.last), dict(other.dropped)
+        self.times = {action: list(times) for action, times in other.times.items()}
+        self.finished, self.logical = list(other.finished), list(other.logical)
+        self.streak, self.outcome = other.streak, other.outcome
 
     # --- taking in ------------------------------------------------------------------------
 

@@ -1,0 +1,589 @@
+"""What would flip a condition: changes that are tried out before they are told of.
+
+A condition is taken apart into its atoms, each once however often it is written. Records are
+added to a copy of the log, and the condition is asked again: what is offered as a flip has been
+seen to flip it, and to do so neither earlier nor with less.
+
+- The candidates are what the atoms in the way read. At an instant the records arrive together;
+  then time goes on with nothing more recorded, up to the exact instant of the flip.
+- The instants worth trying are now and those from which on the condition is possible at all:
+  when each atom that records can turn is taken to be turned, what is left is a period, and its
+  windows say when.
+- Parameters, `env` and custom conditions change for reasons outside: a flip names the atom.
+- The search is bounded (`MOST_TRIES`); what it does not reach is not offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import combinations, islice, product
+from typing import NamedTuple
+
+from ..conds import nodes, points
+from ..conds.parts import Bound
+from .atoms import AfterPlan, CadencePlan, EveryPlan, HasPlan, RetryPlan, RunningPlan
+from .civil import FOREVER, Zone
+from .civil import zone as zone_of
+from .history import History, TaskLog
+from .periods import Period
+from .periods.algebra import Constant, Expression, Operation, Operator, Span, any_of, opposite
+from .plan import Planner
+from .records import BIT, Action, Key, Record
+from .verdict import Plan, Verdict
+
+MOST_TERMS = 64  # of alternatives kept while a condition is taken apart
+MOST_TRIES = 160  # states of the log tried at one instant
+MOST_REPEATS = 2  # of one record, beyond what a count lacks
+MOST_INSTANTS = 8
+ENDINGS = tuple(action for action in Action if action is not Action.RUN)
+NUMBER = 1 << 64  # of the records supposed: beyond every other
+
+OUTSIDE = (nodes.Env, nodes.ParamsExist, nodes.ParamIs, nodes.Func, nodes.Call, nodes.Phrase)
+ZONELESS = (nodes.AfterTasks, nodes.Running, nodes.Retry, nodes.SchedulerAge, nodes.SchedulerCycles)
+
+Piece = tuple[nodes.Condition, Zone]
+
+
+# --- taking apart -----------------------------------------------------------------------------
+
+
+def pieces(node: nodes.Condition, zone: Zone) -> tuple[Piece, ...]:
+    """What a condition is made of, as it is written; of an atom, nothing."""
+    match node:
+        case nodes.Zoned(term, name):
+            return ((term, zone_of(name)),)
+        case nodes.Every(duration, since, range_) if range_ is not None:
+            plain = nodes.Every(duration, since)
+            return ((plain, zone), (nodes.TimeOf(points.Unit.DAY, range_), zone))
+        case nodes.AfterTasks(names, outcome) if len(names) > 1:
+            return tuple((nodes.AfterTasks((name,), outcome), zone) for name in names)
+        case _:
+            return tuple((term, zone) for term in node.operands)
+
+
+def operator_of(node: nodes.Condition) -> Operator | None:
+    """How the pieces are joined; None where there is one and it stands for the whole."""
+    match node:
+        case nodes.Any() | nodes.AfterTasks(any=True):
+            return Operator.EITHER
+        case nodes.All() | nodes.Every() | nodes.AfterTasks():
+            return Operator.BOTH
+        case nodes.Not():
+            return Operator.OPPOSITE
+        case _:
+            return None
+
+
+Step = int | Operation  # an atom by its number, or an operator on what stands before it
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A condition in postfix order over numbered atoms."""
+
+    steps: tuple[Step, ...]
+
+    def holds(self, values: Sequence[bool]) -> bool:
+        stack: list[bool] = []
+        for step in self.steps:
+            if isinstance(step, int):
+                stack.append(values[step])
+            else:
+                terms = stack[-step.count :]
+                stack[-step.count :] = [joined(step.operator, terms)]
+        return stack[0]
+
+    def expression(self, atoms: Callable[[int, bool], Expression]) -> Expression:
+        """As a period, from those of the atoms; each is asked for with whether it is wanted to
+        hold: false below an odd number of `~`, and what it gives is then when it may not."""
+        found: list[Expression] = []
+        for step, wanted in self._signed():
+            if isinstance(step, int):
+                part = atoms(step, wanted)
+                found.append(part if wanted else opposite(part))
+            else:
+                found.append((step,))
+        return tuple(part for parts in found for part in parts)
+
+    def _signed(self) -> list[tuple[Step, bool]]:
+        signed: list[tuple[Step, bool]] = []
+        signs = [True]  # of the operands still to come, the next one last
+        for step in reversed(self.steps):
+            sign = signs.pop()
+            signed.append((step, sign))
+            if isinstance(step, Operation):
+                signs += [sign is not (step.operator is Operator.OPPOSITE)] * step.count
+        return signed[::-1]
+
+    def wrong(self, values: Sequence[bool]) -> set[int]:
+        """The atoms that keep it from holding, each to be turned."""
+        found: set[int] = set()
+        stack: list[tuple[bool, frozenset[int]]] = []  # value, and what would turn it
+        for step in self.steps:
+            if isinstance(step, int):
+                stack.append((values[step], frozenset((step,))))
+                continue
+            terms = stack[-step.count :]
+            value = joined(step.operator, [value for value, _ in terms])
+            if step.operator is Operator.OPPOSITE:
+                turning = terms[0][1]
+            else:
+                decisive = step.operator is Operator.EITHER
+                holding = [t for v, t in terms if v is value or value is not decisive]
+                turning = frozenset().union(*holding)
+            stack[-step.count :] = [(value, turning)]
+        value, turning = stack[0]
+        if not value:
+            found |= turning
+        return found
+
+    def attainable(self, values: Sequence[bool], moving: Sequence[bool]) -> bool:
+        """Whether it could hold if those atoms that are moving had other values."""
+        stack: list[tuple[bool, bool]] = []  # whether it can be true, and false
+        for step in self.steps:
+            if isinstance(step, int):
+                stack.append((values[step] or moving[step], not values[step] or moving[step]))
+                continue
+            terms = stack[-step.count :]
+            true, false = [t for t, _ in terms], [f for _, f in terms]
+            match step.operator:
+                case Operator.BOTH:
+                    can = all(true), any(false)
+                case Operator.EITHER:
+                    can = any(true), all(false)
+                case _:
+                    can = false[0], true[0]
+            stack[-step.count :] = [can]
+        return stack[0][0]
+
+    def denied(self) -> Formula:
+        return Formula((*self.steps, Operation(Operator.OPPOSITE, 1)))
+
+    def alternatives(self, values: Sequence[bool]) -> list[frozenset[int]]:
+        """The minimal sets of atoms that, turned, make it hold."""
+        stack: list[tuple[list[Term], list[Term]]] = []  # what makes it true, what false
+        for step in self.steps:
+            if isinstance(step, int):
+                stack.append(([frozenset({(step, True)})], [frozenset({(step, False)})]))
+                continue
+            terms = stack[-step.count :]
+            match step.operator:
+                case Operator.BOTH:
+                    true = together([t for t, _ in terms], values)
+                    false = fewest([term for _, f in terms for term in f], values)
+                case Operator.EITHER:
+                    true = fewest([term for t, _ in terms for term in t], values)
+                    false = together([f for _, f in terms], values)
+                case _:
+                    false, true = terms[0]
+            stack[-step.count :] = [(true, false)]
+        turned = [turns(term, values) for term in stack[0][0]]
+        return [s for s in dict.fromkeys(turned) if not any(other < s for other in turned)]
+
+
+Term = frozenset[tuple[int, bool]]  # atoms, with the value each must have
+
+
+def joined(operator: Operator, terms: list[bool]) -> bool:
+    match operator:
+        case Operator.BOTH:
+            return all(terms)
+        case Operator.EITHER:
+            return any(terms)
+        case _:
+            return not terms[0]
+
+
+def turns(term: Term, values: Sequence[bool]) -> frozenset[int]:
+    return frozenset(atom for atom, value in term if values[atom] is not value)
+
+
+def together(choices: list[list[Term]], values: Sequence[bool]) -> list[Term]:
+    """One term of each, all at once, where they do not contradict each other."""
+    found: list[Term] = [frozenset()]
+    for terms in choices:
+        pairs = (one | other for one, other in product(found, terms))
+        found = fewest([p for p in pairs if len(dict(p)) == len(p)], values)
+    return found
+
+
+def fewest(terms: list[Term], values: Sequence[bool]) -> list[Term]:
+    """Without those that others make needless; the ones that turn least, if there are many."""
+    terms = list(dict.fromkeys(terms))
+    if len(terms) > MOST_TERMS:
+        terms = sorted(terms, key=lambda term: len(turns(term, values)))[:MOST_TERMS]
+    return [term for term in terms if not any(other < term for other in terms)]
+
+
+# --- trying out -------------------------------------------------------------------------------
+
+
+class Switch(Plan):
+    """What something outside decides: a parameter, a custom condition."""
+
+    __slots__ = ("given", "value")
+
+    def __init__(self, given: bool) -> None:
+        super().__init__()
+        self.given = self.value = given
+
+    def evaluate(self, now: int) -> Verdict:
+        return Verdict(self.value, now, FOREVER)
+
+    def outlook(self, now: int) -> Expression:
+        return (Constant(self.value),)
+
+
+Event = Key | int  # a record, or an atom turned from outside
+Events = frozenset[tuple[Event, int]]  # each with how often
+
+
+class Order(NamedTuple):
+    """Which of several events comes first: those of the condition's own task unless `own_last`;
+    and whether endings are those of the newest runs, or of the oldest."""
+
+    own_last: bool
+    newest: bool
+
+
+IN_ORDER = Order(False, False)
+
+
+class Flip(NamedTuple):
+    """If the records arrived, and what is `outside` were turned, the condition would have the
+    other value at `at` for the first time, and without any one of them it would not then."""
+
+    at: int
+    records: tuple[Record, ...]
+    outside: tuple[int, ...]
+    turned: frozenset[int]
+
+
+class Supposition:
+    """The atoms of a condition over a copy of the log, to try things out."""
+
+    def __init__(self, planner: Planner, task: str, node: nodes.Condition, zone: Zone, now: int):
+        self.task = task
+        self.zone = zone
+        self.now = now
+        self.atoms: list[Piece] = []
+        self.plans: list[Plan] = []
+        self._kept = planner.history
+        self._planner = Planner(History(), planner.parameters, planner.scheduler, planner.customs)
+        self._original = planner
+        self._numbers: dict[tuple[nodes.Condition, Zone | None], int] = {}
+        self.formula = Formula(tuple(self._steps(node, zone)))
+        self.assume((), ())
+        self.values = [plan.check(now).value for plan in self.plans]
+
+    def _steps(self, node: nodes.Condition, zone: Zone) -> Iterator[Step]:
+        stack: list[Piece | Operation] = [(node, zone)]
+        while stack:
+            part = stack.pop()
+            if isinstance(part, Operation):
+                yield part
+                continue
+            inner, operator = pieces(*part), operator_of(part[0])
+            if not inner:
+                yield self._number(*part)
+                continue
+            if operator is not None:
+                stack.append(Operation(operator, len(inner)))
+            stack += reversed(inner)
+
+    def _number(self, node: nodes.Condition, zone: Zone) -> int:
+        asked = (node, None if isinstance(node, ZONELESS + OUTSIDE) else zone)
+        if asked not in self._numbers:
+            self._numbers[asked] = len(self.atoms)
+            self.atoms.append((node, zone))
+            if isinstance(node, OUTSIDE):
+                answer = self._original.plan(node, self.task, zone).check(self.now)
+                self.plans.append(Switch(answer.value))
+            else:
+                self.plans.append(self._planner.plan(node, self.task, zone))
+        return self._numbers[asked]
+
+    def texts(self, atoms: Iterable[int]) -> tuple[str, ...]:
+        """What has to come true: the atoms, those that hold now with `~` before them."""
+        return tuple(self._text(atom) for atom in sorted(atoms))
+
+    def _text(self, atom: int) -> str:
+        node, zone = self.atoms[atom]
+        if zone is not self.zone and not isinstance(node, ZONELESS + OUTSIDE):
+            node = nodes.Zoned(node, zone.name)
+        return str(nodes.Not(node) if self.values[atom] else node)
+
+    def turning(self, goal: Formula, atoms: Iterable[int]) -> Formula:
+        """The goal with each of these atoms turned."""
+        steps: list[Step] = list(goal.steps)
+        chosen = list(atoms)
+        for atom in chosen:
+            steps.append(atom)
+            if self.values[atom]:
+                steps.append(Operation(Operator.OPPOSITE, 1))
+        return Formula((*steps, Operation(Operator.BOTH, 1 + len(chosen))))
+
+    # --- the log as it would be -----------------------------------------------------------
+
+    def assume(self, records: Iterable[Record], switched: Iterable[int]) -> None:
+        """The log with these records added, and these atoms turned from outside."""
+        history = self._planner.history
+        for name, log in history.tasks.items():
+            log.mirror(self._kept.of(name))
+        for record in records:
+            history.of(record.task).add(record)
+        turned = set(switched)
+        for atom, plan in enumerate(self.plans):
+            plan.forget()
+            if isinstance(plan, Switch):
+                plan.value = plan.given is not (atom in turned)
+
+    def apply(
+        self, events: Events, instant: int, order: Order = IN_ORDER, *, without: Container[int] = ()
+    ) -> tuple[Record, ...]:
+        """Assume that these happen together at an instant, but for the records of some numbers;
+        the records that say so."""
+        records = list(self.records(events, instant, order))
+        records = [record for record in records if record.seq not in without]
+        self.assume(records, (event for event, _ in events if isinstance(event, int)))
+        return tuple(records)
+
+    def records(self, events: Events, instant: int, order: Order) -> Iterator[Record]:
+        """Runs before endings. An ending is that of a live run; where there is none it stands
+        for a run of its own."""
+        keys = [key for key, times in events if isinstance(key, Key) for _ in range(times)]
+        keys.sort(key=lambda k: (order.own_last is (k.task == self.task), k.task, BIT[k.action]))
+        live = {key.task: sorted(self._kept.of(key.task).live) for key in keys}
+        for seq, (task, action) in enumerate(keys, NUMBER):
+            record = Record(task, action, instant, seq)
+            if action is Action.RUN:
+                live[task].append(seq)
+                yield record._replace(scheduled_at=instant, attempt=0)
+            elif live[task]:
+                yield record._replace(run=live[task].pop(-1 if order.newest else 0))
+            else:
+                yield record
+
+    def orders(self, events: Events) -> Iterator[Order]:
+        """The orders in which the events may make a difference."""
+        keys = [event for event, _ in events if isinstance(event, Key)]
+        tasks = {key.task for key in keys}
+        mixed = self.task in tasks and len(tasks) > 1
+        ending = {key.task for key in keys if key.action is not Action.RUN}
+        choice = any(len(self._kept.of(task).live) > 1 for task in ending)
+        for own_last in (False, True) if mixed else (False,):
+            for newest in (False, True) if choice else (False,):
+                yield Order(own_last, newest)
+
+    def flips_at(self, goal: Formula, instant: int) -> int:
+        """From `instant` on, when the goal holds as things are assumed; FOREVER: never."""
+        verdicts = [plan.check(instant) for plan in self.plans]
+        values = [verdict.value for verdict in verdicts]
+        if goal.holds(values):
+            return instant
+        if not goal.attainable(values, [verdict.until < FOREVER for verdict in verdicts]):
+            return FOREVER
+
+        def exact(atom: int, wanted: bool) -> Expression:
+            found = self.plans[atom].outlook(instant)
+            return found if wanted else opposite(found)
+
+        return Period(goal.expression(exact)).change_after(instant)
+
+    # --- the search -----------------------------------------------------------------------
+
+    def flips(self, goal: Formula) -> list[Flip]:
+        """The ways in which the goal comes to hold that are neither earlier nor simpler than
+        each other: at once or by time alone, and with records, in order."""
+        found: dict[Events, Flip] = {}
+        first, instants = self.instants(goal)
+        for instant in instants:
+            for events, flip in self._tried(goal, instant, first, found):
+                found[events] = flip
+        best = [
+            flip
+            for events, flip in found.items()
+            if not any(
+                other != events and within(other, self.lived(events)) and earlier.at <= flip.at
+                for other, earlier in found.items()
+            )
+        ]
+        return sorted(best, key=lambda flip: (flip.at, len(flip.records) + len(flip.outside)))
+
+    def instants(self, goal: Formula) -> tuple[int, list[int]]:
+        """The first instant at which the goal may hold, whatever is recorded; and those at which
+        to try: now, and when it may begin to hold later on."""
+        self.assume((), ())
+        period = Period(goal.expression(self._possible))
+        starts = [max(self.now, w.start) for w in islice(period.windows_from(self.now), 4)]
+        if not starts:
+            return FOREVER, []
+        ends = sorted(v.until for plan in self.plans if (v := plan.check(self.now)).until < FOREVER)
+        opening = [plan.period_ahead(self.now) for plan in self.plans if isinstance(plan, HasPlan)]
+        ahead = dict.fromkeys((self.now, *starts, *(t for t in opening if t is not None), *ends))
+        return starts[0], [t for t in islice(ahead, MOST_INSTANTS) if self.now <= t < FOREVER]
+
+    def _tried(
+        self, goal: Formula, instant: int, first: int, found: dict[Events, Flip]
+    ) -> Iterator[tuple[Events, Flip]]:
+        """What happens if records arrive at `instant`: the smallest sets first."""
+        queue: list[tuple[int, int, Events]] = [(0, 0, frozenset())]
+        seen: set[Events] = {frozenset()}
+        tries = 0
+        while queue and tries < MOST_TRIES:
+            _, _, events = heappop(queue)
+            whole = self.lived(events)
+            simpler = (flip for known, flip in found.items() if within(known, whole))
+            if any(flip.at <= max(instant, first) for flip in simpler):
+                continue
+            for order in self.orders(events):
+                tries += 1
+                records = self.apply(events, instant, order)
+                at = self.flips_at(goal, instant) if events or instant == self.now else FOREVER
+                known = found.get(events)
+                if at < FOREVER and (known is None or at < known.at):
+                    flip = self._flip(records, events, at)
+                    if self._least(goal, events, instant, at, order):
+                        yield events, flip
+                    self.apply(events, instant, order)
+            if at == instant:
+                continue
+            for more in self._extended(goal, events, instant):
+                if more not in seen:
+                    seen.add(more)
+                    heappush(queue, (sum(times for _, times in more), len(seen), more))
+
+    def lived(self, events: Events) -> Events:
+        """The same as it would come about: what ends has begun."""
+        counts = dict(events)
+        for task in {key.task for key in counts if isinstance(key, Key)}:
+            endings = sum(counts.get(Key(task, action), 0) for action in ENDINGS)
+            begun = endings - len(self._kept.of(task).live)
+            start = Key(task, Action.RUN)
+            if begun > counts.get(start, 0):
+                counts[start] = begun
+        return frozenset(counts.items())
+
+    def _flip(self, records: tuple[Record, ...], events: Events, at: int) -> Flip:
+        values = [plan.check(at).value for plan in self.plans]
+        turned = (atom for atom, value in enumerate(values) if value is not self.values[atom])
+        outside = tuple(sorted(event for event, _ in events if isinstance(event, int)))
+        return Flip(at, records, outside, frozenset(turned))
+
+    def _least(self, goal: Formula, events: Events, instant: int, at: int, order: Order) -> bool:
+        """Whether with less the goal does not hold at `at`, nor with the same a moment before;
+        and whether it does if what ends has begun."""
+
+        def reached(events: Events, instant: int, at: int, without: Container[int] = ()) -> bool:
+            self.apply(events, instant, order, without=without)
+            return goal.holds([plan.check(at).value for plan in self.plans])
+
+        if any(reached(less, instant, at) for less in subsets(events)):
+            return False
+        numbers = range(NUMBER, NUMBER + sum(n for key, n in events if isinstance(key, Key)))
+        if any(reached(events, instant, at, less) for less in some_of(numbers)):
+            return False
+        if not reached(self.lived(events), instant, at):
+            return False
+        return not self.now < instant == at or not reached(events, at - 1, at - 1)
+
+    def _extended(self, goal: Formula, events: Events, instant: int) -> Iterator[Events]:
+        """The events with one more, of those that an atom in the way reads."""
+        now = dict(events)
+        values = [plan.check(instant).value for plan in self.plans]
+        for atom in sorted(goal.wrong(values)):
+            plan = self.plans[atom]
+            if isinstance(plan, Switch):
+                if atom not in now:
+                    yield events | {(atom, 1)}
+                continue
+            for key in self._keys(plan, instant):
+                for times in strides(plan, instant):
+                    if times > 1 or now.get(key, 0) < MOST_REPEATS:
+                        yield frozenset({**now, key: now.get(key, 0) + times}.items())
+                start = Key(self.task, Action.RUN)
+                if key.task == self.task and key.action is not Action.RUN and start not in now:
+                    yield frozenset({**now, key: now.get(key, 0) + 1, start: 1}.items())
+
+    def _keys(self, plan: Plan, instant: int) -> Iterator[Key]:
+        for log, actions in plan.check(instant).reads:
+            if isinstance(log, TaskLog) and log.known:
+                for action in Action:
+                    if actions & BIT[action] and (action is not Action.CRASH or log.live):
+                        yield Key(log.task, action)
+
+    def _possible(self, atom: int, wanted: bool) -> Expression:
+        """When the atom may have that value, if anything is recorded from now on."""
+        plan = self.plans[atom]
+        outlook = plan.outlook(self.now)
+        exact = outlook if wanted else opposite(outlook)
+        start = possible_from(plan, self.now, wanted)
+        if isinstance(plan, CadencePlan) and wanted and plan.log.live:
+            return plan.cells.cursor.period.expression  # what it is done by may be released
+        return exact if start >= FOREVER else any_of(exact, (Span(start, FOREVER),))
+
+
+def within(events: Events, others: Events) -> bool:
+    held = dict(others)
+    return all(held.get(event, 0) >= times for event, times in events)
+
+
+def subsets(events: Events) -> Iterator[Events]:
+    """The smaller sets of events; of one that happens often: never, once, and once less."""
+    choices = [sorted({0, 1, times - 1, times}) for _, times in events]
+    for chosen in islice(product(*choices), 4 * MOST_TERMS):
+        less = zip(events, chosen, strict=True)
+        fewer = frozenset((event, times) for (event, _), times in less if times)
+        if fewer != events:
+            yield fewer
+
+
+def some_of(numbers: range) -> Iterator[frozenset[int]]:
+    """What to leave out: any choice of a few, each one of many."""
+    most = len(numbers) if len(numbers) <= 6 else 1
+    for n in range(1, most + 1):
+        yield from map(frozenset, combinations(numbers, n))
+
+
+def strides(plan: Plan, now: int) -> list[int]:
+    """How many records at once are worth a try: one, what a count lacks, and an ending of all
+    runs that are live."""
+    match plan:
+        case HasPlan() | RunningPlan():
+            lacking = plan.count.times - plan.number(now)
+            counts = [lacking, lacking + 1, -lacking, 1 - lacking]
+        case CadencePlan(log=log) | EveryPlan(log=log) | AfterPlan(own=log):
+            counts = [len(log.live)]
+        case _:
+            counts = []
+    return sorted({1, *(n for n in counts if n > 1)})
+
+
+def possible_from(plan: Plan, now: int, wanted: bool) -> int:
+    """From when on records could give the plan that value; FOREVER if none can, or only time."""
+    match plan:
+        case CadencePlan():
+            return FOREVER if wanted else now
+        case EveryPlan():
+            return now if not wanted or (plan.log.live and not plan.since) else FOREVER
+        case AfterPlan(log=log):
+            return now if log.known else FOREVER
+        case HasPlan(log=log, count=count):
+            grows = count.bound is not (Bound.AT_MOST if wanted else Bound.AT_LEAST)
+            if not (log.known and grows):
+                return FOREVER
+            opening = plan.period_ahead(now)
+            return now if opening is None else opening
+        case RunningPlan(log=log, age=age):
+            if not log.known:
+                return FOREVER
+            waiting = age.at_least if wanted and age is not None else None
+            return now if waiting is None else now + waiting.microseconds
+        case RetryPlan():
+            return now + plan.delay if wanted else now
+        case Switch():
+            return now
+        case _:
+            return FOREVER
