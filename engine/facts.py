@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import assert_never
 
 from ..conds import nodes, parts
+from ..conds.points import Duration
 from .atoms import HasPlan, RunningPlan, looked_at
 from .civil import BEGINNING, FOREVER, Zone, to_datetime
 from .history import Run, TaskLog
@@ -14,6 +15,7 @@ from .periods import Window, is_window, period_of
 from .plan import ACTIONS, SINCE, Planner
 from .records import Action
 
+SECOND = 1_000_000
 WHAT = {
     parts.Event.STARTED: "start",
     parts.Event.SUCCEEDED: "success",
@@ -195,10 +197,14 @@ class Facts:
             return f"not running, {last}"
         plan = self.planner.plan(node, self.task, self.zone)
         assert isinstance(plan, RunningPlan)
-        since = " and ".join(self.at(run.mark.at) for run in live[:3])
+        since = " and ".join(f"{self.at(run.mark.at)}{self.age(run)}" for run in live[:3])
         more = f" and {len(live) - 3} more" if len(live) > 3 else ""
         age = f", {plan.number(self.now)} of that age" if node.age is not None else ""
         return f"{len(live)} running, since {since}{more}{age}"
+
+    def age(self, run: Run) -> str:
+        seconds = (self.now - run.mark.at) // SECOND
+        return f" ({Duration(seconds * SECOND)})" if seconds > 0 else ""
 
     def retry(self, most: int | None, delay: int) -> str:
         outcome = self.own.outcome

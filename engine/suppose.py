@@ -15,7 +15,7 @@ seen to flip it, and to do so neither earlier nor with less.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import combinations, islice, product
@@ -34,6 +34,8 @@ from .records import BIT, Action, Key, Record
 from .verdict import Plan, Verdict
 
 MOST_TERMS = 64  # of alternatives kept while a condition is taken apart
+MOST_FLIPS = 32
+MOST_LESS = 24  # smaller changes tried before a change of many records is told of
 MOST_TRIES = 160  # states of the log tried at one instant
 MOST_REPEATS = 2  # of one record, beyond what a count lacks
 MOST_INSTANTS = 8
@@ -117,27 +119,24 @@ class Formula:
                 signs += [sign is not (step.operator is Operator.OPPOSITE)] * step.count
         return signed[::-1]
 
-    def wrong(self, values: Sequence[bool]) -> set[int]:
-        """The atoms that keep it from holding, each to be turned."""
-        found: set[int] = set()
-        stack: list[tuple[bool, frozenset[int]]] = []  # value, and what would turn it
+    def wrong(self, values: Sequence[bool]) -> list[frozenset[int]]:
+        """Groups of atoms that keep it from holding: of each group one has to be turned."""
+        stack: list[tuple[bool, list[frozenset[int]]]] = []  # value, and what would turn it
         for step in self.steps:
             if isinstance(step, int):
-                stack.append((values[step], frozenset((step,))))
+                stack.append((values[step], [frozenset((step,))]))
                 continue
             terms = stack[-step.count :]
             value = joined(step.operator, [value for value, _ in terms])
             if step.operator is Operator.OPPOSITE:
-                turning = terms[0][1]
-            else:
-                decisive = step.operator is Operator.EITHER
-                holding = [t for v, t in terms if v is value or value is not decisive]
-                turning = frozenset().union(*holding)
-            stack[-step.count :] = [(value, turning)]
-        value, turning = stack[0]
-        if not value:
-            found |= turning
-        return found
+                groups = terms[0][1]
+            elif value is (step.operator is Operator.EITHER):  # all that hold it have to turn
+                groups = [group for held, inner in terms if held is value for group in inner]
+            else:  # any one would do, and of it one of any group
+                groups = [frozenset().union(*(min(inner, key=len) for _, inner in terms))]
+            stack[-step.count :] = [(value, groups)]
+        value, groups = stack[0]
+        return [] if value else list(dict.fromkeys(groups))
 
     def attainable(self, values: Sequence[bool], moving: Sequence[bool]) -> bool:
         """Whether it could hold if those atoms that are moving had other values."""
@@ -275,6 +274,7 @@ class Supposition:
         self._original = planner
         self._numbers: dict[tuple[nodes.Condition, Zone | None], int] = {}
         self.formula = Formula(tuple(self._steps(node, zone)))
+        self._changed = set(self._planner.history.tasks)  # whose log is not as it is kept
         self.assume((), ())
         self.values = [plan.check(now).value for plan in self.plans]
 
@@ -327,27 +327,31 @@ class Supposition:
 
     # --- the log as it would be -----------------------------------------------------------
 
-    def assume(self, records: Iterable[Record], switched: Iterable[int]) -> None:
+    def assume(self, records: Collection[Record], switched: Iterable[int]) -> None:
         """The log with these records added, and these atoms turned from outside."""
         history = self._planner.history
-        for name, log in history.tasks.items():
-            log.mirror(self._kept.of(name))
-        for record in records:
-            history.of(record.task).add(record)
         turned = set(switched)
         for atom, plan in enumerate(self.plans):
-            plan.forget()
             if isinstance(plan, Switch):
                 plan.value = plan.given is not (atom in turned)
+                plan.forget()
+        changed = self._changed
+        for name in changed:
+            history.of(name).mirror(self._kept.of(name))
+        self._changed = {record.task for record in records}
+        for record in records:
+            history.of(record.task).add(record)
+        for name in changed | self._changed:
+            self._planner.rewritten(history.of(name))
 
     def apply(
         self, events: Events, instant: int, order: Order = IN_ORDER, *, without: Container[int] = ()
     ) -> tuple[Record, ...]:
-        """Assume that these happen together at an instant, but for the records of some numbers;
-        the records that say so."""
-        records = list(self.records(events, instant, order))
-        records = [record for record in records if record.seq not in without]
-        self.assume(records, (event for event, _ in events if isinstance(event, int)))
+        """Assume that these happen together at an instant, but for the records and atoms of some
+        numbers; the records that say so."""
+        records = [r for r in self.records(events, instant, order) if r.seq not in without]
+        switched = (event for event, _ in events if isinstance(event, int))
+        self.assume(records, (atom for atom in switched if atom not in without))
         return tuple(records)
 
     def records(self, events: Events, instant: int, order: Order) -> Iterator[Record]:
@@ -432,7 +436,7 @@ class Supposition:
         queue: list[tuple[int, int, Events]] = [(0, 0, frozenset())]
         seen: set[Events] = {frozenset()}
         tries = 0
-        while queue and tries < MOST_TRIES:
+        while queue and tries < MOST_TRIES and len(found) < MOST_FLIPS:
             _, _, events = heappop(queue)
             whole = self.lived(events)
             simpler = (flip for known, flip in found.items() if within(known, whole))
@@ -480,9 +484,9 @@ class Supposition:
             self.apply(events, instant, order, without=without)
             return goal.holds([plan.check(at).value for plan in self.plans])
 
-        if any(reached(less, instant, at) for less in subsets(events)):
-            return False
-        numbers = range(NUMBER, NUMBER + sum(n for key, n in events if isinstance(key, Key)))
+        many = sum(times for event, times in events if isinstance(event, Key))
+        outside = (event for event, _ in events if isinstance(event, int))
+        numbers = (*range(NUMBER, NUMBER + many), *outside)
         if any(reached(events, instant, at, less) for less in some_of(numbers)):
             return False
         if not reached(self.lived(events), instant, at):
@@ -490,22 +494,40 @@ class Supposition:
         return not self.now < instant == at or not reached(events, at - 1, at - 1)
 
     def _extended(self, goal: Formula, events: Events, instant: int) -> Iterator[Events]:
-        """The events with one more, of those that an atom in the way reads."""
+        """The events with one more, of those that an atom in the way reads; or with all that
+        have to happen anyhow."""
         now = dict(events)
-        values = [plan.check(instant).value for plan in self.plans]
-        for atom in sorted(goal.wrong(values)):
+        verdicts = [plan.check(instant) for plan in self.plans]
+        groups = goal.wrong([verdict.value for verdict in verdicts])
+        stuck = [g for g in groups if all(verdicts[atom].until >= FOREVER for atom in g)]
+        choices = [list(self._choices(group, now, instant)) for group in stuck or groups]
+        forced = {event: times for choice in choices if len(choice) == 1 for event, times in choice}
+        if stuck and len(forced) > 1:
+            added = [forced]
+        else:
+            best = [min(choices, key=len)] if stuck else choices
+            added = [{event: times} for choice in best for event, times in choice]
+        start = Key(self.task, Action.RUN)
+        for more in added:
+            yield frozenset({**now, **more}.items())
+            own = {event for event in more if isinstance(event, Key) and event.task == self.task}
+            if own and start not in own and start not in now:  # what ends has begun
+                yield frozenset({**now, **more, start: 1}.items())
+
+    def _choices(
+        self, atoms: frozenset[int], now: dict[Event, int], instant: int
+    ) -> Iterator[tuple[Event, int]]:
+        """What may turn one of the atoms: events, with how often they then happen."""
+        for atom in sorted(atoms):
             plan = self.plans[atom]
             if isinstance(plan, Switch):
                 if atom not in now:
-                    yield events | {(atom, 1)}
+                    yield atom, 1
                 continue
             for key in self._keys(plan, instant):
                 for times in strides(plan, instant):
                     if times > 1 or now.get(key, 0) < MOST_REPEATS:
-                        yield frozenset({**now, key: now.get(key, 0) + times}.items())
-                start = Key(self.task, Action.RUN)
-                if key.task == self.task and key.action is not Action.RUN and start not in now:
-                    yield frozenset({**now, key: now.get(key, 0) + 1, start: 1}.items())
+                        yield key, now.get(key, 0) + times
 
     def _keys(self, plan: Plan, instant: int) -> Iterator[Key]:
         for log, actions in plan.check(instant).reads:
@@ -530,20 +552,12 @@ def within(events: Events, others: Events) -> bool:
     return all(held.get(event, 0) >= times for event, times in events)
 
 
-def subsets(events: Events) -> Iterator[Events]:
-    """The smaller sets of events; of one that happens often: never, once, and once less."""
-    choices = [sorted({0, 1, times - 1, times}) for _, times in events]
-    for chosen in islice(product(*choices), 4 * MOST_TERMS):
-        less = zip(events, chosen, strict=True)
-        fewer = frozenset((event, times) for (event, _), times in less if times)
-        if fewer != events:
-            yield fewer
-
-
-def some_of(numbers: range) -> Iterator[frozenset[int]]:
-    """What to leave out: any choice of a few, each one of many."""
-    most = len(numbers) if len(numbers) <= 6 else 1
-    for n in range(1, most + 1):
+def some_of(numbers: Sequence[int]) -> Iterator[frozenset[int]]:
+    """What to leave out: any choice of a few, each one of many, some of very many."""
+    if len(numbers) > 6:
+        yield from (frozenset((n,)) for n in numbers[:: 1 + len(numbers) // MOST_LESS])
+        return
+    for n in range(1, len(numbers) + 1):
         yield from map(frozenset, combinations(numbers, n))
 
 

@@ -1,7 +1,12 @@
 """`oncue explain`, of conditions and of apps."""
 
 import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from click.testing import CliRunner, Result
@@ -41,7 +46,8 @@ def test_a_condition_at_an_instant() -> None:
         "✗ daily after 10:00 & after task 'a'",
         "├─ ✗ daily after 10:00  —  opens 10:00",
         "└─ ✗ after task 'a'  —  'a' has not succeeded yet",
-        "by time alone it stays false; it takes: daily after 10:00 and after task 'a'",
+        "by time alone it stays false",
+        "would hold 2026-03-10 10:00:00 UTC with a success of 'a'",
     ]
 
 
@@ -66,6 +72,59 @@ def test_a_task_of_an_app_by_its_store(folder: Path) -> None:
     assert found.exit_code == 0
     assert "✗ false" in found.output
     assert "✓ after task 'extract'  —  'extract' succeeded" in found.output
+
+
+LONG = """
+import logging, pathlib, sys, time
+from oncue import App
+
+logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+app = App("log.db", timezone="UTC", shut_cond="task 'load' has succeeded")
+
+@app.task("once at 2020-01-01")
+def extract():
+    print("extracting", flush=True)
+    while not pathlib.Path("done").exists():
+        time.sleep(0.01)
+
+@app.task("after task 'extract'")
+def load(): ...
+"""
+
+
+def command(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    line = [sys.executable, "-c", "from oncue.app.cli import main; main()", *arguments]
+    return subprocess.Popen(line, cwd=folder, text=True, stdout=PIPE, stderr=PIPE)
+
+
+def why(folder: Path, task: str, *more: str) -> str:
+    out, err = command(folder, "explain", "long:app", "--task", task, *more).communicate(timeout=60)
+    assert err == ""
+    return out
+
+
+def test_a_task_of_an_app_that_is_running_and_of_one_that_has_stopped(folder: Path) -> None:
+    (folder / "long.py").write_text(LONG)
+    process = command(folder, "run", "long:app")
+    assert process.stdout is not None
+    assert any("extracting" in line for line in process.stdout)
+    whole, alone, flip = why(folder, "load").splitlines()
+    assert whole == "✗ after task 'extract'  —  'extract' has not succeeded yet"
+    assert alone == "by time alone it stays false"
+    assert flip.endswith("with a success of 'extract'")
+    tree = json.loads(why(folder, "extract", "--json"))
+    assert "(still running)" in tree["reason"]
+    assert [each["needs"] for each in tree["flips"]] == ["a crash of 'extract'"]
+    (folder / "done").touch()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    with closing(sqlite3.connect(folder / "log.db")) as db:
+        found = [action for (action,) in db.execute("SELECT action FROM record ORDER BY seq")]
+    assert found == ["run", "success"] * 2  # being asked has changed nothing
+    told = why(folder, "load")
+    assert "last success of 'extract'" in told
+    assert "before this task's own start" in told
+    assert "with a success of 'extract'" in told
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import IO, Any
 
 import click
@@ -112,17 +113,28 @@ def read_log(lines: IO[str]) -> Iterator[dict[str, Any]]:
 
 def show(found: Explanation) -> None:
     console = Console(soft_wrap=True, highlight=False)
-    for line in str(found).splitlines():
-        holds = line.lstrip("│├└─ ").startswith("✓")
+    for line, holds in found.lines():
         console.print(Text(line, style="green" if holds else "red"))
-    console.print(Text(outcome(found), style="bold"))
+    for line in outcome(found):
+        console.print(Text(line, style="bold"))
 
 
-def outcome(found: Explanation) -> str:
-    """When it changes, or what would change it."""
+def outcome(found: Explanation) -> Iterator[str]:
+    """When it changes by time alone, and what would change it otherwise."""
     if found.flips_at is not None:
-        until = "holds until" if found.value else "will hold at"
-        return f"{until} {found.flips_at:%Y-%m-%d %H:%M:%S %Z}"
-    ways = " or ".join(" and ".join(way) for way in found.ways)
-    needed = f"; it takes: {ways}" if ways else ""
-    return f"by time alone it stays {'true' if found.value else 'false'}{needed}"
+        yield f"{'holds until' if found.value else 'will hold at'} {told(found.flips_at)}"
+    else:
+        yield f"by time alone it stays {'true' if found.value else 'false'}"
+        if not found.flips:
+            yield "and nothing that can be recorded changes that"
+    needs: dict[datetime, list[str]] = {}
+    for flip in found.flips:
+        if flip.needs:
+            needs.setdefault(flip.at, []).append(flip.needs)
+    for at, ways in needs.items():
+        verb = "would end" if found.value else "would hold"
+        yield f"{verb} {told(at)} with {', or '.join(ways)}"
+
+
+def told(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
