@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NamedTuple
 from zlib import crc32
 
@@ -26,6 +27,7 @@ ANY = bits(*Action)
 ENDING = ANY - bits(Action.RUN)
 BAD = bits(Action.FAIL, Action.CRASH)
 AT_LEAST_ONE = Count(Bound.AT_LEAST, 1)
+NONE_AT_LEAST = Count(Bound.AT_LEAST, 0)  # always so
 
 
 def satisfies(count: Count, n: int) -> bool:
@@ -44,8 +46,8 @@ def unknown(log: TaskLog) -> Verdict:
 
 
 def undoing(log: TaskLog) -> Reads:
-    """What would release a run of the log that counts."""
-    actions = log.policy.undoing if log.live else 0
+    """What would release a live run of the log."""
+    actions = log.policy.undoing
     return ((log, actions),) if actions else ()
 
 
@@ -128,7 +130,13 @@ class CadencePlan(Plan):
             since = max(cursor.since, counted)
             return Verdict(True, since, cursor.until, ((log, log.policy.starting),))
         until = self.cells.next_start() if counted >= cursor.until else counted
-        return Verdict(False, cursor.since, until, undoing(log))
+        return Verdict(False, cursor.since, until, undoing(log) if self._by_live() else ())
+
+    def _by_live(self) -> bool:
+        """Whether what counts in the window looked at are live runs alone."""
+        start, end = self.cells.cursor.since, self.cells.cursor.until
+        live = sum(start <= run.scheduled_at < end for run in self.log.live.values())
+        return bool(live) and live == count_in(self.log.logical, start, end)
 
     def lookback(self, now: int) -> int:
         cursor = self.cells.cursor
@@ -162,36 +170,42 @@ class EveryPlan(Plan):
         self.since = since
         self.log = log
 
-    def base(self, now: int) -> int | None:
-        if self.since:
-            times = self.log.times
-            return max((times[a][-1] for a in self.since if times.get(a)), default=None)
-        start = self.log.latest_start(now)
-        return None if start is None else start.paced_at
+    def base(self) -> int | None:
+        """What the interval is measured from, if that is the instant of a record."""
+        times = self.log.times
+        return max((times[a][-1] for a in self.since if times.get(a)), default=None)
 
     @property
     def sources(self) -> Iterable[Source]:
         return (self.log,)
 
     def evaluate(self, now: int) -> Verdict:
-        base, log = self.base(now), self.log
-        due = BEGINNING if base is None else base + self.microseconds
         if self.since:
-            reads: Reads = ((log, bits(*self.since)),)
+            base = self.base()
+            due = BEGINNING if base is None else base + self.microseconds
             if now >= due:
-                return Verdict(True, due, FOREVER, reads)
+                return Verdict(True, due, FOREVER, ((self.log, bits(*self.since)),))
             return Verdict(False, BEGINNING, due)
-        reads = ((log, log.policy.starting), *undoing(log))
+        return within_lapses(self.log, now, self._since_run(now))
+
+    def _since_run(self, now: int) -> Verdict:
+        log, latest = self.log, self.log.latest_start(now)
+        reads: Reads = ((log, log.policy.starting),)
+        if latest is None:
+            return Verdict(True, BEGINNING, FOREVER, reads)
+        if latest.ending is None:
+            reads += undoing(log)
+        due = latest.paced_at + self.microseconds
         if now >= due:
-            return within_lapses(log, now, Verdict(True, due, FOREVER, reads))
-        return within_lapses(log, now, Verdict(False, BEGINNING, due, reads))
+            return Verdict(True, due, FOREVER, reads)
+        return Verdict(False, BEGINNING, due, reads)
 
     def phase(self, now: int, since: int) -> int:
-        base = None if self.since else self.base(now)
-        if base is None or now < base:
+        latest = None if self.since else self.log.latest_start(now)
+        if latest is None or now < latest.paced_at:
             return now
-        kept = now - (now - base) % self.microseconds
-        return kept if kept >= max(since, base + self.microseconds) else now
+        kept = now - (now - latest.paced_at) % self.microseconds
+        return kept if kept >= max(since, latest.paced_at + self.microseconds) else now
 
 
 class AfterPlan(Plan):
@@ -223,7 +237,11 @@ class AfterPlan(Plan):
         if start is None or mark.seq > start.mark.seq:
             reads = ((self.own, self.own.policy.starting),)
             return Verdict(True, min(mark.at, now), FOREVER, reads)
-        return Verdict(False, min(start.mark.at, now), FOREVER, reads + undoing(self.own))
+        later = takewhile(lambda run: run.mark.seq >= mark.seq, reversed(self.own.starts))
+        counting = (run for run in later if self.own.counted(run) > now)
+        if all(run.ending is None for run in counting):
+            reads += undoing(self.own)
+        return Verdict(False, min(start.mark.at, now), FOREVER, reads)
 
 
 class HasPlan(Plan):
@@ -262,7 +280,8 @@ class HasPlan(Plan):
                 value, since, until = self._past(now, times, duration.microseconds)
             case ThisCycle() as cycle:
                 value, since, until = self._cycle(now, times, cycle)
-        settled = self._growing_says(value) and (self.within is None or until < FOREVER)
+        settled = self._settled(now, value) and (self.within is None or until < FOREVER)
+        settled = settled or self.count == NONE_AT_LEAST
         return Verdict(value, since, until, () if settled else ((self.log, bits(*self.actions)),))
 
     def number(self, now: int) -> int:
@@ -286,9 +305,17 @@ class HasPlan(Plan):
             return FOREVER
         return None if window.start <= now else window.start
 
-    def _growing_says(self, value: bool) -> bool:
-        """Whether more records can only keep that value."""
-        return value is {Bound.AT_LEAST: True, Bound.AT_MOST: False}.get(self.count.bound)
+    def _settled(self, now: int, value: bool) -> bool:
+        """Whether more records can only keep that value, while the same span is looked at."""
+        if isinstance(self.within, ThisCycle) and looked_at(self.within, now, self.zone)[0] is None:
+            return True
+        match self.count.bound:
+            case Bound.AT_LEAST:
+                return value
+            case Bound.AT_MOST:
+                return not value
+            case Bound.EXACTLY:
+                return self.number(now) > self.count.times
 
     def _past(self, now: int, times: list[int], length: int) -> tuple[bool, int, int]:
         """Records only grow older: the value changes when the count falls past the bound."""
@@ -388,7 +415,8 @@ class RunningPlan(Plan):
         edges = sorted(edge for pair in bounds for edge in pair if now < edge < FOREVER)
         until = next((edge for edge in edges if value_at(edge) != value), FOREVER)
         since = max((edge for pair in bounds for edge in pair if edge <= now), default=BEGINNING)
-        return Verdict(value, since, until, ((self.log, self._moving(value, len(bounds))),))
+        moving = self._moving(value, len(bounds))
+        return Verdict(value, since, until, ((self.log, moving),) if moving else ())
 
     def number(self, now: int) -> int:
         """How many live runs are of the age asked for."""
@@ -399,6 +427,8 @@ class RunningPlan(Plan):
         """The actions that can move the number of `n` live runs to where `value` is another."""
         grows, falls = bits(Action.RUN), ENDING if n else 0
         match self.count.bound:
+            case Bound.AT_LEAST if not self.count.times:
+                return 0
             case Bound.AT_LEAST:
                 return falls if value else grows
             case Bound.AT_MOST:
@@ -426,6 +456,8 @@ class RetryPlan(Plan):
 
     def evaluate(self, now: int) -> Verdict:
         outcome = self.log.outcome
+        if self.times == 0:
+            return Verdict(False, BEGINNING, FOREVER)
         if outcome is None or outcome.action not in (Action.FAIL, Action.CRASH):
             return Verdict(False, BEGINNING, FOREVER, ((self.log, BAD),))
         times = self.node.times
@@ -435,7 +467,9 @@ class RetryPlan(Plan):
         due = retry_at(self.node, outcome, self.log.task)
         if now < due and self.node.delay is not None:
             return Verdict(False, BEGINNING, due, ((self.log, BAD),))
-        return Verdict(True, min(due, now), FOREVER, ((self.log, ANY),))
+        again = self.times is None and not self.delay  # one failure more is retried as well
+        reads = ((self.log, ANY - BAD if again else ANY),)
+        return Verdict(True, min(due, now), FOREVER, reads)
 
 
 def retry_at(node: Retry, outcome: Outcome, task: str) -> int:
