@@ -108,9 +108,10 @@ def explain(
     execution_mode: ExecutionMode | str = ExecutionMode.AT_LEAST_ONCE,
     lease_duration: float | str | timedelta = 60,
 ) -> Explanation:
-    """Why a condition of `task` holds or does not, and when time alone will change that.
+    """Why a condition of `task` holds or does not, what would change that, and when.
 
-    The parameters are those of `evaluate`; `str` of the result draws the tree.
+    The parameters are those of `evaluate`. `str` of the result draws the tree. What it names as a
+    flip can be tried: `evaluate(cond, at=flip.at, log=[*log, *flip.records])` has the other value.
     """
     policy = policy_of(failure_mode, execution_mode, lease_duration)
     question = Question(cond, at, log, task, params, timezone, scheduler_started, cycles, policy)

@@ -193,12 +193,17 @@ class EveryPlan(Plan):
         reads: Reads = ((log, log.policy.starting),)
         if latest is None:
             return Verdict(True, BEGINNING, FOREVER, reads)
-        if latest.ending is None:
-            reads += undoing(log)
         due = latest.paced_at + self.microseconds
+        if latest.ending is None and (now < due or self._waiting(now)):
+            reads += undoing(log)
         if now >= due:
             return Verdict(True, due, FOREVER, reads)
         return Verdict(False, BEGINNING, due, reads)
+
+    def _waiting(self, now: int) -> bool:
+        """Whether any start is more recent by the clock than the interval is long."""
+        logical = self.log.logical
+        return bool(self.log.leased) or logical[-1] + self.microseconds > now
 
     def phase(self, now: int, since: int) -> int:
         latest = None if self.since else self.log.latest_start(now)

@@ -24,7 +24,7 @@ from oncue.tests.property.generated import (
 )
 from oncue.tests.property.model import LENGTH, Rules, holds, runs_of
 
-MOST = 4  # counts go up to three
+MOST = 9  # logs have up to eight records
 
 
 def nexts(key: Key, now: int, log: list[Record]) -> Iterator[list[Record]]:
