@@ -17,10 +17,11 @@ from itertools import islice
 from ..conds import nodes
 from .civil import Zone, to_datetime
 from .facts import Facts, shown
+from .formula import Formula, Piece, pieces
 from .periods import Period
 from .plan import Planner
 from .records import Record
-from .suppose import Flip, Formula, Piece, Supposition, pieces
+from .suppose import Flip, Supposition
 from .verdict import Plan
 
 MOST_WAYS = 16
