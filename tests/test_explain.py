@@ -102,6 +102,29 @@ def test_the_fact_behind_an_atom(condition: str, fact: str) -> None:
     assert (found.reason, found.parts) == (fact, ())
 
 
+def test_what_the_scheduler_says_without_having_started() -> None:
+    assert why("scheduler has run over 2 min").reason == "the scheduler has not started"
+    assert why("scheduler has more than 3 cycles").reason == "the scheduler has not started"
+    assert why("scheduler has more than 3 cycles", cycles=7).reason == "7 cycles"
+
+
+def test_a_retry_waits_for_a_later_run() -> None:
+    log = [*LOG, record("self", "run", "08:59:55")]
+    assert why("retry", log).reason == (
+        "attempt 1 ended in fail at 08:59:50, and a later run is under way since 08:59:55"
+    )
+
+
+@pytest.mark.parametrize("condition", ["task 'x' has failed", "task 'x' is running"])
+def test_a_task_that_does_not_exist_is_told(condition: str) -> None:
+    app = App(timezone="UTC", shut_cond="true")
+    app.task(condition, name="a")(lambda: None)
+    app.run()
+    found = app.explain("a")
+    assert (found.reason, found.flips) == ("there is no task 'x'", ())
+    assert not found
+
+
 def test_a_released_run_is_told() -> None:
     found = why("daily", failure_mode="unlock")
     assert found.reason == (

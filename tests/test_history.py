@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from oncue.engine.civil import FOREVER
 from oncue.engine.history import ROOM, History
+from oncue.engine.policy import FailureMode, Policy
 from oncue.engine.records import Action, Record
 from oncue.tests.world import World
 
@@ -62,3 +64,24 @@ def test_a_refused_start_leaves_no_trace() -> None:
     assert (len(log.live), log.logical, log.times[Action.RUN]) == (1, [MINUTE], [MINUTE])
     assert log.last[Action.RUN].seq == 1
     assert history.position == 1
+
+
+def test_a_policy_taken_up_later_says_the_same_as_one_from_the_start() -> None:
+    policy = Policy(FailureMode.NONE, lease=5 * MINUTE)
+    log = [
+        Record("a", Action.RUN, MINUTE, 1),
+        Record("a", Action.SUCCESS, MINUTE, 2, run=1),
+        Record("a", Action.RUN, 2 * MINUTE, 3),
+        Record("a", Action.FAIL, 3 * MINUTE, 4, run=3),
+    ]
+    late, early = History(log).of("a"), History()
+    early.of("a").policy = policy
+    for record in log:
+        early.add(record)
+    assert late.counted_in(2 * MINUTE, 3 * MINUTE) == FOREVER
+    late.adopt(policy)
+    for found in (late, early.of("a")):
+        assert found.counted_in(2 * MINUTE, 3 * MINUTE) == 7 * MINUTE
+        assert found.logical == [MINUTE]
+        starts = [found.latest_start(now) for now in (7 * MINUTE - 1, 7 * MINUTE)]
+        assert [start and start.mark.seq for start in starts] == [3, 1]
