@@ -17,7 +17,7 @@ from zlib import crc32
 from ..conds.nodes import Retry
 from ..conds.parts import Age, Bound, Count, Past, ThisCycle
 from .civil import BEGINNING, FOREVER, Zone
-from .history import Outcome, Source, TaskLog, count_after, count_in
+from .history import Source, TaskLog, count_after, count_in
 from .periods import Period, Window, period_of
 from .periods.algebra import Constant, Expression, Span, all_of, opposite
 from .records import Action, bits
@@ -460,35 +460,35 @@ class RetryPlan(Plan):
         return (self.log,)
 
     def evaluate(self, now: int) -> Verdict:
-        outcome = self.log.outcome
-        if self.times == 0:
+        outcome, times = self.log.outcome, self.node.times
+        if times == 0:
             return Verdict(False, BEGINNING, FOREVER)
         if outcome is None or outcome.action not in (Action.FAIL, Action.CRASH):
             return Verdict(False, BEGINNING, FOREVER, ((self.log, BAD),))
-        times = self.node.times
         spent = times is not None and outcome.attempt >= times
         if spent or any(run.mark.seq > outcome.mark.seq for run in self.log.live.values()):
             return Verdict(False, BEGINNING, FOREVER, ((self.log, BAD),))
-        due = retry_at(self.node, outcome, self.log.task)
+        due = self.due(outcome.attempt, outcome.mark.at)
         if now < due and self.node.delay is not None:
             return Verdict(False, BEGINNING, due, ((self.log, BAD),))
-        again = self.times is None and not self.delay  # one failure more is retried as well
+        again = times is None and not self.node.delay  # one failure more is retried as well
         reads = ((self.log, ANY - BAD if again else ANY),)
         return Verdict(True, min(due, now), FOREVER, reads)
 
-
-def retry_at(node: Retry, outcome: Outcome, task: str) -> int:
-    """The instant from which on the run that ended so may be retried. The jitter is drawn from
-    the task's name and the instant of the outcome, so the same log gives the same answer."""
-    if node.delay is None:
-        return outcome.mark.at
-    most = FOREVER if node.max_delay is None else node.max_delay.microseconds
-    try:
-        delay = int(min(node.delay.microseconds * node.backoff**outcome.attempt, most))
-    except OverflowError:
-        delay = most
-    lot = crc32(f"{task} {outcome.mark.at}".encode()) / 2**32
-    return min(outcome.mark.at + delay + int(delay * node.jitter * lot), FOREVER)
+    def due(self, attempt: int, at: int) -> int:
+        """The instant from which on that attempt, which went wrong then, may be retried. The
+        jitter is drawn from the task's name and the instant, so the same log gives the same
+        answer."""
+        node = self.node
+        if node.delay is None:
+            return at
+        most = FOREVER if node.max_delay is None else node.max_delay.microseconds
+        try:
+            delay = int(min(node.delay.microseconds * node.backoff**attempt, most))
+        except OverflowError:
+            delay = most
+        lot = crc32(f"{self.log.task} {at}".encode()) / 2**32
+        return min(at + delay + int(delay * node.jitter * lot), FOREVER)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from ..conds import nodes, parts
 from ..conds.points import Duration
-from .atoms import HasPlan, RunningPlan, looked_at
+from .atoms import HasPlan, RetryPlan, RunningPlan, looked_at
 from .civil import BEGINNING, FOREVER, Zone, to_datetime
 from .history import Run, TaskLog
 from .periods import Window, is_window, period_of
@@ -50,8 +50,8 @@ class Facts:
                 return self.records(node)
             case nodes.Running():
                 return self.running(node)
-            case nodes.Retry(times, delay):
-                return self.retry(times, delay.microseconds if delay else 0)
+            case nodes.Retry():
+                return self.retry(node)
             case nodes.SchedulerAge(duration):
                 return self.scheduler_age(duration.microseconds)
             case nodes.SchedulerCycles():
@@ -206,8 +206,8 @@ class Facts:
         seconds = (self.now - run.mark.at) // SECOND
         return f" ({Duration(seconds * SECOND)})" if seconds > 0 else ""
 
-    def retry(self, most: int | None, delay: int) -> str:
-        outcome = self.own.outcome
+    def retry(self, node: nodes.Retry) -> str:
+        outcome, most = self.own.outcome, node.times
         if outcome is None or outcome.action not in (Action.FAIL, Action.CRASH):
             return "nothing has failed" if outcome is None else f"last run: {outcome.action}"
         of = "" if most is None else f" of {most + 1}"
@@ -218,7 +218,7 @@ class Facts:
             return f"{text}, no attempt is left"
         if later:
             return f"{text}, and a later run is under way since {self.at(later[0].mark.at)}"
-        due = outcome.mark.at + delay
+        due = RetryPlan(node, self.own).due(outcome.attempt, outcome.mark.at)
         return f"{text}, due {self.at(due)}" if due > self.now else text
 
     # --- what is outside ------------------------------------------------------------------

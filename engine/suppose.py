@@ -420,8 +420,9 @@ def possible_from(plan: Plan, now: int, wanted: bool) -> int:
                 return FOREVER
             waiting = age.at_least if wanted and age is not None else None
             return now if waiting is None else now + waiting.microseconds
-        case RetryPlan():
-            return now + plan.delay if wanted else now
+        case RetryPlan(log=log):
+            attempt = log.outcome.attempt + 1 if log.outcome is not None and log.streak else 0
+            return plan.due(attempt, now) if wanted else now
         case Switch():
             return now
         case _:

@@ -473,7 +473,7 @@ def test_a_silenced_one_is_false_for_a_while() -> None:
     assert world.wakes == "09:00:00.100000"
     assert world.look("09:00:00.100000") == []
     assert world.look("09:00:00.200000") == ["b 09:00:00.200000"]
-    assert said == ["b: no", "b: no"]
+    assert said == ["b: no"]  # until it answers, or raises something else
 
 
 # --- delays of retries --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hypothesis import given, note, settings
 
 from oncue.conds import nodes
 from oncue.conds.parts import Count, ThisCycle
+from oncue.engine.periods import period_of
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Key, Record
 from oncue.engine.verdict import named
@@ -68,6 +69,17 @@ def is_one(node: nodes.Condition) -> bool:
             return True
 
 
+def openings(node: nodes.Condition, now: int) -> Iterator[int]:
+    """When the range that a count looks at next begins, where to look for records in it."""
+    match node:
+        case nodes.Has(within=ThisCycle() as cycle):
+            window = period_of(cycle, UTC).window_from(now)
+            while window is not None and window.start < now:
+                window = period_of(cycle, UTC).window_from(window.end)
+            if window is not None:
+                yield window.start
+
+
 @given(atoms.filter(is_one), logs(), instants, policies)
 @settings(max_examples=150, deadline=None)
 def test_every_key_that_an_atom_reads_can_change_it(
@@ -76,7 +88,8 @@ def test_every_key_that_an_atom_reads_can_change_it(
     note(f"{node!r}")
     verdict = Planner(history_of(log, rules)).plan(node, "self", UTC).check(now)
     later = (now + k * LENGTH[unit] // 10 for unit in LENGTH for k in (0, 1, 3, 6, 9))
-    standing = [t for t in later if t < verdict.until]
+    told = (*later, now + rules.lease, *openings(node, now))
+    standing = [t for t in told if t < verdict.until]
     for key in named(verdict.reads):
         assert isinstance(key, Key)
         found = any(changes(node, key, t, log, rules) for t in standing)
