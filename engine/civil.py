@@ -341,12 +341,15 @@ def zone(name: str | None = None) -> Zone:
     return system_zone() if name is None else named_zone(name)
 
 
+RULED = Listing((), True)  # a rule that names days of a year, and nothing else
+
+
 @lru_cache(maxsize=1024)
 def named_zone(name: str) -> Zone:
     if is_iana(name):
         return Zone(name, ZoneInfo(name), listing(name))
     if is_offset(name):
-        return Zone(name, dateutil_tz.tzstr(name))
+        return Zone(name, dateutil_tz.tzstr(name), RULED)
     raise UnknownZoneError(name, near_zones(name))
 
 
@@ -369,7 +372,7 @@ def read_system_zone(variable: str) -> Zone:
     if is_iana(name):
         return named_zone(name)
     if is_offset(name):  # in this variable, and nowhere else, a positive sign is west
-        return Zone(name, dateutil_tz.tzstr(name, posix_offset=True))
+        return Zone(name, dateutil_tz.tzstr(name, posix_offset=True), RULED)
     return Zone("local", dateutil_tz.tzlocal())
 
 

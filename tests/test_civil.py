@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.resources
 import struct
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+from dateutil import tz as dateutil_tz
 
 from oncue.engine import civil
 from oncue.engine.civil import (
@@ -19,11 +20,13 @@ from oncue.engine.civil import (
     FOREVER,
     HOUR,
     MINUTE,
+    RULED,
     SECOND,
     Fold,
     Gap,
     Unambiguous,
     UnknownZoneError,
+    Zone,
     from_datetime,
     local_time,
     to_datetime,
@@ -186,6 +189,55 @@ def test_a_zone_spelt_out_changes_by_its_rule() -> None:
     start, end = instant(2010, 1, 1), instant(2030, 1, 1)
     assert list(east.changes(start, end)) == list(york.changes(start, end))
     assert len(list(east.changes(start, end))) == 40
+
+
+class Asked(tzinfo):
+    """A rule behind a `tzinfo` of another kind, which is searched for its changes day by day."""
+
+    def __init__(self, rule: tzinfo) -> None:
+        self.rule = rule
+
+    def utcoffset(self, when: datetime | None) -> timedelta | None:
+        return None if when is None else self.rule.utcoffset(when.replace(tzinfo=self.rule))
+
+    def fromutc(self, utc: datetime) -> datetime:
+        return self.rule.fromutc(utc.replace(tzinfo=self.rule)).replace(tzinfo=self)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "EST5EDT4",
+        "NZST-12NZDT,M9.5.0,M4.1.0/3",  # summer time over the end of the year
+        "AAA3BBB,J60,J300",  # by the number of the day, 29 February aside
+        "AAA3BBB,59,300",  # by the number of the day
+        "AAA-11BBB,M12.5.0/23,M1.1.4/1",  # transitions beside the end of the year
+        "AAA3BBB5,M3.2.0,M11.1.0",  # summer time is behind
+    ],
+)
+def test_a_rule_is_read_as_a_search_through_all_its_days_reads_it(name: str) -> None:
+    rule = dateutil_tz.tzstr(name)
+    known, searched = Zone(name, rule), Zone("searched", Asked(rule))
+    for start, end in (
+        (instant(1996, 1, 1), instant(2004, 12, 31)),
+        (instant(2097, 6, 1), instant(2104, 3, 1)),
+    ):
+        assert list(known.segments(start, end)) == list(searched.segments(start, end))
+
+
+def test_a_rule_is_asked_no_more_for_many_years_than_for_each_kind_of_year() -> None:
+    asked = 0
+
+    class Counted(dateutil_tz.tzstr):
+        def fromutc(self, utc: datetime) -> datetime:
+            nonlocal asked
+            asked += 1
+            return super().fromutc(utc)
+
+    counted = Zone("counted", Counted("EST5EDT4"), RULED)
+    changes = list(counted.changes(instant(2000, 1, 1), instant(2400, 1, 1)))
+    assert len(changes) == 800
+    assert asked <= 14 * 400  # a year begins on one of seven weekdays, and is long or short
 
 
 @pytest.mark.parametrize(
