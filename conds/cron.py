@@ -1,8 +1,9 @@
 """Cron expressions: five fields, or six with the seconds last, read into the sets they match.
 
 The rules are those of Vixie cron where it and LANGUAGE.md §4 agree: day of month and day of week
-both restricted means either matches; 7 is Sunday. `L` is the last day of a month, `#` the nth
-weekday. `W`, `?` and backward ranges are refused.
+both restricted means either matches. Sunday is 0 and 7, so it may begin a range of weekdays or end
+one: `FRI-SUN` is `5-7`. `L` is the last day of a month, `#` the nth weekday. `W`, `?` and backward
+ranges are refused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .diagnostic import nearest
-from .reading import ReadError
+from .reading import DIGITS, ReadError
 
 MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
 WEEKDAYS = "SUN MON TUE WED THU FRI SAT".split()
@@ -209,54 +210,66 @@ def read_nth(item: str, at: int, text: str, into: Matches) -> None:
 
 def read_numbers(kind: Kind, parts: re.Match[str], at: int, text: str, into: Matches) -> None:
     """`*`, `a`, `a-b`, each with `/n`: every nth from the first on; `a/n` runs to the end."""
-    step = int(parts["step"][:9]) if parts["step"] else 1
-    if step == 0:
-        raise ReadError(
-            f"the step of {parts[0]!r} in the {kind.name} must be at least 1",
-            text,
-            start=at + parts.start("step"),
-            end=at + parts.end("step"),
-            code="cron-range",
-        )
-    suffix = f"/{parts['step'].lstrip('0')}" if parts["step"] else ""
+    step = step_of(kind, parts, at, text)
+    suffix = f"/{step}" if parts["step"] else ""
     if parts["star"]:
         into.values.update(range(kind.low, kind.high + 1, step))
         into.texts.append(f"*{suffix}")
         return
     low = number(kind, parts["low"], at + parts.start("low"), text)
-    low_text = spelled(kind, parts["low"])
-    if parts["high"] is None:
+    if parts["high"] is not None:
+        low, high = ends(kind, low, parts, at, text)
+        last = str(high) if parts["high"].isdigit() else parts["high"].upper()
+        values = range(low, high + 1, step)
+        suffix = f"-{last}{suffix}"
+    else:
         low = low % 7 if kind is WEEKDAY else low
-        into.values.update(range(low, kind.high + 1, step) if suffix else (low,))
-        into.texts.append(f"{low_text}{suffix}")
-        return
-    into.values.update(read_range(kind, low, parts, at, text, step))
-    into.texts.append(f"{low_text}-{parts['high'].upper().lstrip('0') or '0'}{suffix}")
+        values = range(low, kind.high + 1 if suffix else low + 1, step)
+    into.values.update(value % 7 if kind is WEEKDAY else value for value in values)
+    into.texts.append(f"{spelled(kind, parts['low'])}{suffix}")
 
 
-def read_range(
-    kind: Kind, low: int, parts: re.Match[str], at: int, text: str, step: int
-) -> set[int]:
+def step_of(kind: Kind, parts: re.Match[str], at: int, text: str) -> int:
+    """The n of `/n`; 1 if there is none."""
+    digits = parts["step"] or "1"
+    message = None
+    if len(digits) > DIGITS:
+        code = "too-long"
+        message = f"a number of {len(digits)} digits is too long: at most {DIGITS}"
+    elif int(digits) == 0:
+        code = "cron-range"
+        message = f"the step of {parts[0]!r} in the {kind.name} must be at least 1"
+    if message is not None:
+        start, end = at + parts.start("step"), at + parts.end("step")
+        raise ReadError(message, text, start=start, end=end, code=code)
+    return int(digits)
+
+
+def ends(kind: Kind, low: int, parts: re.Match[str], at: int, text: str) -> tuple[int, int]:
+    """The first and the last number of `a-b`. From Sunday on a week is 0 to 6; else it ends on
+    Sunday, as 7."""
     high = number(kind, parts["high"], at + parts.start("high"), text)
     if kind is WEEKDAY:
-        low = low % 7 if high < 7 else low
-        high = 7 if parts["high"].upper() == "SUN" and low > 0 else high
+        if low == 7:
+            low, high = 0, high % 7
+        elif low > 0 and high == 0 and not parts["high"].isdigit():
+            high = 7
     if low > high:
-        raise ReadError(
-            f"{parts['low']}-{parts['high']} in the {kind.name} runs backwards: write "
-            f"{parts['low']}-{spell(kind, kind.high)},{spell(kind, kind.low)}-{parts['high']}",
-            text,
-            start=at + parts.start("low"),
-            end=at + parts.end("high"),
-            fix=f"{parts['low']}-{spell(kind, kind.high)},{spell(kind, kind.low)}-{parts['high']}",
-            code="cron-backwards",
-        )
-    values = range(low, high + 1, step)
-    return {value % 7 for value in values} if kind is WEEKDAY else set(values)
+        fix = None if parts["step"] else forwards(kind, low, high, parts)
+        message = f"{parts['low']}-{parts['high']} in the {kind.name} runs backwards"
+        start, end = at + parts.start("low"), at + parts.end("high")
+        message += f": write {fix}" if fix else ""
+        raise ReadError(message, text, start=start, end=end, fix=fix, code="cron-backwards")
+    return low, high
 
 
-def spell(kind: Kind, value: int) -> str:
-    return str(value)
+def forwards(kind: Kind, low: int, high: int, parts: re.Match[str]) -> str:
+    """A backward range as two that end and begin with the cycle: `5-6,0-1`, `NOV-DEC,JAN-FEB`."""
+    named = {} if parts["low"].isdigit() else {value: name for name, value in kind.names.items()}
+    last, first = (named.get(value, str(value)) for value in (kind.high, kind.low))
+    before = parts["low"] if low == kind.high else f"{parts['low']}-{last}"
+    behind = parts["high"] if high == kind.low else f"{first}-{parts['high']}"
+    return f"{before},{behind}"
 
 
 def spelled(kind: Kind, word: str) -> str:

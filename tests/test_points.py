@@ -295,6 +295,9 @@ def test_cron_weekdays_count_from_sunday_and_7_is_sunday() -> None:
     assert days("5-7") == days("FRI-SUN") == (4, 5, 6)
     assert days("0-2") == days("SUN-TUE") == (0, 1, 6)
     assert days("1-7/2") == (0, 2, 4, 6)
+    assert days("7-2") == days("0-2")
+    assert days("7-7") == days("SUN-SUN") == days("7-SUN") == days("0-0") == (6,)
+    assert days("0-7") == days("SUN-7") == days("MON-SUN") == (0, 1, 2, 3, 4, 5, 6)
     assert read_cron("0 0 * * FRI#2,1#5,7#1").nth_weekdays == ((0, 5), (4, 2), (6, 1))
 
 
@@ -313,6 +316,45 @@ def test_what_a_cron_expression_restricts(
 ) -> None:
     cron = read_cron(text)
     assert (cron.any_day, cron.any_weekday, cron.real_time) == (any_day, any_weekday, real_time)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("7-7", "0-0"),
+        ("07-07", "0-0"),
+        ("7-2", "0-2"),
+        ("7-SUN", "0-SUN"),
+        ("5-7", "5-7"),
+        ("fri-sun/2", "FRI-SUN/2"),
+        ("sun-7", "SUN-7"),
+    ],
+)
+def test_a_range_of_weekdays_in_canonical_text_means_the_same(text: str, meant: str) -> None:
+    found = read_cron(f"0 0 * * {text}")
+    assert found.text == f"0 0 * * {meant}"
+    assert read_cron(found.text).weekdays == found.weekdays
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("5-1 * * * *", "5-59,0-1"),
+        ("59-0 * * * *", "59,0"),
+        ("0 0 1 NOV-FEB *", "NOV-DEC,JAN-FEB"),
+        ("0 0 1 DEC-JAN *", "DEC,JAN"),
+        ("0 0 * * SAT-MON", "SAT,SUN-MON"),
+        ("0 0 * * 5-0", "5-6,0"),
+        ("0 20-4/2 * * *", None),  # where the step goes on from is anybody's guess
+    ],
+)
+def test_a_backward_range_is_offered_in_two_parts(text: str, fix: str | None) -> None:
+    with pytest.raises(ReadError, match="backwards") as caught:
+        read_cron(text)
+    assert caught.value.fix == fix
+    if fix is not None:
+        error = caught.value
+        read_cron(text[: error.start] + fix + text[error.end :])
 
 
 def test_a_step_from_a_number_runs_to_the_end() -> None:
@@ -336,6 +378,7 @@ def test_a_step_from_a_number_runs_to_the_end() -> None:
         ("5-1 * * * *", "backwards", (0, 3)),
         ("* * * * SAT-MON", "backwards", (8, 15)),
         ("*/0 * * * *", "at least 1", (2, 3)),
+        ("*/1234567890123456789 * * * *", "at most 18", (2, 21)),
         ("1-x * * * *", "'1-x'", (0, 3)),
         ("* * 15W * *", "W (the nearest working day)", (4, 7)),
         ("* * LW * *", "W (the nearest working day)", (4, 6)),
