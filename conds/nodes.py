@@ -51,6 +51,8 @@ from .tree import check_name as check_name
 from .tree import join as join
 from .tree import needs_parentheses as needs_parentheses
 from .tree import postorder as postorder
+from .tree import program as program
+from .tree import rebuild as rebuild
 from .tree import relocate as relocate
 from .tree import strip_spans as strip_spans
 

@@ -45,6 +45,7 @@ from .nodes import (
     TimeOfCron,
     Zoned,
     needs_parentheses,
+    program,
     shown_fields,
 )
 from .parts import (
@@ -345,19 +346,39 @@ def phrase_text(node: Phrase) -> str:
 # --- Python ---------------------------------------------------------------------------------
 
 
+MOST_PARENTHESES = 90
+"""How deep the parentheses of a `repr` nest at most; Python reads 200 of them, and what shows a
+condition may add some."""
+
+
 def python_text(root: Condition) -> str:
-    """Python that builds the same node, given the names of `oncue.conds.nodes`."""
+    """Python that builds the same node, given the names of `oncue.conds.nodes`. A tree too deep
+    for Python's own parser is given as its flat program."""
     written: list[str] = []
     stack: list[str | Condition] = [root]
+    depth = 0
     while stack:
         item = stack.pop()
         if isinstance(item, str):
             written.append(item)
+            depth += item.count("(") - item.count(")")
         elif isinstance(item, Composite):
+            if depth > MOST_PARENTHESES:
+                return python_program(root)
             stack.extend(reversed(python_layout(item)))
         else:
             written.append(python_atom(item))
     return "".join(written)
+
+
+def python_program(root: Condition) -> str:
+    steps = (
+        f"({step[0].__name__}, {step[1]}, {step[2]!r}, None)"
+        if isinstance(step, tuple)
+        else python_atom(step)
+        for step in program(root)
+    )
+    return f"rebuild(({', '.join(steps)}))"
 
 
 def python_layout(node: Composite) -> list[str | Condition]:

@@ -195,7 +195,9 @@ def test_the_deepest_tree_works_and_a_deeper_one_is_refused(
     assert deepest != nested(limit - 1, wrap, core)
     assert pickle.loads(pickle.dumps(deepest)) == deepest
     assert copy.deepcopy(deepest) is deepest
-    assert str(deepest) and repr(deepest)
+    assert str(deepest)
+    assert eval(repr(deepest), vars(nodes)) == deepest
+    assert eval(f"[({repr(deepest)},)]", vars(nodes)) == [(deepest,)]  # shown by what holds it
     assert deepest.nesting == limit
     with pytest.raises(LimitError, match="at most 200"):
         wrap(deepest)
