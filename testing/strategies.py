@@ -12,7 +12,7 @@ is the plainest (`daily`, 00:00, `Mon`, the task `a`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any as Value
 
@@ -99,16 +99,23 @@ def durations(
     shortest: timedelta = timedelta(microseconds=1),
     longest: timedelta = timedelta(days=999_999_999),
 ) -> SearchStrategy[Duration]:
-    """Durations, mostly whole numbers of one unit."""
+    """Durations: a whole number of one unit."""
     low, high = shortest // MICROSECOND, longest // MICROSECOND
-    units = [unit for unit in (60 * SECOND, SECOND, 3600 * SECOND, DAY, 7 * DAY, 1000, 1)]
-    round_ones = st.builds(lambda n, unit: n * unit, st.integers(1, 90), st.sampled_from(units))
-    any_length = st.integers(low, high)
-    lengths = round_ones.filter(lambda length: low <= length <= high) | any_length
-    return lengths.map(Duration)
+    units = (60 * SECOND, SECOND, 3600 * SECOND, DAY, 7 * DAY, 1000, 1)
+    return multiples(units, low, high).map(Duration)
 
 
 MICROSECOND = timedelta(microseconds=1)
+
+
+def multiples(units: Iterable[int], low: int, high: int) -> SearchStrategy[int]:
+    """Numbers from `low` to `high` that are whole numbers of one of `units`, the first ones the
+    plainest."""
+    bounds = {unit: (-(-low // unit), high // unit) for unit in units}
+    fitting = [unit for unit, (first, last) in bounds.items() if first <= last]
+    return st.sampled_from(fitting).flatmap(
+        lambda unit: st.integers(*bounds[unit]).map(lambda number: number * unit)
+    )
 
 
 def clocks(unit: Unit = Unit.DAY) -> SearchStrategy[int]:
@@ -324,31 +331,70 @@ CADENCES = (nodes.Cadence, nodes.Every, nodes.Cron, nodes.Once)
 
 def conditions(
     *,
-    atoms: Iterable[type[Condition]] | None = None,
+    atoms: Iterable[type[Condition]] | SearchStrategy[Condition] | None = None,
     tasks: Sequence[str] = TASKS,
     leaves: int = 8,
+    depth: int = 4,
     zoned: bool = True,
 ) -> SearchStrategy[Condition]:
-    """Conditions of at most about `leaves` atoms.
+    """Conditions of at most `leaves` atoms, whose operators and zones stand at most `depth` within
+    one another (0: atoms alone).
 
-    `atoms` are the classes of atoms to draw from (default: all that the grammar has), `tasks` the
-    names that are mostly used, `zoned` whether parts may name a zone."""
+    `atoms` are the classes of atoms to draw from (default: all that the grammar has), or a strategy
+    of your own for them; `tasks` the names that are mostly used; `zoned` whether parts may name a
+    zone."""
+    leaf = atoms if isinstance(atoms, SearchStrategy) else atoms_of(atoms, tasks)
+    operators: list[SearchStrategy[str]] = [st.sampled_from("&|~")]
+    if zoned:
+        operators.append(zones())
+    steps = st.tuples(leaf, st.lists(st.one_of(*operators), max_size=2))
+    return st.lists(steps, min_size=1, max_size=leaves if depth else 1).map(
+        lambda drawn: joined(drawn, depth)
+    )
+
+
+def atoms_of(
+    kinds: Iterable[type[Condition]] | None, tasks: Sequence[str]
+) -> SearchStrategy[Condition]:
+    """Atoms of the given classes."""
     known = atom_strategies(tasks)
-    chosen = known if atoms is None else {kind: known[kind] for kind in atoms}
-    leaf: SearchStrategy[Condition] = st.one_of(*chosen.values())
+    return st.one_of(*(known.values() if kinds is None else (known[kind] for kind in kinds)))
 
-    def extend(inner: SearchStrategy[Condition]) -> SearchStrategy[Condition]:
-        several = st.lists(inner, min_size=2, max_size=4).map(tuple)
-        joined: list[SearchStrategy[Condition]] = [
-            inner.map(lambda term: ~term),
-            several.map(nodes.All),
-            several.map(nodes.Any),
-        ]
-        if zoned:
-            joined.append(st.builds(nodes.Zoned, inner, zones()))
-        return st.one_of(*joined)
 
-    return st.recursive(leaf, extend, max_leaves=leaves)
+Step = tuple[Condition, list[str]]  # an atom, and what is done with it: an operator, or a zone
+
+
+def joined(steps: Iterable[Step], depth: int) -> Condition:
+    """The condition of an expression in Polish order, its operators last. It is drawn as a flat
+    list because those shrink best: every atom that does not matter goes. What would be deeper than
+    `depth` is left out; operands without an operator are joined by *and*."""
+    stack: list[tuple[Condition, int]] = []  # each with its depth
+    for atom, operators in steps:
+        stack.append((atom, 0))
+        for operator in operators:
+            apply(operator, stack, depth)
+    shallow = [term for term, deep in stack if deep < depth]
+    return nodes.all_of(*shallow) if len(shallow) > 1 else stack[0][0]
+
+
+def apply(operator: str, stack: list[tuple[Condition, int]], depth: int) -> None:
+    """Put the last one or two of the stack under an operator, if they are there and fit."""
+    count = 2 if operator in ("&", "|") else 1
+    last = stack[-count:]
+    deep = 1 + max(deep for _, deep in last)
+    if len(last) < count or deep > depth:
+        return
+    terms = tuple(term for term, _ in last)
+    match operator:
+        case "&":
+            node: Condition = nodes.All(terms)
+        case "|":
+            node = nodes.Any(terms)
+        case "~":
+            node = ~terms[0]
+        case zone:
+            node = terms[0].in_zone(zone)
+    stack[-count:] = [(node, deep)]
 
 
 def periods(*, leaves: int = 4, zoned: bool = True) -> SearchStrategy[Condition]:
@@ -362,43 +408,45 @@ def periods(*, leaves: int = 4, zoned: bool = True) -> SearchStrategy[Condition]
 def instants(
     earliest: datetime = datetime(2000, 1, 1), latest: datetime = datetime(2040, 1, 1)
 ) -> SearchStrategy[int]:
-    """Instants in microseconds since the epoch, mostly on a boundary or beside one. The bounds
-    are in UTC."""
-    low = (earliest - EPOCH) // MICROSECOND
-    high = (latest - EPOCH) // MICROSECOND
-    steps = st.sampled_from((DAY, 3600 * SECOND, 60 * SECOND, SECOND))
-    anywhere = st.integers(low, high)
-    boundary = st.builds(lambda at, step: at - at % step, anywhere, steps)
-    beside = st.builds(lambda at, off: at + off, boundary, st.sampled_from((-1, 1)))
-    return (boundary | beside | anywhere).filter(lambda at: low <= at <= high)
+    """Instants in microseconds since the epoch, many of them on a boundary or beside one. The
+    bounds are in UTC, and included."""
+    low, high = (earliest - EPOCH) // MICROSECOND, (latest - EPOCH) // MICROSECOND
+    round_ones = multiples((DAY, 3600 * SECOND, 60 * SECOND, SECOND, 1), low, high)
+    beside = st.sampled_from((0, -1, 1))
+    return st.builds(lambda at, off: min(max(at + off, low), high), round_ones, beside)
 
 
 EPOCH = datetime(1970, 1, 1)
 ENDINGS = tuple(action for action in Action if action is not Action.RUN)
 
 
-@st.composite
 def logs(
-    draw: Callable[[SearchStrategy[Value]], Value],
     tasks: Sequence[str] = ("self", *TASKS),
     *,
     earliest: datetime = datetime(2024, 1, 1),
     latest: datetime = datetime(2024, 3, 1),
     runs: int = 12,
-) -> list[Record]:
+) -> SearchStrategy[list[Record]]:
     """Logs of at most `runs` runs, in order of sequence: each a RUN record and, mostly, what
     ended it. A run may be logged late, and be on its way while others begin."""
+    due = instants(earliest, latest)
+    late = st.sampled_from((0, 1, SECOND, 3600 * SECOND))
+    lasts = st.sampled_from((SECOND, 60 * SECOND, 7200 * SECOND, DAY, None))
+    one = st.tuples(
+        st.sampled_from(tuple(tasks)),
+        *(due, late, st.sampled_from((0, None, 1)), lasts, st.sampled_from(ENDINGS)),
+    )
+    return st.lists(one, max_size=runs).map(records)
+
+
+def records(runs: Iterable[tuple[str, int, int, int | None, int | None, Action]]) -> list[Record]:
+    """The log of runs: (task, when due, how late, attempt, how long (None: live), how it ended)."""
     steps = []
-    for number in range(draw(st.integers(0, runs))):
-        task = draw(st.sampled_from(tuple(tasks)))
-        due = draw(instants(earliest, latest))
-        start = due + draw(st.sampled_from((0, 1, SECOND, 3600 * SECOND)))
-        attempt = draw(st.sampled_from((0, None, 1)))
-        steps.append((start, number, task, Action.RUN, due, attempt))
-        if draw(st.sampled_from((True, True, True, False))):
-            end = start + draw(st.sampled_from((SECOND, 60 * SECOND, 7200 * SECOND, DAY)))
-            steps.append((end, number, task, draw(st.sampled_from(ENDINGS)), None, None))
-    return numbered(sorted(steps, key=lambda step: (step[0], step[1])))
+    for number, (task, due, late, attempt, lasts, ending) in enumerate(runs):
+        steps.append((due + late, number, task, Action.RUN, due, attempt))
+        if lasts is not None:
+            steps.append((due + late + lasts, number, task, ending, None, None))
+    return numbered(sorted(steps, key=lambda step: step[:2]))
 
 
 def numbered(steps: Iterable[tuple[Value, ...]]) -> list[Record]:

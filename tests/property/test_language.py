@@ -2,6 +2,7 @@
 are values, and no text does anything but parse or be refused with a diagnostic."""
 
 import copy
+import dataclasses
 import pickle
 import re
 import time
@@ -17,7 +18,13 @@ from oncue.grammar.format import format_condition
 from oncue.grammar.parser import read
 from oncue.grammar.phrases import Phrases
 from oncue.grammar.tables import load
-from oncue.testing.strategies import atom_strategies, conditions, durations, units
+from oncue.testing.strategies import (
+    atom_strategies,
+    conditions,
+    cron_expressions,
+    durations,
+    units,
+)
 from oncue.testing.strategies import points as points_of
 
 LAW = settings(max_examples=max(1000, settings().max_examples))
@@ -149,6 +156,15 @@ def test_durations_read_what_they_write(duration: points.Duration) -> None:
 def test_points_read_what_they_write(drawn: tuple[points.Unit, points.Point]) -> None:
     unit, point = drawn
     assert points.read_point(unit, point.text(unit)) == point
+
+
+@given(cron_expressions())
+def test_cron_expressions_match_what_their_canonical_text_matches(
+    fields: points.CronFields,
+) -> None:
+    """Field by field: they are equal when their text is."""
+    again = points.read_cron(fields.text)
+    assert dataclasses.astuple(again) == dataclasses.astuple(fields)
 
 
 # --- any text -------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from oncue.engine.civil import DAY, FOREVER, HOUR, MINUTE, SECOND, Segment, from
 from oncue.engine.periods import Period, Window, period_of
 from oncue.engine.periods.normal import normal
 from oncue.grammar.parser import parse
+from oncue.testing.strategies import conditions
 from oncue.tests.property import wall_clock
 
 ZONES = (
@@ -149,15 +150,7 @@ weekdays = st.lists(st.integers(0, 6), min_size=1, max_size=4).map(
 
 
 def combined(leaves: st.SearchStrategy[nodes.Condition]) -> st.SearchStrategy[nodes.Condition]:
-    return st.recursive(
-        leaves,
-        lambda inner: st.one_of(
-            st.builds(lambda a, b: a & b, inner, inner),
-            st.builds(lambda a, b: a | b, inner, inner),
-            st.builds(lambda a: ~a, inner),
-        ),
-        max_leaves=4,
-    )
+    return conditions(atoms=leaves, leaves=4, depth=3, zoned=False)
 
 
 long_windows = timed(Unit.WEEK, Unit.MONTH, Unit.YEAR) | weekdays
