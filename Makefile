@@ -7,7 +7,7 @@ PY := .venv/bin/python
 KEY := $(shell { pwd -P; cat pyproject.toml; } | cksum)
 ARGS ?=
 
-.PHONY: help demo test coverage bench bench-smoke docs services services-stop clean \
+.PHONY: help demo test nightly coverage bench bench-smoke docs services services-stop clean \
         set-up-core set-up-test set-up-docs python
 
 help: ## say what each command does
@@ -21,6 +21,9 @@ test: set-up-test .view/oncue ## the whole check: ruff, mypy, pytest (ARGS="-k w
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m pytest $(ARGS)
+
+nightly: set-up-test .view/oncue ## the laws of the language on 100,000 examples each: hours (ARGS="-k printer")
+	$(PY) -m pytest tests/property/test_language.py --hypothesis-profile=nightly $(ARGS)
 
 coverage: set-up-test ## branch coverage of conds, grammar and engine; fails under 95 %
 	$(PY) -m pytest --cov --cov-report=term-missing $(ARGS)

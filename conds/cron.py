@@ -104,10 +104,12 @@ def read_cron(text: str) -> CronFields:
     if words and words[0][0].startswith("@"):
         return read_nickname(text, words)
     if len(words) not in (5, 6):
+        named = f"@{text.strip().lower()}"
         raise ReadError(
             f"a cron expression has five or six fields (minute hour day month weekday, then "
             f"seconds), not {len(words)}",
             text,
+            fix=named if named in NICKNAMES else None,
             code="cron-fields",
         )
     read = [read_field(kind, *word, text) for kind, word in zip(FIELDS, words, strict=False)]
@@ -188,7 +190,9 @@ def read_item(kind: Kind, item: str, at: int, text: str, into: Matches) -> None:
     elif parts := ITEM.fullmatch(item):
         read_numbers(kind, parts, at, text, into)
     else:
-        raise ReadError(item_message(kind, item), text, start=at, end=at + len(item), code="cron")
+        fix = "*" if item == "?" else None
+        message = item_message(kind, item)
+        raise ReadError(message, text, start=at, end=at + len(item), fix=fix, code="cron")
 
 
 def read_nth(item: str, at: int, text: str, into: Matches) -> None:

@@ -21,9 +21,9 @@ def read_datetime(text: str) -> tuple[datetime, bool]:
     text = text.strip()
     parts = SHAPE.fullmatch(text)
     if parts is None:
-        raise ReadError(
-            f"{text!r} is not a date: as in 2026-01-31 or 2026-01-31 10:00", text, code="bad-date"
-        )
+        fix = date_meant(text)
+        form = fix or "as in 2026-01-31 or 2026-01-31 10:00"
+        raise ReadError(f"{text!r} is not a date: {form}", text, fix=fix, code="bad-date")
     year, month, day = int(parts[1]), int(parts[2]), int(parts[3])
     check_date(year, month, day, text)
     hour, minute, second = int(parts[4] or 0), int(parts[5] or 0), int(parts[6] or 0)
@@ -36,6 +36,29 @@ def read_datetime(text: str) -> tuple[datetime, bool]:
         )
     micro = int(parts[7].ljust(6, "0")) if parts[7] else 0
     return datetime(year, month, day, hour, minute, second, micro), parts[4] is None
+
+
+LOOSE = re.compile(
+    r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})"
+    r"(?:(?:\s+at)?(?:\s+|[Tt])([0-9]{1,2})(?::([0-9]{2})(?::([0-9]{2})(\.[0-9]{1,6})?)?)?)?(Z)?"
+)
+
+
+def date_meant(text: str) -> str | None:
+    """The date that a text was meant for, year first, as it is written; None if it is none. A `Z`
+    becomes a zone."""
+    parts = LOOSE.fullmatch(text.strip())
+    if parts is None:
+        return None
+    year, month, day, hour, minute, second, rest, zulu = parts.groups("")
+    found = f"{year}-{month:0>2}-{day:0>2}"
+    if hour:
+        found += f" {hour:0>2}:{minute or '00'}" + (f":{second}{rest}" if second else "")
+    try:
+        read_datetime(found)
+    except ReadError:
+        return None
+    return f"{found} in UTC" if zulu else found
 
 
 def check_date(year: int, month: int, day: int, text: str) -> None:

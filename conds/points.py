@@ -153,14 +153,8 @@ def read_clock_after(unit: Unit, text: str, position: int, end: bool) -> int | N
     offset = position + len(rest) - len(rest.lstrip())
     if offset == position:
         raise wrong(unit, text)
-    if reads(unit, text[offset:]) and not reads(Unit.DAY, text[offset:]):
-        raise ReadError(
-            f"a comma is missing before {text[offset:]}",
-            text,
-            start=position,
-            fix=f", {text[offset:]}",
-            code="missing-comma",
-        )
+    if not reads(Unit.DAY, rest.strip()) and len(points_in(unit, text)) > 1:
+        raise wrong(unit, text)
     return read_clock(text, end, offset)
 
 
@@ -273,6 +267,10 @@ def wrong(unit: Unit, text: str, start: int = 0) -> ReadError:
                 fix=f"between {ends[0]} and {ends[1]}",
                 code="dashed-range",
             )
+    if start == 0 and len(several := points_in(unit, text)) > 1:
+        fix = ", ".join(several)
+        message = f"{shown!r} are {len(several)} points, in a list they have commas: {fix}"
+        return ReadError(message, text, fix=fix, code="missing-comma")
     if unit is Unit.DAY and (dotted := re.fullmatch(r"([0-9]{1,2})\.([0-9]{2})", shown)):
         fix = f"{dotted[1]}:{dotted[2]}"
         return ReadError(
@@ -290,6 +288,18 @@ def wrong(unit: Unit, text: str, start: int = 0) -> ReadError:
                 other=other,
             )
     return misspelt(unit, text, start)
+
+
+def points_in(unit: Unit, text: str) -> list[str]:
+    """The points that stand side by side in a text; none if it holds anything else."""
+    found, position = [], 0
+    while position < len(text):
+        point = shape(unit).match(text, position)
+        if point is None or text[point.end() : point.end() + 1].strip():
+            return []
+        found.append(point[0])
+        position = point.end() + len(text[point.end() :]) - len(text[point.end() :].lstrip())
+    return found
 
 
 def misspelt(unit: Unit, text: str, start: int) -> ReadError:

@@ -32,6 +32,7 @@ from ..conds.points import (
     Unit,
     read_cron,
     read_duration,
+    reads,
 )
 from ..conds.reading import ReadError
 from .values import (
@@ -208,6 +209,10 @@ def interval_of(source: Source, start: int, token: Token) -> Duration:
     try:
         return read_duration(token[0])
     except ReadError as error:
+        if reads(Unit.DAY, token[0]) and not token[0].isdigit():
+            fix, end = f"daily at {token[0]}", token[1] + len(token[0])
+            message = f"{token[0]!r} is a time, every takes a duration: {fix}"
+            raise Refused("bad-interval", message, start, end, fix) from None
         if error.other is None:
             raise refusal(error, token[1]) from None
         fix = CADENCES[Unit(error.other)]

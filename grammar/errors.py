@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from typing import Any as Value
 
 from ..conds.diagnostic import Diagnostic, Severity, Span
+from ..conds.points import CADENCES, Unit
 from .tables import Tables
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ TOKEN = re.compile(
 
 
 NEARBY = 200
+UNIT_NAMES = {name: unit for unit, name in CADENCES.items()} | {unit.value: unit for unit in Unit}
 
 
 class Stop:
@@ -135,7 +137,18 @@ class Stop:
     @property
     def previous(self) -> str:
         """The last token read, in lower case."""
-        return self.plain[self.starts[-1] : self.read_to].lower() if self.starts else ""
+        return self.previous_text.lower()
+
+    @property
+    def previous_text(self) -> str:
+        """The last token read, as it is written."""
+        return self.plain[self.starts[-1] : self.read_to] if self.starts else ""
+
+    @property
+    def unit(self) -> Unit:
+        """The unit of the cadence or window that the parser was reading."""
+        words = (value for value in reversed(self.values) if isinstance(value, str))
+        return next((UNIT_NAMES[word] for word in words if word in UNIT_NAMES), Unit.DAY)
 
     def rest(self, start: int | None = None) -> str:
         """What stands from the token, or from `start`, to the end of its operand."""
@@ -173,11 +186,12 @@ OPERAND_END = re.compile(r"[&|~()]|(?<!\S)(?:and|or)(?!\S)", re.I)
 
 def explain(tables: Tables, stuck: Stuck, text: str) -> Diagnostic:
     """What is wrong where the parser stopped."""
+    from .idioms import IDIOMS
     from .misreadings import MISREADINGS
     from .slips import SLIPS, unexpected
 
     stop = Stop(tables, stuck, text)
-    for slip in (*SLIPS[:-1], *MISREADINGS, SLIPS[-1]):
+    for slip in (*IDIOMS, *SLIPS[:-1], *MISREADINGS, SLIPS[-1]):
         if (found := slip(stop)) is not None:
             return found
     return unexpected(stop)

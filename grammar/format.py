@@ -125,5 +125,13 @@ def line_ends(text: str) -> Iterator[tuple[int, int]]:
     yield len(text), len(text)
 
 
+def with_line_ends_of(text: str, formatted: str) -> str:
+    """`formatted` with lines that end as those of `text` do: in CR and LF, if any does. What is in
+    quotes is a name, and stays."""
+    if not any(found["end"] == "\r\n" for found in BREAK.finditer(text)):
+        return formatted
+    return BREAK.sub(lambda found: "\r\n" if found["end"] == "\n" else found[0], formatted)
+
+
 def only_comments(text: str) -> bool:
     return all(line.lstrip().startswith("#") for line in LINE_END.split(text))

@@ -6,7 +6,7 @@ Functions as in `slips`, tried in the order of `MISREADINGS`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from ..conds.diagnostic import Diagnostic, nearest
 from ..conds.durations import UNITS, read_duration
@@ -25,46 +25,13 @@ from ..conds.printer import quoted
 from ..conds.reading import ReadError
 from ..conds.words import is_keyword
 from .errors import NEARBY, Stop
+from .idioms import SYNONYMS
 from .slips import BINARY, EVENTS, near_keyword, reads_duration
 
 UNITS_OF_POINTS = (Unit.DAY, Unit.WEEK, Unit.MONTH, Unit.YEAR)
 
 
 # --- another word ---------------------------------------------------------------------------
-
-SYNONYMS = {
-    "run": "started",
-    "ran": "started",
-    "start": "started",
-    "success": "succeeded",
-    "succeed": "succeeded",
-    "fail": "failed",
-    "failure": "failed",
-    "finish": "finished",
-    "ended": "finished",
-    "terminate": "terminated",
-    "crash": "crashed",
-    "last": "past",
-    "previous": "past",
-    "within": "past",
-    "to": "and",
-    "until": "and",
-    "till": "and",
-    "-": "and",
-    "@": "at",
-    "from": "after",
-}
-
-
-def synonym(stop: Stop) -> Diagnostic | None:
-    """A word that means what one of the right ones means."""
-    meant = SYNONYMS.get(stop.token.lower())
-    if meant is None or meant not in stop.keywords:
-        return None
-    if meant == "and" and stop.accepts != {"AND"}:
-        return None
-    message = f"{stop.token!r} is written {meant} here"
-    return stop.error("unknown-word", message, fix=meant, expected=(meant,))
 
 
 def no_outcome(stop: Stop) -> Diagnostic | None:
@@ -106,7 +73,7 @@ def task_after_range(stop: Stop) -> Diagnostic | None:
 
 def missing_on(stop: Stop) -> Diagnostic | None:
     """`weekly Mon`, `daily 10:00`."""
-    unit, rest = wanted_unit(stop), stop.rest()
+    unit, rest = stop.unit, stop.rest()
     if not {"STARTING", "AT"} <= stop.accepts or not rest or not reads(unit, rest):
         return None
     word = "on" if unit in (Unit.WEEK, Unit.MONTH, Unit.YEAR) else "at"
@@ -152,14 +119,20 @@ def missing_task(stop: Stop) -> Diagnostic | None:
     if not {"DATETIME", "TASK"} <= stop.accepts:
         return None
     if stop.token[:1] in ("'", '"') and len(stop.token) > 1:
-        fix = f"task {stop.token}"
+        fix = f"{tasks_word(stop)} {stop.token}"
     elif stop.word and not is_keyword(stop.word) and not window_of(stop):
         if stop.plain[stop.end :].strip() and (near := nearest(stop.word, ("task", "tasks"), 1)):
             return stop.error("unknown-word", f"{stop.token!r}: {near[0]}?", fix=near[0])
-        fix = f"task {stop.token}"
+        fix = f"{tasks_word(stop)} {stop.token}"
     else:
         return None
-    return stop.error("missing-task", f"the word task is missing: after {fix}", fix=fix)
+    word = fix.split()[0]
+    return stop.error("missing-task", f"the word {word} is missing: after {fix}", fix=fix)
+
+
+def tasks_word(stop: Stop) -> str:
+    """`task`, or `tasks` before a list."""
+    return "tasks" if stop.plain[stop.end :].lstrip().startswith(",") else "task"
 
 
 def window_of(stop: Stop) -> Unit | None:
@@ -264,6 +237,14 @@ def missing_times(stop: Stop) -> Diagnostic | None:
     return None
 
 
+def missing_ago(stop: Stop) -> Diagnostic | None:
+    """`scheduler started 10 minutes`."""
+    if stop.accepts != {"AGO"} or stop.token not in ("", ")", "&", "|"):
+        return None
+    end = stop.read_to
+    return stop.error("missing-ago", "the word ago is missing", end, end, " ago", ("ago",))
+
+
 def missing_comma(stop: Stop) -> Diagnostic | None:
     """`after tasks 'a' 'b'`."""
     named = stop.token[:1] in ("'", '"') or (stop.word and not is_keyword(stop.word))
@@ -288,16 +269,39 @@ def missing_number(stop: Stop) -> Diagnostic | None:
 
 
 def missing_and(stop: Stop) -> Diagnostic | None:
-    """`between 10:00-12:00`, `between 10:00`."""
+    """`between 10:00-12:00`, `between 10:00, 12:00`, `between 10:00 12:00`, `between 10:00`."""
     if stop.accepts != {"AND"}:
         return None
-    ends = re.fullmatch(r"([\w:.]+)-([\w:.]+)", stop.previous)
-    if ends is not None:
-        fix = f"{ends[1]} and {ends[2]}"
-        message = f"the ends of between are joined by and: {fix}"
-        return stop.error("between-and", message, stop.starts[-1], stop.read_to, fix, ("and",))
-    message = "and is missing: between needs two ends"
-    return stop.error("between-and", message, expected=("and",))
+    said = stop.previous_text
+    for first, last in two_ends(said):
+        if all(reads(stop.unit, end) for end in (first, last)):
+            fix = f"{first} and {last}"
+            message = f"the ends of between are joined by and: {fix}"
+            return stop.error("between-and", message, stop.starts[-1], stop.read_to, fix, ("and",))
+    joint = re.compile(r"\s*(?:,|;|&|\||\.{2,}|\bor\b)\s*(?=[\w])", re.I).match(
+        stop.plain, stop.read_to
+    )
+    if joint is not None:
+        message = "the ends of between are joined by and"
+        end = joint.end()
+        return stop.error("between-and", message, stop.read_to, end, " and ", ("and",))
+    between = stop.search_before(BETWEEN_ONE, stop.read_to)
+    if between is None or stop.plain[stop.start :].strip():
+        return stop.error(
+            "between-and", "and is missing: between needs two ends", expected=("and",)
+        )
+    fix = f"after {said}"
+    message = f"and is missing: between needs two ends; from one on it is {fix}"
+    return stop.error("between-and", message, between.start(), stop.read_to, fix, ("and",))
+
+
+BETWEEN_ONE = re.compile(r"\bbetween\s+[^&|()]+\Z", re.I)
+
+
+def two_ends(said: str) -> Iterator[tuple[str, str]]:
+    """The ways to take a text as two ends."""
+    for joint in re.finditer(r"\s*-\s*|\s+", said):
+        yield said[: joint.start()], said[joint.end() :]
 
 
 # --- a value that is none -------------------------------------------------------------------
@@ -316,7 +320,7 @@ def reader_error(stop: Stop, read: Callable[[], object], start: int) -> Diagnost
 def bad_point(stop: Stop) -> Diagnostic | None:
     if "POINT" not in stop.accepts:
         return None
-    unit = wanted_unit(stop)
+    unit = stop.unit
     if stop.token in ("", ",", ")", "(", "&", "|", "~") or stop.word in ("and", "or"):
         message = f"a point of {a(unit)} is missing: {FORMS[unit]}"
         return stop.error("missing-point", message, expected=(FORMS[unit],))
@@ -327,14 +331,7 @@ def bad_point(stop: Stop) -> Diagnostic | None:
     return found
 
 
-def wanted_unit(stop: Stop) -> Unit:
-    """The unit of the cadence or window that the parser was reading."""
-    names = {name: unit for unit, name in CADENCES.items()} | {unit.value: unit for unit in Unit}
-    words = (value for value in reversed(stop.values) if isinstance(value, str))
-    return next((names[word] for word in words if word in names), Unit.DAY)
-
-
-FOLLOWS = re.compile(r"(?<!\S)(?:since|between|after|before|ago|in)(?!\S)", re.I)
+FOLLOWS = re.compile(r"(?<!\S)(?:since|between|after|before|ago|in|at|on|starting)(?!\S)", re.I)
 
 
 def bad_duration(stop: Stop) -> Diagnostic | None:
@@ -474,7 +471,6 @@ MISREADINGS: tuple[Callable[[Stop], Diagnostic | None], ...] = (
     has_outcome,
     several_tasks,
     missing_subject,
-    synonym,
     no_outcome,
     no_unit,
     task_after_range,
@@ -485,6 +481,7 @@ MISREADINGS: tuple[Callable[[Stop], Diagnostic | None], ...] = (
     bare_count,
     bare_age,
     missing_times,
+    missing_ago,
     unquoted_name,
     weekday_with_clock,
     missing_comma,

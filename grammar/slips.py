@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable
 
 from ..conds.diagnostic import Diagnostic, nearest
-from ..conds.durations import UNITS, read_duration
-from ..conds.points import MONTH_NUMBERS, WEEKDAY_NUMBERS, WEEKDAYS, Unit, reads
+from ..conds.durations import read_duration
+from ..conds.points import MONTH_NUMBERS, WEEKDAY_NUMBERS, WEEKDAYS, Unit, read_cron, reads
 from ..conds.reading import ReadError
 from ..conds.words import STARTERS, is_keyword
 from .errors import Stop
@@ -32,10 +32,18 @@ def open_quote(stop: Stop) -> Diagnostic | None:
     """A quote without its partner; it probably belongs behind the next word."""
     if stop.token not in ("'", '"'):
         return None
-    word = re.compile(r"[^\s&|(),]*").match(stop.plain, stop.end)
-    assert word is not None
-    fix = f"{stop.token}{word[0]}{stop.token}" if word[0] else None
-    return stop.error("open-quote", "the quote is never closed", end=word.end(), fix=fix)
+    if short := SHORT_NOT.search(stop.plain, max(0, stop.start - 8), stop.end + 2):
+        fix = f"{short[1]} not"
+        message = f"{short[0]} is written {fix}"
+        return stop.error("open-quote", message, short.start(), short.end(), fix)
+    inner = stop.rest(stop.end) if "CRON" in stop.accepts else WORD.findall(stop.plain, stop.end)[0]
+    mended = f"{stop.token}{inner}{stop.token}" if inner else None
+    end = stop.end + len(inner)
+    return stop.error("open-quote", "the quote is never closed", end=end, fix=mended)
+
+
+WORD = re.compile(r"[^\s&|(),]*")
+SHORT_NOT = re.compile(r"\b(has|is)n't\b", re.I)
 
 
 def empty_text(stop: Stop) -> Diagnostic | None:
@@ -131,6 +139,10 @@ def lone_keyword(stop: Stop) -> Diagnostic:
 
 def lone_name(stop: Stop, start: int, end: int) -> Diagnostic:
     word = stop.plain[start:end]
+    if (meant_word := OTHER_WORDS.get(word.lower())) is not None and stop.token:
+        message = f"{word!r} is written {meant_word}" if meant_word else f"{word!r} is left out"
+        last = end if meant_word else stop.start
+        return stop.error("unknown-condition", message, start, last, meant_word)
     if word[0] in "'\"":
         fix = f"after task {word}"
         message = f"a name alone is no condition: {fix}?"
@@ -143,7 +155,11 @@ def lone_name(stop: Stop, start: int, end: int) -> Diagnostic:
     )
 
 
-JOINED = re.compile(r"(?P<list>\b(?:on|at)\s+|,\s*)?(?P<last>[^\s,]+)\s*(?:&|\band)\Z", re.I)
+OTHER_WORDS = {"each": "every", "crontab": "cron", "if": "", "when": ""}
+
+JOINED = re.compile(
+    r"(?:(?P<list>\b(?:on|at)|,)|\bevery)\s+(?P<last>[^&|(),]+?)\s*(?:&|\band)\Z", re.I
+)
 
 
 def continued_list(stop: Stop, start: int) -> Diagnostic | None:
@@ -153,8 +169,8 @@ def continued_list(stop: Stop, start: int) -> Diagnostic | None:
     if joined is None or not rest:
         return None
     fix = None
-    last = joined["last"].lower()
-    if last in UNITS and reads_duration(rest):
+    last = joined["last"]
+    if not joined["list"] and reads_duration(last) and reads_duration(rest):
         fix, message = f" {rest}", "the parts of a duration are joined by blanks"
     elif joined["list"] and any(reads(unit, last) and reads(unit, rest) for unit in LISTED):
         fix, message = f", {rest}", "the points of a list are joined by commas"
@@ -165,7 +181,7 @@ def continued_list(stop: Stop, start: int) -> Diagnostic | None:
     return stop.error("joined-by-and", f"{message}: {mended}", first, end, fix)
 
 
-LISTED = (Unit.WEEK, Unit.DAY, Unit.YEAR)
+LISTED = (Unit.WEEK, Unit.DAY, Unit.MONTH, Unit.YEAR)
 
 
 def bare_value(stop: Stop, start: int) -> Diagnostic | None:
@@ -201,6 +217,8 @@ EVENTS = ("started", "succeeded", "failed", "finished", "terminated", "inacted",
 def meant(rest: str) -> str | None:
     """The condition that a bare value was meant for."""
     head, _, tail = rest.partition(" ")
+    if reads_cron(rest):
+        return f"cron {rest}"
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+)?", rest):
         return f"once at {rest}"
     if calendar := re.fullmatch(r"1\s*(month|year)", rest, re.I):
@@ -211,13 +229,35 @@ def meant(rest: str) -> str | None:
         return f"daily at {rest}"
     if head.lower() == "at" and reads(Unit.DAY, tail.strip()):
         return f"daily {rest}"
-    if rest.lower() in WEEKDAY_NUMBERS:
-        return f"on {WEEKDAYS[WEEKDAY_NUMBERS[rest.lower()]]}"
+    if days := weekdays_meant(rest.lower()):
+        return days
     if rest.lower() in MONTH_NUMBERS:
         return f"time of year on {rest}"
     if head.lower() in EVENTS:
         return f"has {rest}"
     return None
+
+
+def weekdays_meant(text: str) -> str | None:
+    """The window of `mon`, `mon, wed`, `mon-fri`, `mon to fri`."""
+    ends = [WEEKDAYS[WEEKDAY_NUMBERS[e]] for e in re.split(DASH, text) if e in WEEKDAY_NUMBERS]
+    if len(ends) == 2:
+        return f"time of week between {ends[0]} and {ends[1]}"
+    days = [day.strip() for day in text.split(",")]
+    if all(day in WEEKDAY_NUMBERS for day in days):
+        return f"on {', '.join(WEEKDAYS[WEEKDAY_NUMBERS[day]] for day in days)}"
+    return None
+
+
+DASH = re.compile(r"\s*-\s*|\s+(?:to|until|till)\s+")
+
+
+def reads_cron(text: str) -> bool:
+    try:
+        read_cron(text)
+    except ReadError:
+        return False
+    return True
 
 
 def reads_duration(text: str) -> bool:
@@ -287,16 +327,36 @@ def missing_operator(stop: Stop) -> Diagnostic | None:
         return None
     if (near := near_keyword(stop)) is not None:
         return near
-    if stop.token == "," and stop.plain[stop.end :].strip():
-        mended = stop.mended(stop.start, stop.end, " &")
-        message = f"& or | is missing in the place of the comma: {mended}"
-        return stop.error("missing-operator", message, fix=" &", expected=("&", "|"))
+    if stop.token in (",", ";"):
+        return false_joint(stop)
+    if stop.token == "(" and is_keyword(stop.previous) and stop.start == stop.read_to:
+        fix = f"'{stop.previous_text}'"
+        message = f"the function of that name is called with quotes: {fix}(\u2026)"
+        return stop.error("missing-operator", message, stop.starts[-1], stop.read_to, fix)
     if not begins_operand(stop):
         return None
     fix = f" & {stop.token}"
     mended = stop.mended(stop.read_to, stop.end, fix)
     message = f"& or | is missing before {stop.token}: {mended}"
     return stop.error("missing-operator", message, stop.read_to, stop.end, fix, ("&", "|"))
+
+
+def false_joint(stop: Stop) -> Diagnostic:
+    """`daily, hourly`; `daily;`."""
+    name = "comma" if stop.token == "," else "semicolon"
+    if not stop.plain[stop.end :].strip():
+        return stop.error("unexpected", f"a condition ends without a {name}", fix="")
+    if (last := stop.search_before(LISTED_BEFORE, stop.read_to)) and stop.token == ";":
+        if any(
+            reads(unit, last[1]) and reads(unit, stop.rest(stop.end).strip()) for unit in LISTED
+        ):
+            return stop.error("missing-comma", "the points of a list are joined by commas", fix=",")
+    mended = stop.mended(stop.start, stop.end, " &")
+    message = f"& or | is missing in the place of the {name}: {mended}"
+    return stop.error("missing-operator", message, fix=" &", expected=("&", "|"))
+
+
+LISTED_BEFORE = re.compile(r"(?:\b(?:on|at)|,)\s+([^&|(),]+?)\Z", re.I)
 
 
 def unexpected(stop: Stop) -> Diagnostic:

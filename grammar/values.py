@@ -114,6 +114,10 @@ def known_zone(name: str, start: int, end: int) -> str:
     try:
         check_zone(name)
     except ReadError as error:
+        if name.lower() == "last":
+            raise Refused(
+                "unknown-word", f"{name!r} is written past here", start, end, "past"
+            ) from None
         fix = None
         if error.fix is not None:
             fix = error.fix if start + len(name) == end else quoted(error.fix)
@@ -251,8 +255,11 @@ def before_point(unit: Unit, token: Token) -> Before:
 def point_refusal(source: Source, start: int, unit: Unit, raw: Raw, error: ReadError) -> Refused:
     """A point's error at its place; if it is a point of another unit, with the atom that takes
     it as the fix."""
-    _, tokens, range_start = raw
+    kind, tokens, range_start = raw
     token = next(token for token in tokens if token[0].strip() == error.text)
+    if error.code == "missing-comma" and kind is not At:
+        message = f"{token[0]!r} are several points, and one is asked for"
+        return Refused(error.code, message, token[1], token[1] + len(token[0]))
     if error.code == "dashed-range":
         found = refusal(error, token[1])
         found.start = range_start

@@ -12,9 +12,10 @@ is the plainest (`daily`, 00:00, `Mon`, the task `a`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any as Value
+from typing import TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -66,6 +67,7 @@ ZONES = (
 """Zones with every kind of oddity: winter time as the exception, half hours, a half-hour change,
 a day left out, a rule without a name."""
 
+UNITS = (Unit.DAY, *(unit for unit in Unit if unit is not Unit.DAY))
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 ODD_NAMES = (
@@ -111,11 +113,22 @@ MICROSECOND = timedelta(microseconds=1)
 def multiples(units: Iterable[int], low: int, high: int) -> SearchStrategy[int]:
     """Numbers from `low` to `high` that are whole numbers of one of `units`, the first ones the
     plainest."""
-    bounds = {unit: (-(-low // unit), high // unit) for unit in units}
-    fitting = [unit for unit, (first, last) in bounds.items() if first <= last]
-    return st.sampled_from(fitting).flatmap(
-        lambda unit: st.integers(*bounds[unit]).map(lambda number: number * unit)
-    )
+    counts = {
+        unit: st.integers(-(-low // unit), high // unit).map(unit.__mul__)
+        for unit in units
+        if -(-low // unit) <= high // unit
+    }
+    return chosen_from(counts)
+
+
+Key = TypeVar("Key")
+Drawn = TypeVar("Drawn")
+
+
+def chosen_from(strategies: Mapping[Key, SearchStrategy[Drawn]]) -> SearchStrategy[Drawn]:
+    """From one of the strategies, the first the plainest. They are made once and not at each
+    draw, which would take longer than drawing."""
+    return st.sampled_from(list(strategies)).flatmap(strategies.__getitem__)
 
 
 def clocks(unit: Unit = Unit.DAY) -> SearchStrategy[int]:
@@ -144,10 +157,11 @@ def points(unit: Unit) -> SearchStrategy[Point]:
         case Unit.MONTH:
             return month_points(31)
         case Unit.YEAR:
-            return st.integers(1, 12).flatmap(
-                lambda month: st.builds(
-                    YearPoint, st.just(month), st.none() | month_points(MONTH_LENGTHS[month - 1])
-                )
+            return chosen_from(
+                {
+                    month: st.builds(YearPoint, st.just(month), st.none() | month_points(length))
+                    for month, length in enumerate(MONTH_LENGTHS, 1)
+                }
             )
 
 
@@ -187,8 +201,7 @@ def simple_ranges(unit: Unit) -> SearchStrategy[Value]:
 
 def units() -> SearchStrategy[Unit]:
     """Units, the day first."""
-    others = [unit for unit in Unit if unit is not Unit.DAY]
-    return st.sampled_from((Unit.DAY, *others))
+    return st.sampled_from(UNITS)
 
 
 def cron_expressions() -> SearchStrategy[CronFields]:
@@ -283,10 +296,12 @@ def atom_strategies(tasks: Sequence[str] = TASKS) -> dict[type[Condition], Searc
     owner_or_name = st.none() | name
     spans = st.one_of(
         st.none(),
-        units().flatmap(lambda unit: st.builds(ThisCycle, st.just(unit), optional(ranges(unit)))),
+        chosen_from(
+            {unit: st.builds(ThisCycle, st.just(unit), optional(ranges(unit))) for unit in UNITS}
+        ),
         durations().map(Past),
     )
-    ranged = units().flatmap(lambda unit: st.tuples(st.just(unit), optional(ranges(unit))))
+    ranged = chosen_from({unit: st.tuples(st.just(unit), optional(ranges(unit))) for unit in UNITS})
     intervals = st.builds(
         nodes.Every, durations(), st.sampled_from(Since), optional(simple_ranges(Unit.DAY))
     )
@@ -441,7 +456,7 @@ def logs(
 
 def records(runs: Iterable[tuple[str, int, int, int | None, int | None, Action]]) -> list[Record]:
     """The log of runs: (task, when due, how late, attempt, how long (None: live), how it ended)."""
-    steps = []
+    steps: list[tuple[Value, ...]] = []
     for number, (task, due, late, attempt, lasts, ending) in enumerate(runs):
         steps.append((due + late, number, task, Action.RUN, due, attempt))
         if lasts is not None:

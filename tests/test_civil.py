@@ -200,6 +200,12 @@ class Asked(tzinfo):
     def utcoffset(self, when: datetime | None) -> timedelta | None:
         return None if when is None else self.rule.utcoffset(when.replace(tzinfo=self.rule))
 
+    def dst(self, when: datetime | None) -> None:
+        return None
+
+    def tzname(self, when: datetime | None) -> None:
+        return None
+
     def fromutc(self, utc: datetime) -> datetime:
         return self.rule.fromutc(utc.replace(tzinfo=self.rule)).replace(tzinfo=self)
 

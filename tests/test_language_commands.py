@@ -216,6 +216,8 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
         ("daily # it's so\n\nhourly\n", "daily  # it's so\n\nhourly\n"),
         ("\ufeffDAILY\n", "\ufeffdaily\n"),
         ("DAILY # x\r\n\r\nHOURLY\r\n", "daily  # x\r\n\r\nhourly\r\n"),
+        ("DAILY\r\n\r\nenv 'a\nb' # it's\r\n", "daily\r\n\r\nenv 'a\nb'  # it's\r\n"),
+        ("DAILY\n\nenv 'a\r\nb'\n", "daily\n\nenv 'a\r\nb'\n"),
         ("daily # x\r& hourly\r", "daily  # x\n& hourly\n"),
         ("daily\r\rhourly\r", "daily\n\nhourly\n"),
     ],

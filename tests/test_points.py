@@ -106,7 +106,7 @@ BAD_POINTS = [
     (Unit.WEEK, "Mon-Fri", 0, 7, "between", "between Mon and Fri"),
     (Unit.WEEK, "Tuseday", 0, 7, "Tuesday", "Tuesday"),
     (Unit.WEEK, "Mon10:00", 0, 8, "weekday", None),
-    (Unit.WEEK, "Mon Tue", 3, 7, "comma", ", Tue"),
+    (Unit.WEEK, "Mon Tue", 0, 7, "comma", "Mon, Tue"),
     (Unit.MONTH, "0th", 0, 3, "1st to 31st", None),
     (Unit.MONTH, "32nd", 0, 4, "1st to 31st", None),
     (Unit.MONTH, "100", 0, 3, "1st to 31st", None),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from ...conds.layout import WIDTH
 from ...grammar.errors import ConditionSyntaxError
-from ...grammar.format import blocks, format_condition, only_comments
+from ...grammar.format import blocks, format_condition, only_comments, with_line_ends_of
 from .check import drawn
 
 
@@ -69,8 +68,7 @@ def format_blocks(name: str, text: str, width: int) -> str | None:
     if wrong:
         return None
     mark = "\ufeff" if text.startswith("\ufeff") else ""
-    shown = mark + "\n".join(written)
-    return re.sub(r"(?<!\r)\n", "\r\n", shown) if "\r\n" in text else shown
+    return with_line_ends_of(text, mark + "\n".join(written))
 
 
 def read(name: str) -> str:
