@@ -519,11 +519,14 @@ class Func(Condition):
     args: tuple[object, ...] = ()
     kwargs: tuple[tuple[str, object], ...] = ()
     every: Duration | None = None
+    kinds: tuple[type, ...] = field(init=False, repr=False)  # so that f(1) is not f(True)
 
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise TypeError(f"{self.function!r} is not a function")
-        for value in (*self.args, *(value for _, value in self.kwargs)):
+        values = (*self.args, *(value for _, value in self.kwargs))
+        object.__setattr__(self, "kinds", tuple(type(value) for value in values))
+        for value in values:
             try:
                 hash(value)
             except TypeError:

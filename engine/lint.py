@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..conds.dates import datetime_text, midnight
@@ -259,19 +259,32 @@ def unreachable(part: Part, point: Point) -> Diagnostic:
     day = point.day if isinstance(point, YearPoint) else point
     assert isinstance(day, MonthPoint)
     name = month + MonthPoint(day.day, day.weekday).text()
-    instead = month + always_there(day)
+    instead = month + MonthPoint(always_there(day).day, day.weekday).text()
     if isinstance(part.node, (Cron, TimeOfCron)):
         instead = f"L in {LONG_MONTHS[point.month - 1]}" if isinstance(point, YearPoint) else "L"
     cycle = Unit.YEAR if month else Unit.MONTH
     message = f"some {cycle}s have no {name} and are skipped; every {cycle} has {instead}"
-    return warning("unreachable-day", message, part.node)
+    return warning("unreachable-day", message, part.node, mended(part, point))
 
 
-def always_there(day: MonthPoint) -> str:
+def always_there(day: MonthPoint) -> MonthPoint:
     """The day that every month has, and that may be meant."""
-    if day.weekday is None:
-        return "last" if day.day > 0 else "1st"
-    return MonthPoint(-1, day.weekday).text()
+    number = 1 if day.weekday is None and day.day < 0 else -1
+    return MonthPoint(number, day.weekday, day.clock)
+
+
+def mended(part: Part, point: Point) -> str | None:
+    """The atom with the day that is always there, where it names single days."""
+    if not isinstance(part.node, TimeOf | Cadence) or not isinstance(part.range, At):
+        return None
+    if isinstance(point, YearPoint):
+        assert point.day is not None
+        instead: Point = YearPoint(point.month, always_there(point.day))
+    else:
+        assert isinstance(point, MonthPoint)
+        instead = always_there(point)
+    points = tuple(instead if each == point else each for each in part.range.points)
+    return str(replace(part.node, range=At(points)))
 
 
 # --- clock changes --------------------------------------------------------------------------
@@ -394,5 +407,5 @@ def spelled(times: list[int]) -> str:
     return f"{shown} …" if len(times) > 3 else shown
 
 
-def warning(code: str, message: str, node: Condition) -> Diagnostic:
-    return Diagnostic(Severity.WARNING, code, message, node.span)
+def warning(code: str, message: str, node: Condition, fix: str | None = None) -> Diagnostic:
+    return Diagnostic(Severity.WARNING, code, message, node.span, (), fix)

@@ -179,3 +179,24 @@ def test_the_times_and_the_zone_are_named() -> None:
 def test_an_unknown_zone_is_an_error_of_the_caller() -> None:
     with pytest.raises(UnknownZoneError):
         hints("daily", "Europe/Dubln")
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("monthly on 31st", "monthly on last"),
+        ("monthly on 1st, 30th 10:00", "monthly on 1st, last 10:00"),
+        ("time of month on 5th Mon", "time of month on last Mon"),
+        ("monthly on 31st last", "monthly on 1st"),
+        ("yearly on Feb 29th", "yearly on Feb last"),
+        ("monthly after 31st", None),  # `after last` is another window
+        ("cron 0 0 31 * *", None),
+    ],
+)
+def test_a_day_that_some_months_lack_is_mended_by_one_they_all_have(
+    text: str, fix: str | None
+) -> None:
+    found = [hint for hint in hints(text) if hint.code == "unreachable-day"]
+    assert [hint.fix for hint in found] == [fix]
+    if fix is not None:
+        assert not [hint for hint in hints(fix) if hint.code == "unreachable-day"]
