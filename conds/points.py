@@ -290,6 +290,9 @@ def wrong(unit: Unit, text: str, start: int = 0) -> ReadError:
     return misspelt(unit, text, start)
 
 
+NEXT = re.compile(r"\S|\Z")
+
+
 def points_in(unit: Unit, text: str) -> list[str]:
     """The points that stand side by side in a text; none if it holds anything else."""
     found, position = [], 0
@@ -298,7 +301,7 @@ def points_in(unit: Unit, text: str) -> list[str]:
         if point is None or text[point.end() : point.end() + 1].strip():
             return []
         found.append(point[0])
-        position = point.end() + len(text[point.end() :]) - len(text[point.end() :].lstrip())
+        position = NEXT.search(text, point.end()).start()  # type: ignore[union-attr]  # or the end
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 DIGITS = 18
 """Numbers have at most so many digits (LANGUAGE.md §2)."""
 
@@ -36,6 +38,15 @@ class ReadError(ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_again, (self.message, self.text, self.start, self.end, self.fix, self.code))
+
+
+def readable(read: Callable[[str], object], text: str) -> bool:
+    """Whether a value's reader takes the text."""
+    try:
+        read(text)
+    except ReadError:
+        return False
+    return True
 
 
 def _again(message: str, text: str, start: int, end: int, fix: str | None, code: str) -> ReadError:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from ..conds.dates import date_meant
 from ..conds.diagnostic import Diagnostic
+from ..conds.durations import read_duration
 from ..conds.points import (
     CADENCES,
     MONTH_NUMBERS,
@@ -19,10 +20,10 @@ from ..conds.points import (
     Unit,
     reads,
 )
-from ..conds.reading import ordinal
+from ..conds.reading import ordinal, readable
 from ..conds.zones import is_zone
-from .errors import Stop
-from .slips import EVENTS, reads_duration
+from .errors import NEARBY, Stop
+from .slips import EVENTS
 
 ON_UNITS = (Unit.WEEK, Unit.MONTH, Unit.YEAR)
 
@@ -168,7 +169,7 @@ AFTER = re.compile(r"\b(?:from|after|on|at)\s+(?P<start>[^&|()]+)\Z", re.I)
 def from_to(stop: Stop) -> Diagnostic | None:
     """`daily from 10:00 to 12:00`, `daily after 10:00 before 12:00`."""
     if stop.word == "from" and "BETWEEN" in stop.accepts and "DATETIME" not in stop.accepts:
-        found = FROM.match(stop.plain, stop.start)
+        found = FROM.match(stop.plain, stop.start, stop.start + NEARBY)
         if found is None:
             return None
         first, last = found["start"], found["end"].rstrip()
@@ -272,7 +273,7 @@ def every_phrase(stop: Stop) -> Diagnostic | None:
     fix: str | None
     if (found := EVERY.match(rest)) and found["unit"].lower() in NOUNS:
         fix = f"{2 if found['other'] else int(found['nth'][:9])} {found['unit']}s"
-        if not reads_duration(fix):
+        if not readable(read_duration, fix):
             return None
         end = stop.start + found.end()
         return stop.error("bad-interval", f"every takes a duration: {fix}", end=end, fix=fix)

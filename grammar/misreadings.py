@@ -22,11 +22,11 @@ from ..conds.points import (
     reads,
 )
 from ..conds.printer import quoted
-from ..conds.reading import ReadError
+from ..conds.reading import ReadError, readable
 from ..conds.words import is_keyword
 from .errors import NEARBY, Stop
 from .idioms import SYNONYMS
-from .slips import BINARY, EVENTS, near_keyword, reads_duration
+from .slips import BINARY, EVENTS, near_keyword
 
 UNITS_OF_POINTS = (Unit.DAY, Unit.WEEK, Unit.MONTH, Unit.YEAR)
 
@@ -211,7 +211,7 @@ def bare_count(stop: Stop) -> Diagnostic | None:
 def bare_age(stop: Stop) -> Diagnostic | None:
     """`is running for 10 minutes`."""
     rest = stop.rest()
-    if stop.previous != "for" or not reads_duration(rest):
+    if stop.previous != "for" or not readable(read_duration, rest):
         return None
     fix = f"more than {rest}"
     return stop.error(
@@ -300,7 +300,7 @@ BETWEEN_ONE = re.compile(r"\bbetween\s+[^&|()]+\Z", re.I)
 
 def two_ends(said: str) -> Iterator[tuple[str, str]]:
     """The ways to take a text as two ends."""
-    for joint in re.finditer(r"\s*-\s*|\s+", said):
+    for joint in re.finditer(r"\s*-\s*|\s+", said if len(said) <= NEARBY else ""):
         yield said[: joint.start()], said[joint.end() :]
 
 
@@ -363,7 +363,7 @@ def interval_meant(text: str) -> str | None:
 
 def unfinished_duration(stop: Stop) -> Diagnostic | None:
     """`every 10 min 5`."""
-    if not stop.token[:1].isdigit() or not reads_duration(stop.previous):
+    if not stop.token[:1].isdigit() or not readable(read_duration, stop.previous):
         return None
     return reader_error(stop, lambda: read_duration(stop.token), stop.start)
 

@@ -19,7 +19,7 @@ from ..conds.diagnostic import Span, nearest
 from ..conds.durations import read_duration
 from ..conds.nodes import Argument, Condition, Defined, Phrase, check_name, strip_spans
 from ..conds.points import Unit, read_point, reads
-from ..conds.reading import ReadError
+from ..conds.reading import ReadError, readable
 from .ambiguity import TemplateWord, core_reading, folded, overlapping, shared_out, twice_itself
 from .errors import Stuck
 from .parser import KEPT, LONGEST_KEPT, machine, read
@@ -348,13 +348,7 @@ def ends(kind: str, text: str, begin: int, longest_end: int, strict: bool) -> It
 
 
 def reads_as(kind: str, value: str) -> bool:
-    if kind == "time":
-        return reads(Unit.DAY, value)
-    try:
-        read_duration(value)
-    except ReadError:
-        return False
-    return True
+    return reads(Unit.DAY, value) if kind == "time" else readable(read_duration, value)
 
 
 def made(template: Template, words: Words, span: Span) -> Condition:

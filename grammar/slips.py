@@ -14,9 +14,9 @@ from collections.abc import Callable
 from ..conds.diagnostic import Diagnostic, nearest
 from ..conds.durations import read_duration
 from ..conds.points import MONTH_NUMBERS, WEEKDAY_NUMBERS, WEEKDAYS, Unit, read_cron, reads
-from ..conds.reading import ReadError
+from ..conds.reading import readable
 from ..conds.words import STARTERS, is_keyword
-from .errors import Stop
+from .errors import NEARBY, Stop
 
 Slip = Callable[[Stop], Diagnostic | None]
 
@@ -170,7 +170,7 @@ def continued_list(stop: Stop, start: int) -> Diagnostic | None:
         return None
     fix = None
     last = joined["last"]
-    if not joined["list"] and reads_duration(last) and reads_duration(rest):
+    if not joined["list"] and readable(read_duration, last) and readable(read_duration, rest):
         fix, message = f" {rest}", "the parts of a duration are joined by blanks"
     elif joined["list"] and any(reads(unit, last) and reads(unit, rest) for unit in LISTED):
         fix, message = f", {rest}", "the points of a list are joined by commas"
@@ -216,14 +216,16 @@ EVENTS = ("started", "succeeded", "failed", "finished", "terminated", "inacted",
 
 def meant(rest: str) -> str | None:
     """The condition that a bare value was meant for."""
+    if len(rest) > NEARBY:
+        return None
     head, _, tail = rest.partition(" ")
-    if reads_cron(rest):
+    if readable(read_cron, rest):
         return f"cron {rest}"
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9:.]+)?", rest):
         return f"once at {rest}"
     if calendar := re.fullmatch(r"1\s*(month|year)", rest, re.I):
         return f"{calendar[1].lower()}ly"
-    if head[:1].isdigit() and reads_duration(rest):
+    if head[:1].isdigit() and readable(read_duration, rest):
         return f"every {rest}"
     if re.match(r"[0-9]{1,2}(:[0-9]{2}|\s*[ap]m\b)", rest) and reads(Unit.DAY, rest):
         return f"daily at {rest}"
@@ -250,22 +252,6 @@ def weekdays_meant(text: str) -> str | None:
 
 
 DASH = re.compile(r"\s*-\s*|\s+(?:to|until|till)\s+")
-
-
-def reads_cron(text: str) -> bool:
-    try:
-        read_cron(text)
-    except ReadError:
-        return False
-    return True
-
-
-def reads_duration(text: str) -> bool:
-    try:
-        read_duration(text)
-    except ReadError:
-        return False
-    return True
 
 
 TASK_BEFORE = re.compile(

@@ -36,7 +36,7 @@ from ..conds.points import (
     reads,
 )
 from ..conds.printer import quoted
-from ..conds.reading import DIGITS, ReadError
+from ..conds.reading import DIGITS, ReadError, readable
 from ..conds.zones import check_zone
 
 Token = tuple[str, int]
@@ -275,19 +275,13 @@ def dates_beside(source: Source, start: int, raw: Raw, error: ReadError, token: 
     """`daily after 2026-01-01`: two conditions, and an `&` is missing between them."""
     kind, tokens, range_start = raw
     found = refusal(error, token[1])
-    if kind not in (After, Before, Between) or any(not is_date(text) for text, _ in tokens):
+    if kind not in (After, Before, Between) or any(
+        not readable(read_datetime, text) for text, _ in tokens
+    ):
         return found
     last = tokens[-1][1] + len(tokens[-1][0])
     fix = f"{source.text[start:range_start].rstrip()} & {source.text[range_start:last]}"
     return Refused(error.code, f"{error.message}: {fix}", start, last, fix)
-
-
-def is_date(text: str) -> bool:
-    try:
-        read_datetime(text)
-    except ReadError:
-        return False
-    return True
 
 
 def other_unit(

@@ -204,6 +204,8 @@ def test_files_that_cannot_be_read(folder: Path) -> None:
     (folder / "latin.txt").write_bytes(b"env \xe9")
     for name in ("none.txt", "latin.txt", "."):
         assert oncue("fmt", name).exit_code == 2
+    found = oncue("check", "conditons.txt")
+    assert found.exit_code == 2 and "conditons.txt: there is no such file" in found.output
     found = oncue("check", "latin.txt")
     assert found.exit_code == 2 and "latin.txt: 'utf-8' codec can't decode" in found.output
 

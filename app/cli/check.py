@@ -7,6 +7,7 @@ tasks are known, so a name of no task is an error there.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -84,7 +85,13 @@ def conditions_of(what: str, timezone: str | None) -> Iterator[Checked]:
     path = Path(what)
     if is_file(path):
         return of_file(what, read_text(path), timezone)
+    if FILE_NAME.fullmatch(what):
+        raise click.BadParameter(f"{what}: there is no such file", param_hint="FILE")
     return iter([Checked("", what, check(what, timezone=timezone))])
+
+
+FILE_NAME = re.compile(r"[\w./\\-]*\w\.\w+")
+"""A word with an ending: no condition looks like that."""
 
 
 def read_text(path: Path) -> str:

@@ -280,6 +280,16 @@ LONG = (
     ("a long range", "weekly on " + "a-" * 30_000),
     ("many colons", "daily at 1" + ":1" * 30_000),
     ("many dots", "every 1" + ".1" * 30_000 + " s"),
+    ("from and blanks", "daily from" + " " * 60_000 + "10:00 x"),
+    ("from many words", "daily from " + "a " * 30_000 + "to b"),
+    ("a value and blanks", "10" + " " * 60_000 + "x"),
+    ("a weekday and blanks", "every monday" + " " * 60_000 + "x"),
+    ("a date and blanks", "once at 2026-01-01" + " " * 60_000 + "x"),
+    ("many points between", "daily between " + "10 " * 20_000),
+    ("many points", "daily at " + "10 " * 20_000),
+    ("many points after", "daily after " + "10 " * 20_000 + "until 11"),
+    ("unless and blanks", "daily unless" + " " * 60_000 + "x"),
+    ("a comparison of digits", "has failed > " + "1" * 60_000),
     ("on and on", "on Mon " + "on " * 20_000 + "5"),
 )
 
