@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .diagnostic import nearest
+from .places import LONG_MONTHS, LONG_WEEKDAYS
 from .reading import DIGITS, ReadError
 
 MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
@@ -48,6 +49,10 @@ FIELDS = (
     Kind("second", 0, 59, {}),
 )
 MINUTE, HOUR, DAY, MONTH, WEEKDAY, SECOND = FIELDS
+LONG_NAMES = {kind.name: frozenset[str]() for kind in FIELDS} | {
+    MONTH.name: frozenset(name.upper() for name in LONG_MONTHS),
+    WEEKDAY.name: frozenset(name.upper() for name in LONG_WEEKDAYS),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +195,7 @@ def read_item(kind: Kind, item: str, at: int, text: str, into: Matches) -> None:
     elif parts := ITEM.fullmatch(item):
         read_numbers(kind, parts, at, text, into)
     else:
-        fix = "*" if item == "?" else None
+        fix = "*" if item == "?" else upper[:3] if upper in LONG_NAMES[kind.name] else None
         message = item_message(kind, item)
         raise ReadError(message, text, start=at, end=at + len(item), fix=fix, code="cron")
 

@@ -233,7 +233,7 @@ def near_unit(word: str, single: bool) -> str | None:
 
 
 SIGNED = re.compile(r"\s*-\s*[0-9]")
-BARE = re.compile(r"\s*([0-9][0-9.]*)\s*(?![\w:])")
+BARE = re.compile(r"\s*([0-9][0-9.]*)(?=[\s,]|\Z)")
 WORDY = re.compile(r"\s*([^\W\d_]+)")
 
 

@@ -271,8 +271,8 @@ def wrong(unit: Unit, text: str, start: int = 0) -> ReadError:
         fix = ", ".join(several)
         message = f"{shown!r} are {len(several)} points, in a list they have commas: {fix}"
         return ReadError(message, text, fix=fix, code="missing-comma")
-    if unit is Unit.DAY and (dotted := re.fullmatch(r"([0-9]{1,2})\.([0-9]{2})", shown)):
-        fix = f"{dotted[1]}:{dotted[2]}"
+    spelt = TIME.fullmatch(shown) if unit is Unit.DAY else None
+    if spelt and reads(unit, fix := f"{spelt[1]}:{spelt[2] or spelt[3] or '00'}{spelt[4] or ''}"):
         return ReadError(
             f"{shown!r} is not a time: {fix}", text, start=start, fix=fix, code="bad-point"
         )
@@ -290,6 +290,7 @@ def wrong(unit: Unit, text: str, start: int = 0) -> ReadError:
     return misspelt(unit, text, start)
 
 
+TIME = re.compile(r"(?i:([0-9]{1,2})(?:[.h]([0-9]{2})?|([0-9]{2}))(\s*[ap]m)?)")
 NEXT = re.compile(r"\S|\Z")
 
 

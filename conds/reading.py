@@ -37,7 +37,8 @@ class ReadError(ValueError):
         self.other = other
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_again, (self.message, self.text, self.start, self.end, self.fix, self.code))
+        shown = (self.message, self.text, self.start, self.end, self.fix, self.code, self.other)
+        return (_again, shown)
 
 
 def readable(read: Callable[[str], object], text: str) -> bool:
@@ -49,8 +50,16 @@ def readable(read: Callable[[str], object], text: str) -> bool:
     return True
 
 
-def _again(message: str, text: str, start: int, end: int, fix: str | None, code: str) -> ReadError:
-    return ReadError(message, text, start=start, end=end, fix=fix, code=code)
+def _again(
+    message: str,
+    text: str,
+    start: int,
+    end: int,
+    fix: str | None,
+    code: str,
+    other: str | None,
+) -> ReadError:
+    return ReadError(message, text, start=start, end=end, fix=fix, code=code, other=other)
 
 
 def plural(number: int, word: str) -> str:

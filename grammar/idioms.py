@@ -18,6 +18,7 @@ from ..conds.points import (
     WEEKDAY_NUMBERS,
     WEEKDAYS,
     Unit,
+    a,
     reads,
 )
 from ..conds.reading import ordinal, readable
@@ -115,7 +116,7 @@ def comparison(stop: Stop) -> Diagnostic | None:
     if symbol is None:
         return None
     if "EXACTLY" in stop.accepts or {"MORE", "LESS"} <= stop.accepts:
-        fix = COMPARISONS[symbol[0]]
+        fix = COMPARISONS.get(symbol[0].lower(), "=")
         if fix.split()[0] not in stop.keywords:
             return None
     elif symbol[0] in ("=", "==") and "is" in stop.keywords:
@@ -124,9 +125,10 @@ def comparison(stop: Stop) -> Diagnostic | None:
         fix = "at"
     else:
         return None
-    return stop.error(
-        "comparison", f"{symbol[0]!r} is written {fix} here", end=symbol.end(), fix=fix
-    )
+    message, end = f"{symbol[0]!r} is written {fix} here", symbol.end()
+    before = "" if stop.plain[: stop.start][-1:].isspace() else " "
+    after = "" if stop.plain[end : end + 1].isspace() else " "
+    return stop.error("comparison", message, end=end, fix=f"{before}{fix}{after}")
 
 
 COMPARISONS = {
@@ -136,8 +138,10 @@ COMPARISONS = {
     "<": "less than",
     "=": "exactly",
     "==": "exactly",
+    "over": "more than",
+    "under": "less than",
 }
-COMPARISON = re.compile(r"[<>=]=?")
+COMPARISON = re.compile(r"[<>=]=?|(?:over|under)(?![\w.:-])", re.I)
 
 COUNT = re.compile(
     r"(?:(?:at\s+)?(?:least|most)|(?:more|less)\s+than|exactly)\s+[0-9]+\s+times?", re.I
@@ -196,6 +200,9 @@ def clock_after_day(stop: Stop) -> Diagnostic | None:
     word = re.compile(r"\s*([^\s&|(),]+)").match(stop.plain, stop.end)
     if stop.word != "at" or not stop.after_operand or word is None or not reads(Unit.DAY, word[1]):
         return None
+    if days := stop.search_before(ON_DAYS, stop.start):
+        fix = f"daily at {word[1]} & {days[0]}"
+        return stop.error("extra-at", f"on takes whole days: {fix}", days.start(), word.end(), fix)
     day = stop.search_before(ON_DAY, stop.start)
     if day is None or not any(reads(unit, day[1]) for unit in ON_UNITS):
         return None
@@ -206,6 +213,7 @@ def clock_after_day(stop: Stop) -> Diagnostic | None:
     return stop.error("extra-at", message, stop.read_to, stop.end, "")
 
 
+ON_DAYS = re.compile(r"\bon\s+(?:weekdays|weekends)\Z", re.I)
 ON_DAY = re.compile(r"\b(?:on|after|before|starting|and|,)\s+([^&|(),]+?)\Z", re.I)
 ON_ALONE = re.compile(r"(?:\A|[&|(~]|\b(?:and|or|not)\b)\s*on\s+[^&|()]+\Z", re.I)
 
@@ -227,7 +235,7 @@ DAY = re.compile(r"(?<![\w:.])[0-9]{1,2}(?:st|nd|rd|th|\.)?\Z", re.I)
 
 def ordinal_word(stop: Stop) -> Diagnostic | None:
     """`monthly on first Monday`, `monthly on the 1st`."""
-    if "POINT" not in stop.accepts:
+    if not stop.accepts_any("POINT", "WEEKDAY"):
         return None
     if stop.word == "the":
         blank = re.compile(r"\s*").match(stop.plain, stop.end)
@@ -247,11 +255,11 @@ def weekdays_in_cadence(stop: Stop) -> Diagnostic | None:
     unit = stop.unit
     if unit is Unit.WEEK:
         fix, start = ", ".join(days), stop.start
-    elif unit is Unit.DAY:
-        fix, start = f"& on {stop.word}", stop.starts[-1]
     else:
-        return None
-    return stop.error("bad-point", f"{stop.token!r} is no point of a {unit}: {fix}", start, fix=fix)
+        fix, start = f"& on {stop.word}", stop.starts[-1]
+    return stop.error(
+        "bad-point", f"{stop.token!r} is no point of {a(unit)}: {fix}", start, fix=fix
+    )
 
 
 # --- intervals ------------------------------------------------------------------------------
@@ -360,7 +368,7 @@ def contraction(stop: Stop) -> Diagnostic | None:
 
 def missing_is(stop: Stop) -> Diagnostic | None:
     """`task 'x' running`."""
-    if stop.accepts != {"HAS", "IS"} or stop.word != "running":
+    if stop.accepts not in ({"HAS", "IS"}, {"IS"}) or stop.word != "running":
         return None
     return stop.error("missing-is", "the word is is missing: is running", fix=f"is {stop.token}")
 
@@ -394,6 +402,37 @@ def compared_name(stop: Stop) -> Diagnostic | None:
     return stop.error("extra-is", f"the name follows env: {fix}", env.start(), value.end(), fix)
 
 
+SINCE = {
+    "failure": "fail",
+    "failed": "fail",
+    "succeeded": "success",
+    "finished": "finish",
+    "started": "run",
+    "start": "run",
+}
+
+
+def since_last(stop: Stop) -> Diagnostic | None:
+    """`every 10 min since success`, `every 10 min since last failure`."""
+    words = stop.tables.spelling["SINCE"]
+    fix = SINCE.get(stop.word, stop.word)
+    if fix not in words or not (stop.accepts == {"LAST"} or "SINCE" in stop.accepts):
+        return None
+    if stop.accepts == {"LAST"}:
+        fix = f"last {fix}"
+    return stop.error("unknown-word", f"{stop.token!r} is written {fix} here", fix=fix)
+
+
+def extra_is(stop: Stop) -> Diagnostic | None:
+    """`time of day is after 10:00`."""
+    word = re.compile(r"\s+(?:after|before|between|at|on)(?![\w.:-])", re.I).match(
+        stop.plain, stop.end
+    )
+    if stop.word != "is" or "STARTING" not in stop.accepts or word is None:
+        return None
+    return stop.error("extra-is", "is is left out", stop.read_to, stop.end, "")
+
+
 def missing_of(stop: Stop) -> Diagnostic | None:
     """`time after 10:00`, `time between 10:00 and 12:00`."""
     if stop.previous != "time" or stop.accepts != {"OF"}:
@@ -422,5 +461,7 @@ IDIOMS: tuple[Callable[[Stop], Diagnostic | None], ...] = (
     missing_is,
     missing_in,
     missing_of,
+    since_last,
+    extra_is,
     synonym,
 )

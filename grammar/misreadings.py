@@ -74,7 +74,14 @@ def task_after_range(stop: Stop) -> Diagnostic | None:
 def missing_on(stop: Stop) -> Diagnostic | None:
     """`weekly Mon`, `daily 10:00`."""
     unit, rest = stop.unit, stop.rest()
-    if not {"STARTING", "AT"} <= stop.accepts or not rest or not reads(unit, rest):
+    if not {"STARTING", "AT"} <= stop.accepts or not rest:
+        return None
+    for first, last in two_ends(rest):
+        if reads(unit, first) and reads(unit, last):
+            fix = f"between {first} and {last}"
+            end = stop.start + len(rest)
+            return stop.error("missing-on", f"a range is written {fix}", end=end, fix=fix)
+    if not reads(unit, rest):
         return None
     word = "on" if unit in (Unit.WEEK, Unit.MONTH, Unit.YEAR) else "at"
     fix, end = f"{word} {rest}", stop.start + len(rest)
@@ -87,10 +94,11 @@ def has_outcome(stop: Stop) -> Diagnostic | None:
     word = re.compile(r"\s*(\w+)").match(stop.plain, stop.end)
     if "OUTCOME" not in stop.accepts or stop.word not in ("has", "is") or word is None:
         return None
-    if word[1].lower() not in stop.tables.spelling["OUTCOME"]:
+    fix = SYNONYMS.get(word[1].lower(), word[1])
+    if fix.lower() not in stop.tables.spelling["OUTCOME"]:
         return None
-    message = f"the outcome follows the name: {word[1]} without {stop.token}"
-    return stop.error("extra-has", message, end=word.end(), fix=word[1])
+    message = f"the outcome follows the name: {fix} without {stop.token}"
+    return stop.error("extra-has", message, end=word.end(), fix=fix)
 
 
 def several_tasks(stop: Stop) -> Diagnostic | None:
@@ -187,6 +195,8 @@ def missing_has(stop: Stop) -> Diagnostic | None:
     """`task 'x' failed`."""
     if stop.accepts != {"HAS", "IS"}:
         return None
+    if stop.word == "not":
+        return stop.error("missing-has", "the word has is missing: has not", fix="has not")
     words = (*EVENTS, *SYNONYMS)
     near = nearest(stop.word, words, 1) or ((stop.word,) if stop.word in words else ())
     if not near:
@@ -199,9 +209,14 @@ def bare_count(stop: Stop) -> Diagnostic | None:
     """`has failed 3 times`: at least, at most, exactly?"""
     if not stop.token.isdigit() or "EXACTLY" not in stop.accepts or "INT" in stop.accepts:
         return None
-    times = re.compile(r"\s*times?(?![\w.:-])", re.I).match(stop.plain, stop.end)
+    times = re.compile(r"(?:\s+or\s+(more|less|fewer))?\s*times?(?![\w.:-])", re.I).match(
+        stop.plain, stop.end
+    )
     end = times.end() if times else stop.end
-    fix = f"at least {stop.token} {'time' if stop.token == '1' else 'times'}"
+    least = not times or times[1] is None or times[1].lower() == "more"
+    fix = (
+        f"at {'least' if least else 'most'} {stop.token} {'time' if stop.token == '1' else 'times'}"
+    )
     bounds = ("at least", "at most", "exactly")
     return stop.error(
         "bare-count", f"a count needs a bound: {fix}", end=end, fix=fix, expected=bounds
@@ -250,13 +265,18 @@ def missing_comma(stop: Stop) -> Diagnostic | None:
     named = stop.token[:1] in ("'", '"') or (stop.word and not is_keyword(stop.word))
     if "COMMA" not in stop.accepts or not named or near_keyword(stop) is not None:
         return None
-    listed = stop.values[-1]
-    if isinstance(listed, list) and isinstance(listed[-1], tuple):
-        return None  # points, which are no names
+    if reads_points(stop):
+        return None
     fix = f", {stop.token}"
     return stop.error(
         "missing-comma", f"a comma is missing before {stop.token}", stop.read_to, stop.end, fix
     )
+
+
+def reads_points(stop: Stop) -> bool:
+    """Whether the list that is read is of points, and not of names."""
+    listed = stop.values[-1] if stop.values else None
+    return isinstance(listed, list) and isinstance(listed[-1], tuple)
 
 
 def missing_number(stop: Stop) -> Diagnostic | None:
@@ -324,6 +344,8 @@ def bad_point(stop: Stop) -> Diagnostic | None:
     if stop.token in ("", ",", ")", "(", "&", "|", "~") or stop.word in ("and", "or"):
         message = f"a point of {a(unit)} is missing: {FORMS[unit]}"
         return stop.error("missing-point", message, expected=(FORMS[unit],))
+    if stop.token[0] in "'\"" and reads(unit, fix := stop.token[1:-1]):
+        return stop.error("bad-point", f"points have no quotes: {fix}", fix=fix)
     found = reader_error(stop, lambda: read_point(unit, stop.token), stop.start)
     if found is not None and found.code == "dashed-range":
         start = stop.starts[-1]
@@ -354,8 +376,9 @@ def interval_meant(text: str) -> str | None:
     nouns = {unit.value: cadence for unit, cadence in CADENCES.items()}
     if text.lower() in nouns:
         return nouns[text.lower()]
-    if text.lower() in WEEKDAY_NUMBERS:
-        return f"weekly on {WEEKDAYS[WEEKDAY_NUMBERS[text.lower()]]}"
+    days = [WEEKDAY_NUMBERS.get(day.strip().lower()) for day in text[:NEARBY].split(",")]
+    if all(day is not None for day in days):
+        return f"weekly on {', '.join(WEEKDAYS[day] for day in days if day is not None)}"
     if not text.isdigit() and reads(Unit.DAY, text):
         return f"daily at {text}"
     return None
@@ -441,6 +464,8 @@ def unquoted_name(stop: Stop) -> Diagnostic | None:
         ENV, stop.start
     )
     if stop.start != stop.read_to or not followed or stop.token in ("", ",", "(", ")"):
+        return None
+    if reads_points(stop):
         return None
     word = re.compile(r"[^\s&|(),'\"]+").match(stop.plain, stop.starts[-1])
     if word is None or not word[0][0].isalpha() or word.end() <= stop.start:

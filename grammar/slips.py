@@ -92,7 +92,8 @@ def missing_operand(stop: Stop) -> Diagnostic | None:
         return stop.error("missing-operand", message, stop.starts[-1], end, fix)
     if token in CLOSERS:
         return stop.error("missing-operand", f"an operand is missing after {previous}")
-    return stop.error("missing-operand", f"an operand is missing before {stop.token}", fix="")
+    fix = "" if stop.plain[stop.end :].strip() else None
+    return stop.error("missing-operand", f"an operand is missing before {stop.token}", fix=fix)
 
 
 def open_parenthesis(stop: Stop) -> Diagnostic | None:
@@ -138,11 +139,20 @@ def lone_keyword(stop: Stop) -> Diagnostic:
 
 
 def lone_name(stop: Stop, start: int, end: int) -> Diagnostic:
+    from .phrases import core_reads
+
     word = stop.plain[start:end]
-    if (meant_word := OTHER_WORDS.get(word.lower())) is not None and stop.token:
+    like = stop.phrases.like(word) if stop.phrases is not None else ()
+    if stop.word in ("has", "is") and end < stop.start and not like:
+        fix = f"task {word}"
+        return stop.error("missing-task", f"the word task is missing: {fix}", start, end, fix)
+    if (meant_word := OTHER_WORDS.get(word.lower())) is not None and (stop.token or meant_word):
         message = f"{word!r} is written {meant_word}" if meant_word else f"{word!r} is left out"
         last = end if meant_word else stop.start
         return stop.error("unknown-condition", message, start, last, meant_word)
+    if word[0] in "'\"" and core_reads(word[1:-1]):
+        fix = word[1:-1]
+        return stop.error("lone-name", f"a condition has no quotes: {fix}", start, end, fix)
     if word[0] in "'\"":
         fix = f"after task {word}"
         message = f"a name alone is no condition: {fix}?"
@@ -155,7 +165,15 @@ def lone_name(stop: Stop, start: int, end: int) -> Diagnostic:
     )
 
 
-OTHER_WORDS = {"each": "every", "crontab": "cron", "if": "", "when": ""}
+OTHER_WORDS = {
+    "each": "every",
+    "crontab": "cron",
+    "annually": "yearly",
+    "biweekly": "every 2 weeks",
+    "fortnightly": "every 2 weeks",
+    "if": "",
+    "when": "",
+}
 
 JOINED = re.compile(
     r"(?:(?P<list>\b(?:on|at)|,)|\bevery)\s+(?P<last>[^&|(),]+?)\s*(?:&|\band)\Z", re.I
@@ -290,12 +308,15 @@ def unknown_condition(stop: Stop, word: str, start: int, end: int) -> Diagnostic
 
 def near_keyword(stop: Stop) -> Diagnostic | None:
     """A word that looks like one of the keywords that would have been right."""
-    if not stop.word or (is_keyword(stop.word) and stop.after_operand):
+    if not stop.word or (is_keyword(stop.word) and stop.after_operand) or stop.word in NOT_OR:
         return None
     near = nearest(stop.word, stop.keywords, 1)
     if not near:
         return None
     return stop.error("unknown-word", f"{stop.token!r} is not known here: {near[0]}?", fix=near[0])
+
+
+NOT_OR = ("xor", "nor")  # they look like `or`, and mean something else
 
 
 def begins_operand(stop: Stop) -> bool:
@@ -337,6 +358,9 @@ def false_joint(stop: Stop) -> Diagnostic:
             reads(unit, last[1]) and reads(unit, stop.rest(stop.end).strip()) for unit in LISTED
         ):
             return stop.error("missing-comma", "the points of a list are joined by commas", fix=",")
+    following = re.compile(r"\s*(\w+)").match(stop.plain, stop.end)
+    if following and following[1].lower() in set(stop.keywords).difference(BINARY):
+        return stop.error("unexpected", f"no {name} stands before {following[1]}", fix="")
     mended = stop.mended(stop.start, stop.end, " &")
     message = f"& or | is missing in the place of the {name}: {mended}"
     return stop.error("missing-operator", message, fix=" &", expected=("&", "|"))

@@ -266,9 +266,16 @@ def point_refusal(source: Source, start: int, unit: Unit, raw: Raw, error: ReadE
         return found
     if error.other == "date":
         return dates_beside(source, start, raw, error, token)
+    if error.other == Unit.DAY and unit in DAYS_IN:
+        found = refusal(error, token[1])
+        found.message += f": the day stands before it, as in {DAYS_IN[unit]} {token[0]}"
+        return found
     if error.other is not None:
         return other_unit(source, start, Unit(error.other), raw, error, token)
     return refusal(error, token[1])
+
+
+DAYS_IN = {Unit.WEEK: "Mon", Unit.MONTH: "1st", Unit.YEAR: "Feb 1st"}
 
 
 def dates_beside(source: Source, start: int, raw: Raw, error: ReadError, token: Token) -> Refused:
