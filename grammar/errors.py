@@ -188,10 +188,11 @@ def explain(tables: Tables, stuck: Stuck, text: str) -> Diagnostic:
     """What is wrong where the parser stopped."""
     from .idioms import IDIOMS
     from .misreadings import MISREADINGS
+    from .omissions import OMISSIONS
     from .slips import SLIPS, unexpected
 
     stop = Stop(tables, stuck, text)
-    for slip in (*IDIOMS, *SLIPS[:-1], *MISREADINGS, SLIPS[-1]):
+    for slip in (*IDIOMS, *SLIPS[:-1], *OMISSIONS, *MISREADINGS, SLIPS[-1]):
         if (found := slip(stop)) is not None:
             return found
     return unexpected(stop)

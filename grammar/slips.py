@@ -1,9 +1,9 @@
 """The common slips around operands: quotes, parentheses, operators, and what is no operand.
 
 Each function knows one kind of stop and explains it, or passes. They are tried in order, the most
-telling first; those inside atoms (`misreadings`) come before the last, which takes two operands
-side by side. A slip looks at the token that could not be used, at what the state accepts, and at
-what was read; it changes nothing.
+telling first: everyday English (`idioms`), these, those inside atoms (`omissions`, `misreadings`),
+and the last of these, which takes two operands side by side. A slip looks at the token that could
+not be used, at what the state accepts, and at what was read; it changes nothing.
 """
 
 from __future__ import annotations
