@@ -1,6 +1,7 @@
 """Laws of the public face on what `oncue.testing.strategies` draws: any condition, log, instant
 and zone."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -8,13 +9,14 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oncue import evaluate, explain, windows
+from oncue import ConditionSyntaxError, check, evaluate, explain, parse, windows
 from oncue.conds import nodes
 from oncue.conds.nodes import Condition
 from oncue.engine.civil import to_datetime, zone
 from oncue.engine.records import Record
 from oncue.testing.strategies import (
     CADENCES,
+    TASKS,
     ZONES,
     atom_strategies,
     conditions,
@@ -86,6 +88,20 @@ def test_windows_come_in_order_and_are_not_empty(
         assert window.start is None or window.end is None or window.start < window.end
     for one, other in zip(found, found[1:], strict=False):
         assert one.end is not None and other.start is not None and one.end <= other.start
+
+
+@given(st.text(max_size=40) | conditions(leaves=4).map(str))
+def test_check_says_what_is_wrong_and_raises_for_no_text(text: str) -> None:
+    found = check(text, tasks=TASKS)
+    try:
+        parse(text)
+    except ConditionSyntaxError as error:
+        assert found == list(error.diagnostics)
+    else:
+        assert all(hint.severity != "error" for hint in found)
+    for hint in found:
+        assert hint.message in str(hint)
+        assert json.loads(json.dumps(hint.to_dict()))["code"] == hint.code
 
 
 @given(st.sampled_from(ZONES), instants())
