@@ -63,9 +63,12 @@ def diagnostic(
     fix: str | None = None,
     expected: tuple[str, ...] = (),
 ) -> Diagnostic:
-    """An error about [start, end) of `text`. A message that quotes much of it is cut."""
+    """An error about [start, end) of `text`. A message that quotes much of it is cut; a fix that
+    changes nothing is none."""
     if len(message) > LONGEST_MESSAGE:
         message = f"{message[:LONGEST_MESSAGE]}\u2026"
+    if fix == text[start:end]:
+        fix = None
     span = Span.locate(text, start, end)
     return Diagnostic(Severity.ERROR, code, message, span, expected, fix, text)
 

@@ -247,9 +247,12 @@ def ordinal_word(stop: Stop) -> Diagnostic | None:
     return stop.error("number-word", f"{stop.token!r} is written {fix}", fix=fix)
 
 
+SEVERAL_DAYS = {"weekdays": WEEKDAYS[:5], "weekends": WEEKDAYS[5:]}
+
+
 def weekdays_in_cadence(stop: Stop) -> Diagnostic | None:
     """`daily on weekdays`, `weekly on weekdays`."""
-    days = {"weekdays": WEEKDAYS[:5], "weekends": WEEKDAYS[5:]}.get(stop.word)
+    days = SEVERAL_DAYS.get(stop.word)
     if "POINT" not in stop.accepts or days is None or stop.previous != "on":
         return None
     unit = stop.unit

@@ -23,7 +23,9 @@ from ..conds.points import (
 )
 from ..conds.printer import quoted
 from ..conds.reading import ReadError, readable
+from ..conds.words import is_keyword
 from .errors import NEARBY, Stop
+from .idioms import SEVERAL_DAYS
 from .slips import BINARY
 
 
@@ -122,8 +124,11 @@ def bad_weekday(stop: Stop) -> Diagnostic | None:
         fix = f"time of week between {ends[0]} and {ends[1]}"
         message = f"a range of weekdays: {fix}"
         return stop.error("dashed-range", message, stop.starts[-1], stop.end, fix)
+    if (days := SEVERAL_DAYS.get(stop.word)) is not None:  # in a list with others
+        fix = ", ".join(days)
+        return stop.error("bad-point", f"{stop.token!r} in a list is {fix}", fix=fix)
     names = (*(name.title() for name in WEEKDAY_NUMBERS), "weekdays", "weekends")
-    near = nearest(stop.word, names, 1)
+    near = () if is_keyword(stop.word) else nearest(stop.word, names, 1)
     if near:
         return stop.error("bad-point", f"{stop.token!r} is not a weekday: {near[0]}?", fix=near[0])
     what = f"{stop.token!r} is not a weekday" if stop.token else "a weekday is missing"
