@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from ..engine.explain import Explanation
 from .clock import Clock, SystemClock
+from .config import from_outside
 from .groups import Definer, Grouper
 from .session import Session
 from .stores import store_at
@@ -33,7 +34,7 @@ class App(Definer):
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
-        given = {**(config or {}), **options}
+        given = {**from_outside(), **(config or {}), **options}
         self.session = Session(store_at(store), clock or SystemClock(), given)
 
     def include_grouper(self, group: Grouper) -> None:

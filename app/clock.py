@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -17,6 +18,16 @@ class SystemClock:
 
     def now(self) -> int:
         return time.time_ns() // 1000
+
+
+class FunctionClock:
+    """What a function says, in seconds since the Unix epoch."""
+
+    def __init__(self, function: Callable[[], float]) -> None:
+        self._function = function
+
+    def now(self) -> int:
+        return round(self._function() * 1_000_000)
 
 
 def uptime() -> int:

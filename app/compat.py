@@ -14,6 +14,14 @@ RENAMED = {
     "task_execution": "execution",
     "permanent_task": "permanent",
 }
+GONE = {
+    "cls_lock": "tasks have no locks",
+    "debug": "it had no effect",
+    "scheduler_logger_basename": "the logger is called 'oncue.scheduler'",
+    "task_logger_basename": "the logger is called 'oncue.task'",
+    "task_priority": "it had no effect; give tasks a priority",
+    "use_instance_naming": "give tasks a name",
+}
 OPPOSITES = {
     "disabled": "enabled",
     "disable": "enabled",
@@ -22,9 +30,11 @@ OPPOSITES = {
 
 def newer(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options under the names they have now. Raises DefinitionError for one that is given by
-    both."""
+    both, and for one that is no more."""
     found: dict[str, Any] = {}
     for name, value in given.items():
+        if name in GONE:
+            raise DefinitionError(f"the option {name!r} is gone: {GONE[name]}")
         now = RENAMED.get(name) or OPPOSITES.get(name) or name
         if now in found or (now != name and now in given):
             raise DefinitionError(f"{name!r} and {now!r} are the same option; give one")

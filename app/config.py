@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from ..conds.diagnostic import nearest
 from ..conds.durations import Duration
 from ..conds.nodes import Condition
 from ..engine.civil import Zone
@@ -14,6 +17,7 @@ from ..engine.schedule import NEVER
 from ..grammar.phrases import Phrases
 from . import options
 from .compat import newer
+from .errors import DefinitionError
 from .options import Limit, Option, optional
 from .restart import WAYS
 
@@ -31,9 +35,20 @@ def new_run_id(task: Any, parameters: Any) -> str:
     return f"{_random.getrandbits(128):032x}"
 
 
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "production": dict.fromkeys(
+        ("silence_cond_check", "silence_task_prerun", "silence_task_logging"), True
+    )
+}
+"""Sets of options by name, for `profile=`, `ONCUE_PROFILE` and `oncue run --production`."""
+
+
 class Config:
     """The options of an app, given by keyword to `App` and assigned to `app.session.config` at any
-    time. Raises DefinitionError for an unknown one, naming those that are near."""
+    time. What is not given there may be in the environment, as `ONCUE_` and the option's name in
+    capitals, or in the table `tool.oncue` of pyproject.toml in the current folder; the environment
+    goes before the file. `profile="production"` silences what would end the app. Raises
+    DefinitionError for an unknown option, naming those that are near."""
 
     execution = Option[str | None](
         optional(options.execution),
@@ -69,6 +84,17 @@ class Config:
     max_process_count = Option[int | None](
         optional(options.count), doc="How many processes run tasks; None: one per processor."
     )
+    tasks_as_daemon = Option[bool](
+        options.switch,
+        True,
+        doc="Whether the processes that run tasks are daemons, which may start no processes by "
+        "multiprocessing themselves.",
+    )
+    time_func = Option[Callable[[], float] | None](
+        optional(options.function),
+        doc="Another clock: a function that gives seconds since the Unix epoch. Read when the app "
+        "starts; how long to sleep is reckoned by it, so it has to run as fast as time does.",
+    )
     param_materialize = Option[str](
         options.one_of("pre", "post"),
         "post",
@@ -102,10 +128,24 @@ class Config:
         options.switch, False, doc="Whether a task that cannot be set up fails, or ends the app."
     )
 
-    def __init__(self, session: Session, given: dict[str, Any]) -> None:
+    def __init__(self, session: Session, given: Mapping[str, Any]) -> None:
         self.values: dict[str, Any] = {"timezone": options.zone(None, "timezone", self)}
         self._session = session
-        self.values |= options.read_all(Config, self, newer(given))
+        self._adopt(given)
+
+    def _adopt(self, given: Mapping[str, Any]) -> None:
+        """Read options, those of the profile named among them first."""
+        found = newer(given)
+        profile = found.pop("profile", None)
+        if profile is not None:
+            known = options.one_of(*PROFILES)(profile, "profile", self)
+            found = {**PROFILES[known], **found}
+        self.values = {**self.values, **options.read_all(Config, self, found)}
+
+    def use(self, profile: str) -> None:
+        """Take the options of a profile, `production`, for those that there are."""
+        self._adopt({"profile": profile})
+        self._session.configured("profile")
 
     @property
     def phrases(self) -> Phrases:
@@ -116,3 +156,44 @@ class Config:
 
     def __repr__(self) -> str:
         return f"Config({', '.join(f'{k}={v!r}' for k, v in self.values.items())})"
+
+
+def from_outside() -> dict[str, Any]:
+    """The options that the environment and the project's file give. Raises DefinitionError, naming
+    the place, for one that is not known there; of the environment, if it looks like one that is."""
+    return {**from_file(Path("pyproject.toml")), **from_environment(os.environ)}
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name in KNOWN:
+            found[name] = text_for(name, value)
+        elif nearest(name, KNOWN):
+            raise DefinitionError(f"{variable} in the environment: {options.unknown(name, KNOWN)}")
+    return found
+
+
+def from_file(path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("oncue", {})
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise DefinitionError(f"{path}: {error}") from error
+    for name in table:
+        if name not in KNOWN:
+            raise DefinitionError(f"[tool.oncue] in {path}: {options.unknown(name, KNOWN)}")
+    return dict(table)
+
+
+def text_for(name: str, value: str) -> Any:
+    option = options.options_of(Config).get(name)
+    return value if option is None else options.from_text(option, value)
+
+
+PREFIX = "ONCUE_"
+KNOWN = (*options.options_of(Config), "profile")

@@ -16,6 +16,7 @@ from ..engine.civil import FOREVER
 from ..engine.history import Mark
 from ..engine.records import Action, Record
 from .errors import StoreError
+from .repo import level_of, message_of
 from .stores.protocol import Answer, Claim, Finish, Refused, Step, Store
 
 SECOND = 1_000_000
@@ -128,13 +129,13 @@ class Journal:
 
     def _ended(self, ended: Ended, answer: Answer, now: int) -> None:
         record = ended.record
-        self.live.pop(record.run or 0, None)
+        run = self.live.pop(record.run or 0, None)
         if isinstance(answer, Refused):
             scheduler_log.error("%s of %s: %s", record.action, record.task, answer.value)
             self.want({record.task}, now)
         else:
             self.agenda.settle(record.task, ended.mark, answer)
-            tell(record)
+            tell(record, run)
 
     def _claimed(self, start: Start, answer: Answer, now: int) -> Begun | None:
         if isinstance(answer, Refused):
@@ -228,10 +229,20 @@ class Journal:
         return self._failures > LAST_TRIES
 
 
-def tell(record: Record) -> None:
-    """One line per record, for those who listen."""
-    level = logging.ERROR if record.action in (Action.FAIL, Action.CRASH) else logging.INFO
+def tell(record: Record, run: Record | None = None) -> None:
+    """One line per record, for those who listen; `run` is the RUN record of the run it ends. Times
+    in what it carries are in seconds."""
+    level = level_of(record)
     if task_log.isEnabledFor(level):
-        extra = {"task_name": record.task, "action": str(record.action), "run_id": record.run_id}
-        text = f"{record.task}  {record.action}"
+        started = (run or record).at
+        ended = None if record.action is Action.RUN else record.at
+        extra = {
+            "task_name": record.task,
+            "action": str(record.action),
+            "run_id": record.run_id,
+            "start": started / SECOND if run or ended is None else None,
+            "end": None if ended is None else ended / SECOND,
+            "runtime": (ended - started) / SECOND if run and ended is not None else None,
+        }
+        text = message_of(record)
         task_log.log(level, f"{text}\n{record.error}" if record.error else text, extra=extra)

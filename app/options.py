@@ -113,9 +113,30 @@ def unknown(name: str, known: Iterable[str]) -> str:
 # --- readers ------------------------------------------------------------------------------------
 
 
-def optional(read: Reader[T]) -> Reader[T | None]:
-    """None stays None."""
-    return lambda given, name, owner: None if given is None else read(given, name, owner)
+class optional(Generic[T]):
+    """Reads as `read` does, but None stays None."""
+
+    def __init__(self, read: Reader[T]) -> None:
+        self.read = read
+
+    def __call__(self, given: Any, name: str, owner: Speaker) -> T | None:
+        return None if given is None else self.read(given, name, owner)
+
+
+def from_text(option: Option[Any], text: str) -> Any:
+    """What a text stands for that comes from outside a program, for the option's reader: `true`
+    and `false`, whole numbers, `none`; else the text itself."""
+    read = option.read
+    word = text.strip().lower()
+    if isinstance(read, optional):
+        if word == "none":
+            return None
+        read = read.read
+    if read is switch and word in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        return word in ("true", "1", "yes", "on")
+    if read in (whole, count) and word.removeprefix("-").isdecimal():
+        return int(word)
+    return text
 
 
 def switch(given: Any, name: str, owner: Speaker) -> bool:

@@ -490,8 +490,9 @@ class Runtime:
         executor = self._executors.get(execution)
         if executor is None:
             made = EXECUTIONS[execution]
-            limit = self.session.config.max_process_count
-            executor = made(limit) if made is ProcessExecutor else made()
+            config = self.session.config
+            process = config.max_process_count, config.tasks_as_daemon
+            executor = made(*process) if made is ProcessExecutor else made()
             self._executors[execution] = executor
         return executor
 

@@ -27,12 +27,13 @@ from ..engine.history import TaskLog
 from ..engine.schedule import Request
 from ..grammar.phrases import Phrases
 from . import options
-from .clock import Clock
+from .clock import Clock, FunctionClock
 from .compat import newer
 from .config import Config
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
 from .hooks import Hooks
+from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
 from .stores.protocol import Store
@@ -82,12 +83,19 @@ class Session:
         self.parameters = Parameters(self._parameter_changed)
         self.returns: dict[str, Any] = {}
         self.store = store
-        self.clock = clock
+        self._clock = clock
         self._tasks: dict[str, AnyTask] = {}
         self.hooks = Hooks(self)
         self._registered: list[Callable[[Session], None]] = []
         self._life: Runtime | None = None
         self.config = Config(self, config)
+        self._repo = Repo(store, self.config.timezone)
+
+    @property
+    def clock(self) -> Clock:
+        """What gives the time."""
+        function = self.config.time_func
+        return self._clock if function is None else FunctionClock(function)
 
     # --- tasks ----------------------------------------------------------------------------
 
@@ -321,6 +329,17 @@ class Session:
     @env.setter
     def env(self, value: Any) -> None:
         self.parameters["env"] = value
+
+    # --- the log --------------------------------------------------------------------------
+
+    def get_repo(self) -> Repo:
+        """The log as its readers see it: `get_repo().filter_by(task_name="load").last()`. Its
+        `model` may be assigned, one of the shapes in `oncue.log`."""
+        return self._repo
+
+    def get_task_log(self, **conditions: Any) -> list[MinimalRecord]:
+        """The records with these properties; see `get_repo().filter_by`."""
+        return self._repo.filter_by(**conditions).all()
 
     # --- what tasks ask of it -------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from .compat import OlderNames, newer
 from .errors import DefinitionError, OncueError
 from .executors import pack
 from .options import Limit, Option, optional
+from .repo import TaskLogger
 from .work import Code, Command, DelayedFunction
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
 
-task_log = logging.getLogger("oncue.task")
 scheduler_log = logging.getLogger("oncue.scheduler")
 
 
@@ -264,9 +264,10 @@ class Task(OlderNames, Generic[P, R]):
         return self.session.explain(self)
 
     @property
-    def logger(self) -> logging.LoggerAdapter[logging.Logger]:
-        """A logger whose lines carry the task's name, as `task_name`."""
-        return logging.LoggerAdapter(task_log, {"task_name": self.name})
+    def logger(self) -> TaskLogger:
+        """A logger whose lines carry the task's name, as `task_name`, and that finds the task's
+        records: `task.logger.filter_by(action="fail").last()`."""
+        return TaskLogger(self.name, self.session.get_repo())
 
     # --- control --------------------------------------------------------------------------
 

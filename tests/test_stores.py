@@ -14,7 +14,7 @@ import pytest
 from oncue.app.errors import StoreError
 from oncue.app.stores import store_at
 from oncue.app.stores.memory import MemoryStore
-from oncue.app.stores.protocol import Claim, Finish, Refused, Step, Store
+from oncue.app.stores.protocol import Claim, Finish, Query, Refused, Step, Store
 from oncue.app.stores.sqlite import SCHEMA, SqliteStore
 from oncue.engine.history import TaskLog
 from oncue.engine.records import BIT, Action, Key, Record
@@ -73,7 +73,7 @@ def test_a_record_comes_back_whole(make: Make) -> None:
         async with opened(make()) as store:
             await commit(store, Claim(whole, (), 0))
             await commit(store, Finish(ending))
-            one, two = await store.log_of("a")
+            one, two = store.read(Query(tasks=("a",)))
             assert one == Record("a", Action.RUN, 5, 1, 4, 2, None, "label", None)
             assert two == Record("a", Action.FAIL, 9, 2, None, None, 1, "label", "Traceback …")
 
@@ -99,7 +99,7 @@ def test_a_claim_is_refused_when_what_it_read_has_changed(
             await commit(store, finish("a", 1))
             expected = Refused.NEWER if refused else 3
             assert await commit(store, claim("b", position, *reads)) == [expected]
-            assert len(await store.log_of("b")) == (0 if refused else 1)
+            assert len(store.read(Query(tasks=("b",)))) == (0 if refused else 1)
 
     asyncio.run(story())
 
@@ -140,7 +140,7 @@ def test_a_finish_without_a_lease_changes_nothing(make: Make) -> None:
             await commit(store, claim("a", 0))
             assert await commit(store, finish("a", 1)) == [2]
             assert await commit(store, finish("a", 1)) == [Refused.LEASE_LOST]
-            assert len(await store.log_of("a")) == 2
+            assert len(store.read(Query(tasks=("a",)))) == 2
 
     asyncio.run(story())
 
@@ -151,7 +151,7 @@ def test_runs_left_live_have_crashed_when_the_store_is_opened_again(make: Make) 
         async with opened(store):
             await commit(store, claim("a", 0))
         async with opened(store):
-            found = [(r.action, r.run, r.run_id) for r in await store.log_of("a")]
+            found = [(r.action, r.run, r.run_id) for r in store.read(Query(tasks=("a",)))]
             assert found == [(Action.RUN, None, "id of a"), (Action.CRASH, 1, "id of a")]
             assert await commit(store, finish("a", 1)) == [Refused.LEASE_LOST]
             assert await commit(store, claim("a", 2)) == [3]
@@ -340,7 +340,7 @@ def end(process: subprocess.Popen[str]) -> None:
 def test_a_killed_process_leaves_a_crash(path: Path, child: subprocess.Popen[str]) -> None:
     async def story() -> None:
         async with opened(SqliteStore(str(path))) as store:
-            records = [(r.action, r.run, r.at) for r in await store.log_of("a")]
+            records = [(r.action, r.run, r.at) for r in store.read(Query(tasks=("a",)))]
             assert records == [(Action.RUN, None, 1), (Action.CRASH, 1, 1000)]
 
     end(child)
@@ -350,7 +350,7 @@ def test_a_killed_process_leaves_a_crash(path: Path, child: subprocess.Popen[str
 def test_a_living_process_keeps_its_runs(path: Path, child: subprocess.Popen[str]) -> None:
     async def story() -> None:
         async with opened(SqliteStore(str(path))) as store:
-            assert [r.action for r in await store.log_of("a")] == [Action.RUN]
+            assert [r.action for r in store.read(Query(tasks=("a",)))] == [Action.RUN]
             assert await commit(store, finish("a", 1)) == [Refused.LEASE_LOST]
             end(child)
             assert [r.action for r in await store.follow(1, 2000)] == [Action.CRASH]

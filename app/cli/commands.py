@@ -33,7 +33,13 @@ main.add_command(timeline)
 
 @main.command("run")
 @click.argument("target", metavar="MODULE:APP")
-def run(target: str) -> None:
+@click.option(
+    "--production",
+    is_flag=True,
+    help="Go on where a condition, a task's set-up or the store fails: what would end the app is "
+    "said and silenced.",
+)
+def run(target: str, production: bool) -> None:
     """Run an app until it is told to stop.
 
     MODULE is a module's name or a file's path, APP the app's name in it (default: app).
@@ -43,6 +49,8 @@ def run(target: str) -> None:
         oncue run examples/morning.py
     """
     app = app_at(target)
+    if production:
+        app.session.config.use("production")
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stdout
     )

@@ -70,12 +70,12 @@ class Child:
     """A worker process, from the outside. Its keeper talks to it; `terminate` and `kill` come
     from other threads."""
 
-    def __init__(self, made_by: multiprocessing.context.BaseContext) -> None:
+    def __init__(self, made_by: multiprocessing.context.BaseContext, daemon: bool) -> None:
         levels = levels_of_loggers()
         with _starting:
             self._pipe, theirs = made_by.Pipe()
             process: multiprocessing.process.BaseProcess = made_by.Process(  # type: ignore[attr-defined]
-                target=worker.work, args=(theirs, levels), name="oncue-worker", daemon=False
+                target=worker.work, args=(theirs, levels), name="oncue-worker", daemon=daemon
             )
             try:
                 process.start()
@@ -248,13 +248,15 @@ class ProcessRun:
 
 
 class ProcessExecutor:
-    """`max_process_count` workers at most, by default one per processor."""
+    """`max_process_count` workers at most, by default one per processor; a `daemon` may start no
+    processes by multiprocessing."""
 
-    def __init__(self, max_process_count: int | None = None) -> None:
+    def __init__(self, max_process_count: int | None = None, daemon: bool = True) -> None:
         if max_process_count is not None and max_process_count < 1:
             raise DefinitionError(f"max_process_count {max_process_count} is less than 1")
         self._limit = max_process_count or os.cpu_count() or 1
         self._context = context()
+        self._daemon = daemon
         self._queue: SimpleQueue[ProcessRun | None] = SimpleQueue()
         self._idle: deque[None] = deque()
         self._keepers = 0
@@ -359,7 +361,7 @@ class ProcessExecutor:
             return child
         if child is not None:
             child.reap()
-        return Child(self._context)
+        return Child(self._context, self._daemon)
 
 
 async def within(seconds: float, event: asyncio.Event) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
-from .protocol import CLOCK_CHECK, Answer, Claim, Step, judge
+from .protocol import CLOCK_CHECK, Answer, Claim, Query, Step, judge
 
 KEPT = 100_000
 
@@ -88,8 +88,19 @@ class MemoryStore:
     async def follow(self, position: int, now: int) -> list[Record]:
         return self._numbered(range(bisect_right(self._seqs, position), len(self._log)))
 
-    async def log_of(self, task: str) -> list[Record]:
-        return self._numbered(i for i, record in enumerate(self._log) if record.task == task)
+    def read(self, query: Query) -> list[Record]:
+        found: list[Record] = []
+        pairs = list(zip(self._seqs, self._log, strict=False))  # as they are now
+        for seq, record in reversed(pairs):
+            numbered = record._replace(seq=seq)
+            if query.matches(numbered):
+                found.append(numbered)
+                if len(found) == query.newest:
+                    break
+        return found[::-1]
+
+    def count(self, query: Query) -> int:
+        return len(self.read(query))
 
     def _numbered(self, places: Iterable[int]) -> list[Record]:
         return [self._log[place]._replace(seq=self._seqs[place]) for place in places]

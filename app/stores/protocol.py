@@ -43,6 +43,30 @@ class Finish(NamedTuple):
     record: Record
 
 
+class Query(NamedTuple):
+    """What to read of the log: all that satisfies each condition that is not None. `since` and
+    `until` are of `at`, [since, until); `newest` keeps so many of the latest."""
+
+    tasks: tuple[str, ...] | None = None
+    actions: tuple[Action, ...] | None = None
+    run_ids: tuple[str, ...] | None = None
+    seqs: tuple[int, ...] | None = None
+    since: int | None = None
+    until: int | None = None
+    newest: int | None = None
+
+    def matches(self, record: Record) -> bool:
+        """Whether a numbered record does, apart from `newest`."""
+        return (
+            (self.tasks is None or record.task in self.tasks)
+            and (self.actions is None or record.action in self.actions)
+            and (self.run_ids is None or record.run_id in self.run_ids)
+            and (self.seqs is None or record.seq in self.seqs)
+            and (self.since is None or record.at >= self.since)
+            and (self.until is None or record.at < self.until)
+        )
+
+
 class Refused(Enum):
     NEWER = "a newer record changes what the claim was based on"
     LEASE_LOST = "the run's lease was lost"
@@ -76,8 +100,12 @@ class Store(Protocol):
     async def follow(self, position: int, now: int) -> list[Record]:
         """The records after `position`, by sequence. Runs whose instance is gone get theirs."""
 
-    async def log_of(self, task: str) -> list[Record]:
-        """All records of a task, by sequence."""
+    def read(self, query: Query) -> list[Record]:
+        """The records that satisfy the query, by sequence. Blocks, on any thread, whether the store
+        is open or not; one that is not there yet has none."""
+
+    def count(self, query: Query) -> int:
+        """How many they are."""
 
     async def close(self) -> None:
         """Leave the instances. Live runs of this instance are left to be written as crashed."""

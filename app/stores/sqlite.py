@@ -13,6 +13,7 @@ are read before anything is written (`files.py`).
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import sqlite3
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
 from ...engine.records import Action, Key, Record
@@ -37,7 +38,7 @@ from .files import (
     refuse_unless,
     refuse_what_is_not_ours,
 )
-from .protocol import CLOCK_CHECK, Answer, Claim, Step, judge
+from .protocol import CLOCK_CHECK, Answer, Claim, Query, Step, judge
 
 LEASE_SECONDS = 15
 BUSY_SECONDS = 10.0
@@ -107,8 +108,30 @@ class SqliteStore:
     async def follow(self, position: int, now: int) -> list[Record]:
         return await self._call(self._follow, position, now)
 
-    async def log_of(self, task: str) -> list[Record]:
-        return await self._call(self._select, "WHERE task = ? ORDER BY seq", task)
+    def read(self, query: Query) -> list[Record]:
+        condition, values = clauses(query)
+        order = "ORDER BY seq"
+        if query.newest is not None:
+            order = f"ORDER BY seq DESC LIMIT {query.newest}"
+        rows = self._read(f"SELECT {COLUMNS} FROM record {condition} {order}", values)
+        found = [record_of(row) for row in rows]
+        return found if query.newest is None else found[::-1]
+
+    def count(self, query: Query) -> int:
+        condition, values = clauses(query)
+        rows = self._read(f"SELECT count(*) FROM record {condition}", values)
+        return min(rows[0][0], rows[0][0] if query.newest is None else query.newest) if rows else 0
+
+    def _read(self, statement: str, values: Sequence[object]) -> list[Any]:
+        """By a connection of its own, so that nobody waits for the worker thread."""
+        refuse_what_is_not_ours(Path(self.path))
+        if not os.path.exists(self.path) or not os.path.getsize(self.path):
+            return []
+        try:
+            with closing(connect(self.path)) as db:
+                return db.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {self.path!r} does not answer: {error}") from error
 
     async def close(self) -> None:
         self._left.set()
@@ -302,6 +325,27 @@ class SqliteStore:
                     join(db, id_)
             except sqlite3.Error as error:
                 scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
+
+
+def clauses(query: Query) -> tuple[str, list[object]]:
+    """A query as a WHERE and its values."""
+    parts: list[str] = []
+    values: list[object] = []
+    lists = {
+        "task": query.tasks,
+        "action": query.actions,
+        "run_id": query.run_ids,
+        "seq": query.seqs,
+    }
+    for column, wanted in lists.items():
+        if wanted is not None:  # as one value, since a statement takes only so many
+            parts.append(f"{column} IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(wanted))
+    for sign, instant in ((">=", query.since), ("<", query.until)):
+        if instant is not None:
+            parts.append(f"at {sign} ?")
+            values.append(instant)
+    return ("WHERE " + " AND ".join(parts) if parts else ""), values
 
 
 def connect(path: str, *, create: bool = False) -> sqlite3.Connection:
