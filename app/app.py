@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ..engine.explain import Explanation
 from .clock import Clock, SystemClock
 from .config import from_outside
+from .errors import OncueError
 from .groups import Definer, Grouper
 from .session import Session
 from .stores import store_at
@@ -36,6 +39,7 @@ class App(Definer):
     ) -> None:
         given = {**from_outside(), **(config or {}), **options}
         self.session = Session(store_at(store), clock or SystemClock(), given)
+        self._background: Background | None = None
 
     def include_grouper(self, group: Grouper) -> None:
         """Make the tasks and parameters of a group this app's."""
@@ -62,6 +66,22 @@ class App(Definer):
         """`run`, on a running event loop; signals are left to their owner."""
         await self.session.serve()
 
+    def start(self) -> None:
+        """Run in a thread of its own; returns once it runs. `stop` ends it: a program that ends
+        without leaves its live runs to be written as crashed. Raises what keeps it from running."""
+        if self._background is not None and self._background.is_alive():
+            raise OncueError("the app is running already")
+        background = Background(self.session)
+        background.begin()
+        self._background = background
+
+    def stop(self) -> None:
+        """End what `start` began, in order, and wait for it. Raises what it ended of."""
+        background, self._background = self._background, None
+        if background is not None:
+            self.shut_down()
+            background.end()
+
     def shut_down(self) -> None:
         """Start nothing more and end when the running tasks have; a second call does not wait.
         May be called from any thread."""
@@ -72,3 +92,34 @@ class App(Definer):
         a task there is not, and StoreError when the app has not run and its store cannot be
         read."""
         return self.session.explain(task)
+
+
+class Background(threading.Thread):
+    """A session that runs beside the program that started it."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(name="oncue-app", daemon=True)
+        self._session = session
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            asyncio.run(self._session.serve(self._ready.set))
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._ready.set()
+
+    def begin(self) -> None:
+        """Start, and wait until it runs or cannot."""
+        self.start()
+        self._ready.wait()
+        if self._error is not None:
+            self.end()
+
+    def end(self) -> None:
+        """Wait for its end. Raises what it ended of."""
+        self.join()
+        if self._error is not None:
+            raise self._error

@@ -223,7 +223,10 @@ class Runtime:
 
     # --- a life ---------------------------------------------------------------------------
 
-    async def serve(self, *, signals: bool = False) -> None:
+    async def serve(
+        self, *, signals: bool = False, ready: Callable[[], object] | None = None
+    ) -> None:
+        """Live. `ready` is called once everything is planned."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._wakeup = asyncio.Event()
@@ -236,6 +239,8 @@ class Runtime:
             try:
                 self._begin()
                 finish(starting)
+                if ready is not None:
+                    ready()
                 await self._work()
             finally:
                 await self._leave()

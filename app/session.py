@@ -283,17 +283,24 @@ class Session:
             for task, values in zip(found, before, strict=True):
                 task.values = values
 
-    async def serve(self) -> None:
-        """`run`, on a running event loop; signals are left to their owner."""
-        await self._serve()
+    async def serve(self, ready: Callable[[], object] | None = None) -> None:
+        """`run`, on a running event loop; signals are left to their owner. `ready` is called once
+        everything is planned."""
+        await self._serve(ready=ready)
 
-    async def _serve(self, *, signals: bool = False, once: Once | None = None) -> None:
+    async def _serve(
+        self,
+        *,
+        signals: bool = False,
+        once: Once | None = None,
+        ready: Callable[[], object] | None = None,
+    ) -> None:
         refuse_in_worker()
         while True:
             before, life = self._life, self._begin(once)
             self._life = life
             try:
-                await life.serve(signals=signals)
+                await life.serve(signals=signals, ready=ready)
             finally:
                 if not life.loaded:
                     self._life = before
