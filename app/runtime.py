@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -204,9 +205,26 @@ class Runtime:
             live.running.terminate()
 
     def explain(self, task: Task[..., Any]) -> Explanation:
-        explainer = Explainer(self.planner, task.name, self.clock.now())
-        schedule = task.schedule
-        return explainer.explain(schedule.condition, schedule.zone)
+        now, schedule = self.clock.now(), task.schedule
+        explainer = Explainer(self.planner, task.name, now)
+        found = explainer.explain(schedule.condition, schedule.zone)
+        return replace(found, obstacles=tuple(self._obstacles(task, now)))
+
+    def _obstacles(self, task: Task[..., Any], now: int) -> Iterator[str]:
+        """What keeps a task from starting whatever its condition says."""
+        entry = self.agenda.entries.get(task.name)
+        if not task.enabled:
+            yield "the task is disabled in this process"
+        if task.on_startup or task.on_shutdown:
+            yield f"it starts when the app {'starts' if task.on_startup else 'ends'}, and only then"
+        if entry is None:
+            return
+        if entry.busy:
+            since = min(run.mark.at for run in list(entry.log.live.values()))
+            yield f"it is running, since {to_datetime(since, entry.schedule.zone)}"
+        if entry.not_before > now and entry.crash_wait:
+            until = to_datetime(entry.not_before, entry.schedule.zone)
+            yield f"its last run has crashed: it waits until {until}"
 
     def next_due(self, task: Task[..., Any]) -> int:
         """When its condition next holds, if nothing more is recorded; FOREVER if never."""

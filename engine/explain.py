@@ -120,10 +120,15 @@ class Explanation(Part):
     `ways` are the minimal sets of atoms whose change would change the whole, of those that time,
     records or what is outside can change: each atom's text says what would have to come true, `~`
     before it what would have to end. `flips` are what would do it, the earliest first.
+    `obstacles` are what keeps a task from starting whatever its condition says.
     """
 
     ways: tuple[tuple[str, ...], ...]
     flips: tuple[Change, ...]
+    obstacles: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join((Part.__str__(self), *(f"✗ {each}" for each in self.obstacles)))
 
     @property
     def earliest(self) -> datetime | None:
@@ -137,6 +142,7 @@ class Explanation(Part):
             "ways": [list(way) for way in self.ways],
             "flips": [flip.to_dict() for flip in self.flips],
             "earliest": iso(self.earliest),
+            "obstacles": list(self.obstacles),
         }
 
 

@@ -484,6 +484,26 @@ def test_a_permanent_task_is_ended_with_the_app() -> None:
     assert actions(app, "server") == ["run", "terminate"]
 
 
+def test_an_explanation_says_what_else_keeps_a_task_from_starting() -> None:
+    app = App(timezone="UTC")
+    app.task("daily", func=nothing, name="disabled", enabled=False)
+    app.task("daily", func=nothing, name="late", on_shutdown=True)
+    found: list[str] = []
+
+    @app.task("true")
+    def busy() -> None:
+        found.extend(busy.explain().obstacles)
+        app.shut_down()
+
+    run(app)
+    assert app["disabled"].explain().obstacles == ("the task is disabled in this process",)
+    (late,) = app["late"].explain().obstacles
+    assert late == "it starts when the app ends, and only then"
+    assert found[0].startswith("it is running, since ") and found[0].endswith("+00:00")
+    assert str(app["disabled"].explain()).endswith("✗ the task is disabled in this process")
+    assert app["late"].explain().to_dict()["obstacles"] == [late]
+
+
 # --- several runs -------------------------------------------------------------------------------
 
 

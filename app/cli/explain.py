@@ -115,6 +115,8 @@ def show(found: Explanation) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for line, holds in found.lines():
         console.print(Text(line, style="green" if holds else "red"))
+    for obstacle in found.obstacles:
+        console.print(Text(f"✗ {obstacle}", style="red"))
     for line in outcome(found):
         console.print(Text(line, style="bold"))
 
