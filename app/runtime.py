@@ -278,15 +278,29 @@ class Runtime:
         now = self.clock.now()
         await self.journal.store.open(now)
         try:
-            for task in self.session:
-                schedule = task.schedule
-                self.planner.plan(schedule.condition, task.name, schedule.zone)
+            self._compile()
             await self.journal.load(now)
-            for task in self.session:
-                self._plan(task)
+            self._plan_all()
         except BaseException:
             await self.journal.store.close()
             raise
+
+    def peek(self) -> None:
+        """Know what the store says, without opening it or running anything."""
+        now = self.clock.now()
+        self._compile()
+        self.journal.peek(now)
+        self._plan_all()
+
+    def _compile(self) -> None:
+        """Make the plans of all tasks, which say what of the log is needed."""
+        for task in self.session:
+            schedule = task.schedule
+            self.planner.plan(schedule.condition, task.name, schedule.zone)
+
+    def _plan_all(self) -> None:
+        for task in self.session:
+            self._plan(task)
         self.loaded = True
         self._warn_of_unknown()
 

@@ -12,7 +12,6 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -363,13 +362,7 @@ class Session:
     def _look(self) -> Runtime:
         """What the store says, read without running anything."""
         life = self._begin()
-
-        async def look() -> None:
-            await life.look()
-            await self.store.close()
-
-        with ThreadPoolExecutor(1) as thread:  # there may be a loop on this one
-            thread.submit(asyncio.run, look()).result()
+        life.peek()
         self._life = life
         return life
 

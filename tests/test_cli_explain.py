@@ -148,3 +148,24 @@ def test_what_cannot_be_asked_is_said_in_a_line(
     assert found.exit_code == status
     assert message in found.output
     assert "Traceback" not in found.output
+
+
+def test_asking_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is not there yet is not made, and the runs of a process that is gone are told
+    as crashed without writing that."""
+    from oncue import App
+
+    path = tmp_path / "log.db"
+    app = App(path, timezone="UTC")
+    app.task("daily", func=print, name="a")
+    assert app["a"].explain().value is True
+    assert list(tmp_path.iterdir()) == []
+    code = (
+        "import os\nfrom oncue import App\napp = App('log.db')\n"
+        "@app.task('daily', name='a', execution='main')\ndef a(): os._exit(0)\napp.run()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+    again = App(path, timezone="UTC")
+    again.task("daily", func=print, name="a")
+    assert str(again["a"].status) == "crash"
+    assert [record.action for record in again.session.get_repo()] == ["run"]

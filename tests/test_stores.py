@@ -15,6 +15,7 @@ from oncue.app.errors import StoreError
 from oncue.app.stores import store_at
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Claim, Finish, Query, Refused, Step, Store
+from oncue.app.stores.reading import Reader
 from oncue.app.stores.sqlite import SCHEMA, SqliteStore
 from oncue.engine.history import TaskLog
 from oncue.engine.records import BIT, Action, Key, Record
@@ -512,14 +513,14 @@ def test_a_load_is_one_view_of_the_log(path: Path, monkeypatch: pytest.MonkeyPat
         one, two = SqliteStore(str(path)), SqliteStore(str(path))
         async with opened(one), opened(two):
             await commit(one, claim("a", 0))
-            needed = two._needed
+            needed = Reader._needed
 
-            def meanwhile(task: str, since: int, live: set[int]) -> list[Record]:
-                found = needed(task, since, live)
+            def meanwhile(reader: Reader, task: str, since: int, live: set[int]) -> list[Record]:
+                found = needed(reader, task, since, live)
                 one._commit([finish("a", 1), claim("b", 1)])
                 return found
 
-            monkeypatch.setattr(two, "_needed", meanwhile)
+            monkeypatch.setattr(Reader, "_needed", meanwhile)
             position, records = await two.load({"a": 0})
             assert (position, [record.seq for record in records]) == (1, [1])
 

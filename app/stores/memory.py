@@ -36,6 +36,9 @@ class MemoryStore:
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         self._lookback |= lookback
+        return self.peek(lookback, 0)
+
+    def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
         places = (i for i, record in enumerate(self._log) if record.task in lookback)
         return self._newest, self._numbered(places)
 

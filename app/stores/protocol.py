@@ -94,6 +94,10 @@ class Store(Protocol):
         what happened at or after the instant given for the task, and of each of these the run it
         ended and its ending."""
 
+    def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
+        """The same without opening the store: nothing is written or joined. Runs whose instance is
+        gone are given as crashed. Blocks, on any thread; a store that is not there yet is empty."""
+
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
         """Make the steps durable, in order."""
 

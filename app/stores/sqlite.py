@@ -18,11 +18,11 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
 from ...engine.records import Action, Key, Record
@@ -39,6 +39,7 @@ from .files import (
     refuse_what_is_not_ours,
 )
 from .protocol import CLOCK_CHECK, Answer, Claim, Query, Step, judge
+from .reading import COLUMNS, Reader
 
 LEASE_SECONDS = 15
 BUSY_SECONDS = 10.0
@@ -60,12 +61,7 @@ CREATE TABLE instance (
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION}
 """
-COLUMNS = "seq, task, action, at, scheduled_at, attempt, run, run_id, error"
 UNIX_NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
-HEADS = "SELECT " + ", ".join(
-    f"(SELECT max(seq) FROM record WHERE task = :task AND action = '{action}')" for action in Action
-)
-LIVE = "SELECT task, seq FROM lease CROSS JOIN record WHERE record.seq = lease.run"
 
 scheduler_log = logging.getLogger("oncue.scheduler")
 P = ParamSpec("P")
@@ -100,7 +96,11 @@ class SqliteStore:
         ).start()
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
-        return await self._call(self._load, lookback)
+        def load() -> tuple[int, list[Record]]:
+            with transaction(self._db, "BEGIN") as db:
+                return Reader(db).load(lookback)
+
+        return await self._call(load)
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
         return await self._call(self._commit, steps)
@@ -109,27 +109,29 @@ class SqliteStore:
         return await self._call(self._follow, position, now)
 
     def read(self, query: Query) -> list[Record]:
-        condition, values = clauses(query)
-        order = "ORDER BY seq"
-        if query.newest is not None:
-            order = f"ORDER BY seq DESC LIMIT {query.newest}"
-        rows = self._read(f"SELECT {COLUMNS} FROM record {condition} {order}", values)
-        found = [record_of(row) for row in rows]
-        return found if query.newest is None else found[::-1]
+        return self._ask(lambda db: Reader(db).query(query), [])
 
     def count(self, query: Query) -> int:
-        condition, values = clauses(query)
-        rows = self._read(f"SELECT count(*) FROM record {condition}", values)
-        return min(rows[0][0], rows[0][0] if query.newest is None else query.newest) if rows else 0
+        return self._ask(lambda db: Reader(db).count(query), 0)
 
-    def _read(self, statement: str, values: Sequence[object]) -> list[Any]:
+    def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
+        def look(db: sqlite3.Connection) -> tuple[int, list[Record]]:
+            with transaction(db, "BEGIN"):
+                newest, records = Reader(db).load(lookback)
+                gone = [id_ for id_, is_gone in others_than(db, "") if is_gone]
+                return newest, records + crashes(db, gone, now, newest)
+
+        nothing: tuple[int, list[Record]] = 0, []
+        return self._ask(look, nothing)
+
+    def _ask(self, question: Callable[[sqlite3.Connection], T], nothing: T) -> T:
         """By a connection of its own, so that nobody waits for the worker thread."""
         refuse_what_is_not_ours(Path(self.path))
         if not os.path.exists(self.path) or not os.path.getsize(self.path):
-            return []
+            return nothing
         try:
             with closing(connect(self.path)) as db:
-                return db.execute(statement, values).fetchall()
+                return question(db)
         except sqlite3.Error as error:
             raise StoreError(f"the store {self.path!r} does not answer: {error}") from error
 
@@ -195,55 +197,9 @@ class SqliteStore:
         finally:
             db.close()
 
-    def _select(self, condition: str, *values: object) -> list[Record]:
-        rows = self._db.execute(f"SELECT {COLUMNS} FROM record {condition}", values)
-        return [record_of(row) for row in rows]
-
-    def _load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
-        found: dict[int, Record] = {}
-        with transaction(self._db, "BEGIN") as db:  # one view of the log
-            (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
-            live: dict[str, set[int]] = {}
-            for task, run in db.execute(LIVE):  # leases first: there are few
-                live.setdefault(task, set()).add(run)
-            for task, since in lookback.items():
-                needed = self._needed(task, since, live.get(task, set()))
-                found |= {record.seq: record for record in needed}
-        return newest, [found[seq] for seq in sorted(found)]
-
-    def _needed(self, task: str, since: int, live: set[int]) -> list[Record]:
-        """What `load` gives of one task: a handful of look-ups, and the window asked for."""
-        records = self._select("WHERE task = ? AND at >= ?", task, since)
-        seen = {record.seq for record in records}
-        heads = [seq for seq in self._db.execute(HEADS, {"task": task}).fetchone() if seq]
-        records += self._by_number({*heads, *live} - seen)
-        records = self._whole(records)
-        return self._whole(records + self._overlapping(task, records, {*heads}))
-
-    def _overlapping(self, task: str, records: list[Record], heads: set[int]) -> list[Record]:
-        """The runs begun while one of those was under way that the latest endings ended: the
-        latest run of an outcome is among these, or among them, whichever ended first."""
-        runs = "WHERE task = ? AND action = 'run' AND seq > ? AND seq < ?"
-        known = {record.seq for record in records}
-        spans = [(r.run, r.seq) for r in records if r.seq in heads and r.run]
-        found = {run.seq: run for span in spans for run in self._select(runs, task, *span)}
-        return [run for seq, run in found.items() if seq not in known]
-
-    def _whole(self, records: list[Record]) -> list[Record]:
-        """The records, with the runs that they end and the endings of the runs among them."""
-        known = {record.seq for record in records}
-        records = records + self._by_number({r.run for r in records if r.run} - known)
-        ended = {record.run for record in records}
-        for run in [r.seq for r in records if r.action is Action.RUN and r.seq not in ended]:
-            records += self._select("WHERE run = ?", run)
-        return records
-
-    def _by_number(self, numbers: Iterable[object]) -> list[Record]:
-        return [record for seq in numbers for record in self._select("WHERE seq = ?", seq)]
-
     def _follow(self, position: int, now: int) -> list[Record]:
         self._reap(now)
-        return self._select("WHERE seq > ? ORDER BY seq", position)
+        return Reader(self._db).select("WHERE seq > ? ORDER BY seq", position)
 
     def _commit(self, steps: Sequence[Step]) -> list[Answer]:
         self._refuse_another_file()
@@ -270,7 +226,7 @@ class SqliteStore:
                     leases.append((newest, self._id))
                 else:
                     released.append((step.record.run,))
-            db.executemany(f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", records)
+            insert(db, records)
             db.executemany("INSERT INTO lease (run, instance) VALUES (?, ?)", leases)
             db.executemany("DELETE FROM lease WHERE run = ?", released)
         return answers
@@ -286,35 +242,18 @@ class SqliteStore:
 
     def _reap(self, now: int) -> None:
         """Write `crash` for the live runs of instances that are gone."""
-        others = self._others()
+        others = others_than(self._db, self._id)
         self._crowded = any(not gone for _, gone in others)
-        gone = [(id_,) for id_, is_gone in others if is_gone]
+        gone = [id_ for id_, is_gone in others if is_gone]
         orphaned = "SELECT 1 FROM lease WHERE instance NOT IN (SELECT id FROM instance)"
         if not gone and self._db.execute(orphaned).fetchone() is None:
             return
         with transaction(self._db) as db:
-            db.executemany("DELETE FROM instance WHERE id = ?", gone)
-            orphans = db.execute(
-                "SELECT record.task, lease.run, record.run_id FROM lease JOIN record "
-                "ON record.seq = lease.run WHERE instance NOT IN (SELECT id FROM instance)"
-            ).fetchall()
-            db.executemany(
-                "INSERT INTO record (task, action, at, run, run_id) VALUES (?, 'crash', ?, ?, ?)",
-                [(task, now, run, label) for task, run, label in orphans],
-            )
-            db.executemany("DELETE FROM lease WHERE run = ?", [(run,) for _, run, _ in orphans])
-
-    def _others(self) -> list[tuple[str, bool]]:
-        """The other instances, and whether each is gone."""
-        rows = self._db.execute(
-            f"SELECT id, host, pid, expires_at < {UNIX_NOW}, expires_up FROM instance "
-            "WHERE id != ?",
-            (self._id,),
-        ).fetchall()
-        return [
-            (id_, expires_up < uptime() or not is_alive(pid) if host == here() else bool(expired))
-            for id_, host, pid, expired, expires_up in rows
-        ]
+            (newest,) = db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
+            written = crashes(db, gone, now, newest)
+            insert(db, [row_of(record, record.seq) for record in written])
+            db.executemany("DELETE FROM lease WHERE run = ?", [(r.run,) for r in written])
+            db.executemany("DELETE FROM instance WHERE id = ?", [(id_,) for id_ in gone])
 
     # --- on the renewal thread ------------------------------------------------------------
 
@@ -325,27 +264,6 @@ class SqliteStore:
                     join(db, id_)
             except sqlite3.Error as error:
                 scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
-
-
-def clauses(query: Query) -> tuple[str, list[object]]:
-    """A query as a WHERE and its values."""
-    parts: list[str] = []
-    values: list[object] = []
-    lists = {
-        "task": query.tasks,
-        "action": query.actions,
-        "run_id": query.run_ids,
-        "seq": query.seqs,
-    }
-    for column, wanted in lists.items():
-        if wanted is not None:  # as one value, since a statement takes only so many
-            parts.append(f"{column} IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(wanted))
-    for sign, instant in ((">=", query.since), ("<", query.until)):
-        if instant is not None:
-            parts.append(f"at {sign} ?")
-            values.append(instant)
-    return ("WHERE " + " AND ".join(parts) if parts else ""), values
 
 
 def connect(path: str, *, create: bool = False) -> sqlite3.Connection:
@@ -379,19 +297,35 @@ class transaction:
             raise
 
 
-def record_of(row: tuple[object, ...]) -> Record:
-    seq, task, action, at, scheduled_at, attempt, run, run_id, error = row
-    return Record(
-        str(task),
-        Action(str(action)),
-        at=at,  # type: ignore[arg-type]
-        seq=seq,  # type: ignore[arg-type]
-        scheduled_at=scheduled_at,  # type: ignore[arg-type]
-        attempt=attempt,  # type: ignore[arg-type]
-        run=run,  # type: ignore[arg-type]
-        run_id=run_id,  # type: ignore[arg-type]
-        error=error,  # type: ignore[arg-type]
+def others_than(db: sqlite3.Connection, instance: str) -> list[tuple[str, bool]]:
+    """The other instances, and whether each is gone."""
+    rows = db.execute(
+        f"SELECT id, host, pid, expires_at < {UNIX_NOW}, expires_up FROM instance WHERE id != ?",
+        (instance,),
+    ).fetchall()
+    return [
+        (id_, expires_up < uptime() or not is_alive(pid) if host == here() else bool(expired))
+        for id_, host, pid, expired, expires_up in rows
+    ]
+
+
+def crashes(db: sqlite3.Connection, gone: list[str], now: int, newest: int) -> list[Record]:
+    """The `crash` of each live run whose instance is gone or was never there, numbered from the
+    newest on."""
+    orphans = db.execute(
+        "SELECT record.task, lease.run, record.run_id FROM lease JOIN record "
+        "ON record.seq = lease.run WHERE instance NOT IN (SELECT id FROM instance) "
+        "OR instance IN (SELECT value FROM json_each(?))",
+        (json.dumps(gone),),
     )
+    return [
+        Record(task, Action.CRASH, now, newest + number, run=run, run_id=label)
+        for number, (task, run, label) in enumerate(orphans, 1)
+    ]
+
+
+def insert(db: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:
+    db.executemany(f"INSERT INTO record ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", rows)
 
 
 def row_of(record: Record, seq: int) -> tuple[object, ...]:
