@@ -1,6 +1,8 @@
 """Whole apps on a virtual clock."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -342,3 +344,20 @@ def test_the_command_says_what_is_wrong(jobs: str, tmp_path: Path) -> None:
     assert "both say where to end" in command(jobs, "--to", "2026-01-01", "--days", "1", code=2)
     (tmp_path / "log").write_text("{")
     assert "line 1 of the log is not JSON" in command(jobs, "--log", str(tmp_path / "log"), code=1)
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    section = PAGE[PAGE.index("## `oncue explain`") :]
+    (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "jobs.py").write_text(code)
+    shown = re.findall(r"```console\n\$ oncue (.*?)\n(.*?)```", section, re.DOTALL)
+    assert len(shown) == 2
+    for words, expected in shown:
+        sys.modules.pop("jobs", None)
+        result = CliRunner().invoke(main, shlex.split(words))
+        assert result.output == expected, words
+    sys.modules.pop("jobs", None)
