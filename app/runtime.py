@@ -26,6 +26,7 @@ from ..engine.periods import Period
 from ..engine.plan import Planner
 from ..engine.records import Action, Record
 from ..engine.schedule import NEVER, Request
+from ..engine.verdict import Plan
 from .arguments import BaseArgument
 from .binding import ArgumentError, bound, collect, missing, refuse_in_process
 from .config import new_run_id
@@ -321,13 +322,18 @@ class Runtime:
     def _warn_of_unknown(self) -> None:
         """Name the tasks that conditions wait for and that do not exist; until one does, what is
         asked of it is false."""
-        names = [task.name for task in self.session]
+        unknown: set[Plan] = set()
         for name, log in self.planner.history.tasks.items():
             log.known = name in self.session
-        for task in self.session:
-            for hint in lint(task.schedule.condition, tasks=names):
+            if not log.known:
+                unknown.update(log.readers)
+        names = [task.name for task in self.session] if unknown else []
+        for entry in self.agenda.entries.values():
+            if entry.plan not in unknown:
+                continue
+            for hint in lint(entry.schedule.condition, tasks=names):
                 if hint.code == UNKNOWN_TASK:
-                    scheduler_log.warning("task %s: %s", task.name, hint.message)
+                    scheduler_log.warning("task %s: %s", entry.name, hint.message)
 
     def _plan(self, task: Task[..., Any]) -> None:
         self._launchers[task.name] = Launcher(self.session, task)

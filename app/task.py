@@ -114,6 +114,7 @@ class Task(OlderNames, Generic[P, R]):
         self.name = name_of(work, name)
         self.__doc__ = getattr(work, "__doc__", None)
         self.needs: Needs = needs_of(work)
+        self.awaited = inspect.iscoroutinefunction(work) or isinstance(work, Command)
         self._waiting: list[Request] = []  # asked for before the app runs
         self.values = options.read_all(type(self), self, newer(given))
         self._session = None
@@ -395,8 +396,7 @@ def find(module: str, name: str) -> Any:
 def execution_of(task: Task[..., Any]) -> str:
     """How a task runs that does not say."""
     config = None if task._session is None else task._session.config.execution
-    awaited = inspect.iscoroutinefunction(task.function) or isinstance(task.function, Command)
-    return config or ("async" if awaited else "thread")
+    return config or ("async" if task.awaited else "thread")
 
 
 def name_of(work: Callable[..., object], name: str | None) -> str:

@@ -50,6 +50,7 @@ from .points import (
     YearPoint,
 )
 from .printer import text
+from .rewrite import renamed
 from .words import is_keyword
 
 
@@ -371,20 +372,10 @@ def unknown_task(subject: Subject) -> Iterator[Diagnostic]:
             near = nearest(name, subject.tasks) if guesses > 0 else ()
             guesses -= 1
             message = f"no task is called {name!r}"
-            fix = written(renamed(node, name, near[0])) if near else None
+            fix = written(renamed(node, {name: near[0]})) if near else None
             if near:
                 message += f": {' or '.join(map(repr, near))}?"
             yield warning("unknown-task", message, node, fix)
-
-
-def renamed(node: Condition, old: str, new: str) -> Condition:
-    match node:
-        case AfterTasks(tasks):
-            return replace(node, tasks=tuple(new if name == old else name for name in tasks))
-        case Has() | Running():
-            return replace(node, task=new)
-        case _:
-            return node
 
 
 def keyword_name(subject: Subject) -> Iterator[Diagnostic]:

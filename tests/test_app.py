@@ -7,14 +7,16 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oncue import App, ConditionSyntaxError
+from oncue.app.runtime import Runtime
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Answer, Step
 from oncue.conds import daily
@@ -646,3 +648,71 @@ def test_asking_the_log_each_time_uses_its_indexes(tmp_path: Path) -> None:
         for text in asked:
             plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}")]
             assert not any(step.startswith("SCAN record") for step in plan), (text, plan)
+
+
+# --- no polling ---------------------------------------------------------------------------------
+
+
+def turns_of(app: App, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets an item for each turn of the loop, the number of plans checked before it."""
+    found: list[int] = []
+    turn = Runtime._turn
+
+    async def counted(life: Runtime) -> None:
+        found.append(life.agenda.checked)
+        await turn(life)
+
+    monkeypatch.setattr(Runtime, "_turn", counted)
+    return found
+
+
+def test_ten_thousand_idle_tasks_wake_it_for_the_clock_check_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MemoryStore, "patience", 200_000)  # instead of 5 s
+    app = App(timezone="UTC")
+
+    @app.session.hook_startup()
+    def ends() -> Iterator[None]:
+        yield  # once all is planned
+        asyncio.get_running_loop().call_later(1.1, app.shut_down)
+
+    later = (datetime.now(UTC) + timedelta(hours=3)).strftime("%H:%M")
+    for number in range(10_000):
+        condition = "after task 'none'" if number % 2 else f"daily at {later}"
+        app.task(condition, func=nothing, name=f"task {number}")
+    app.task("false", func=nothing, name="none")
+    turns = turns_of(app, monkeypatch)
+    run(app)
+    assert 2 <= len(turns) <= 9  # the first, each 200 ms, and the end
+    assert turns[1] == turns[-1] == 10_001  # each plan was asked once, at the start
+
+
+def test_a_custom_condition_is_asked_only_while_its_answer_can_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = App(shut_cond="scheduler has run over 600 ms", timezone="UTC")
+    asked: list[str] = []
+
+    @app.cond("is wanted {name}", every="50 ms")
+    def wanted(name: str) -> bool:
+        asked.append(name)
+        return False
+
+    app.task("is wanted one", func=nothing, name="one")
+    app.task("is wanted two & false", func=nothing, name="two")
+    app.task("is wanted three & after task 'one'", func=nothing, name="three")
+    turns = turns_of(app, monkeypatch)
+    run(app)
+    assert set(asked) == {"one"}
+    assert len(asked) <= 13 and len(turns) <= 16
+
+
+def test_cycles_of_the_scheduler_cost_wake_ups_only_while_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = App(shut_cond="scheduler has more than 3 cycles")
+    app.task("false", func=nothing, name="a")
+    turns = turns_of(app, monkeypatch)
+    run(app)
+    assert len(turns) <= 3
