@@ -14,7 +14,7 @@ from rich.text import Text
 from ...conds.diagnostic import printable
 from ...engine.civil import Zone
 from ...engine.civil import zone as zone_of
-from .options import Moment, encodable, now, read_conditions, read_moment, zone_option
+from .options import Moment, encodable, now, read_conditions, start_option, zone_option
 from .outlook import Entry, Outlook, Row, Skipped
 from .wording import TOO_LATE, distance, moment_text, remaining, window_text
 
@@ -24,13 +24,7 @@ UNLIMITED = 1_000_000  # columns of a pipe
 
 @click.command("next")
 @click.argument("condition")
-@click.option(
-    "--from",
-    "start",
-    type=read_moment,
-    metavar="DATETIME",
-    help="Where to begin, as 2026-03-10 or '2026-03-10 12:00'; default: now.",
-)
+@start_option("now")
 @click.option(
     "--count",
     "-n",

@@ -20,6 +20,9 @@ from ...grammar.errors import ConditionSyntaxError
 from ...grammar.parser import parse
 from ..clock import SystemClock
 
+WEEK = 7.0
+MOST_DAYS = 1_000_000
+
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
@@ -71,6 +74,47 @@ def zone_option(command: AnyFunction) -> AnyFunction:
         metavar="ZONE",
         help="The zone of the answer, and of conditions that name none; default: the system's.",
     )(command)
+
+
+def start_option(default: str) -> Callable[[AnyFunction], AnyFunction]:
+    """`--from`; without it what `default` says."""
+    return click.option(
+        "--from",
+        "start",
+        type=read_moment,
+        metavar="DATETIME",
+        help=f"Where to begin, as 2026-03-10 or '2026-03-10 12:00'; default: {default}.",
+    )
+
+
+def end_option(command: AnyFunction) -> AnyFunction:
+    """`--to`, or `--days` in its place."""
+    days = click.option(
+        "--days",
+        type=click.FloatRange(0, MOST_DAYS, min_open=True),
+        metavar="N",
+        help="How many days, instead of --to; default: 7.",
+    )
+    end = click.option(
+        "--to",
+        "end",
+        type=read_moment,
+        metavar="DATETIME",
+        help="Where to end; a bare date is included.",
+    )
+    return end(days(command))
+
+
+def end_of(start: int, end: Moment | None, days: float | None, zone: Zone) -> int:
+    """The end that `--to` and `--days` say. Raises UsageError where both do."""
+    if end is not None and days is not None:
+        raise click.UsageError("--to and --days both say where to end: give one of them")
+    return days_later(start, WEEK if days is None else days, zone) if end is None else end.end(zone)
+
+
+def days_later(start: int, days: float, zone: Zone) -> int:
+    """The instant at which the wall clock has gone on by that many days."""
+    return zone.boundary(start + zone.offset(start) + round(days * DAY))
 
 
 def now() -> int:

@@ -15,10 +15,10 @@ from ..app import App
 from ..errors import DefinitionError
 from ..simulation import Outcome, Simulation, simulate
 from .explain import read_log
-from .options import Moment, encodable, now, read_moment
+from .options import Moment, encodable, end_of, end_option, now, start_option
 from .strip import text
 from .target import app_at
-from .timeline import LONGEST, WEEK, days_later, glyphs_for
+from .timeline import glyphs_for
 
 COLOURS = {"success": "green", "fail": "red", "crash": "red", "terminate": "yellow"}
 
@@ -48,20 +48,8 @@ def outcome(given: str) -> tuple[str, Outcome]:
 
 @click.command("simulate")
 @click.argument("target", metavar="MODULE:APP")
-@click.option(
-    "--from",
-    "start",
-    type=read_moment,
-    metavar="DATETIME",
-    help="Where to begin, as 2026-03-10 or '2026-03-10 12:00'; default: now.",
-)
-@click.option("--to", "end", type=read_moment, metavar="DATETIME", help="Where to end.")
-@click.option(
-    "--days",
-    type=click.FloatRange(0, LONGEST, min_open=True),
-    metavar="N",
-    help="How many days, instead of --to; default: 7.",
-)
+@start_option("now")
+@end_option
 @click.option(
     "--duration",
     "durations",
@@ -114,12 +102,10 @@ def simulate_(
         oncue simulate jobs:app --from 2026-03-27 --to 2026-03-30 --duration extract=20min
         oncue simulate jobs:app --outcome load=fail,fail --chart
     """
-    if end is not None and days is not None:
-        raise click.UsageError("--to and --days both say where to end: give one of them")
     app = app_at(target)
     zone = app.session.config.timezone
     first = now() if start is None else start.start(zone)
-    last = days_later(first, WEEK if days is None else days, zone) if end is None else end.end(zone)
+    last = end_of(first, end, days, zone)
     began, ended = to_datetime(first, zone), to_datetime(last, zone)
     if began is None or ended is None:
         raise click.UsageError("the simulation goes beyond the years that datetimes have")

@@ -12,36 +12,24 @@ from rich.console import Console
 from ...engine.civil import DAY, Zone, from_datetime
 from ...engine.civil import zone as zone_of
 from .chart import chart_of
-from .options import Moment, encodable, now, read_conditions, read_moment, zone_option
+from .options import (
+    Moment,
+    encodable,
+    end_of,
+    end_option,
+    now,
+    read_conditions,
+    start_option,
+    zone_option,
+)
 from .strip import ASCII, BLOCKS, Glyphs, text
 from .svg import svg
-
-WEEK = 7.0
-LONGEST = 1_000_000  # days
 
 
 @click.command("timeline")
 @click.argument("conditions", metavar="CONDITION...", nargs=-1, required=True)
-@click.option(
-    "--from",
-    "start",
-    type=read_moment,
-    metavar="DATETIME",
-    help="Where to begin, as 2026-03-10 or '2026-03-10 12:00'; default: today.",
-)
-@click.option(
-    "--to",
-    "end",
-    type=read_moment,
-    metavar="DATETIME",
-    help="Where to end; a bare date is included.",
-)
-@click.option(
-    "--days",
-    type=click.FloatRange(0, LONGEST, min_open=True),
-    metavar="N",
-    help="How many days to draw, instead of --to; default: 7.",
-)
+@start_option("today")
+@end_option
 @zone_option
 @click.option(
     "--svg",
@@ -67,15 +55,10 @@ def timeline(
         oncue timeline "monthly on 31st" --from 2026-01-01 --to 2026-12-31
         oncue timeline "daily after 02:30" --zone Europe/Berlin --svg windows.svg
     """
-    if end is not None and days is not None:
-        raise click.UsageError("--to and --days both say where to end: give one of them")
     nodes = read_conditions(conditions)
     zone = zone or zone_of()
     first = today(zone) if start is None else start.start(zone)
-    last = days_later(first, WEEK if days is None else days, zone)
-    if end is not None:
-        last = end.end(zone)
-    last = min(last, after_all_dates(zone))
+    last = min(end_of(first, end, days, zone), after_all_dates(zone))
     if last <= first:
         raise click.UsageError("the timeline is empty: --to has to be after --from")
     chart = chart_of(nodes, first, last, zone)
@@ -98,11 +81,6 @@ def today(zone: Zone) -> int:
 def after_all_dates(zone: Zone) -> int:
     """The instant at which the year 9999 is over."""
     return from_datetime(datetime.max, zone) + 1
-
-
-def days_later(start: int, days: float, zone: Zone) -> int:
-    """The instant at which the wall clock has gone on by that many days."""
-    return zone.boundary(start + zone.offset(start) + round(days * DAY))
 
 
 def glyphs_for(encoding: str) -> Glyphs:
