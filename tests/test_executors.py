@@ -323,8 +323,12 @@ def test_main_runs_one_call_to_its_end(function: Callable[..., object]) -> None:
     ],
 )
 def test_a_run_that_can_be_terminated_cleans_up_and_ends(
-    execution: str, function: Callable[..., object], tmp_path: Path
+    execution: str,
+    function: Callable[..., object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(process_module, "TERM_GRACE", LIMIT)  # however busy the machine is
     begun, cleaned = tmp_path / "begun", tmp_path / "cleaned"
 
     async def story() -> Ending:
