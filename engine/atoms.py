@@ -127,7 +127,7 @@ class CadencePlan(Plan):
         log = self.log
         counted = log.counted_in(cursor.since, cursor.until)
         if counted <= now:
-            since = max(cursor.since, counted)
+            since = counted if counted > cursor.since else cursor.since
             return Verdict(True, since, cursor.until, ((log, log.policy.starting),))
         until = self.cells.next_start() if counted >= cursor.until else counted
         return Verdict(False, cursor.since, until, undoing(log) if self._by_live() else ())
@@ -162,13 +162,14 @@ class EveryPlan(Plan):
     """`every D`: D has passed since the latest counting start, or since the greatest instant of
     a record of `since`."""
 
-    __slots__ = ("log", "microseconds", "since")
+    __slots__ = ("log", "microseconds", "reads", "since")
 
     def __init__(self, microseconds: int, since: tuple[Action, ...], log: TaskLog) -> None:
         super().__init__()
         self.microseconds = microseconds
         self.since = since
         self.log = log
+        self.reads: Reads = ((log, bits(*since)),)
 
     def base(self) -> int | None:
         """What the interval is measured from, if that is the instant of a record."""
@@ -184,7 +185,7 @@ class EveryPlan(Plan):
             base = self.base()
             due = BEGINNING if base is None else base + self.microseconds
             if now >= due:
-                return Verdict(True, due, FOREVER, ((self.log, bits(*self.since)),))
+                return Verdict(True, due, FOREVER, self.reads)
             return Verdict(False, BEGINNING, due)
         return within_lapses(self.log, now, self._since_run(now))
 
@@ -216,13 +217,14 @@ class EveryPlan(Plan):
 class AfterPlan(Plan):
     """`after task T O`: T has an O record later than the owner's latest counting start."""
 
-    __slots__ = ("actions", "log", "own")
+    __slots__ = ("actions", "log", "own", "reads")
 
     def __init__(self, log: TaskLog, actions: tuple[Action, ...], own: TaskLog) -> None:
         super().__init__()
         self.log = log
         self.actions = actions
         self.own = own
+        self.reads: Reads = ((log, bits(*actions)),)
 
     @property
     def sources(self) -> Iterable[Source]:
@@ -236,7 +238,7 @@ class AfterPlan(Plan):
     def _standing(self, now: int) -> Verdict:
         mark = self.log.latest(self.actions)
         start = self.own.latest_start(now)
-        reads: Reads = ((self.log, bits(*self.actions)),)
+        reads = self.reads
         if mark is None:
             return Verdict(False, BEGINNING, FOREVER, reads)
         if start is None or mark.seq > start.mark.seq:
@@ -252,7 +254,7 @@ class AfterPlan(Plan):
 class HasPlan(Plan):
     """`[task T] has A [count] [span]`."""
 
-    __slots__ = ("actions", "count", "log", "period", "within", "zone")
+    __slots__ = ("actions", "count", "log", "period", "reads", "within", "zone")
 
     def __init__(
         self,
@@ -268,6 +270,7 @@ class HasPlan(Plan):
         self.count = count or AT_LEAST_ONE
         self.within = within
         self.zone = zone
+        self.reads: Reads = ((log, bits(*actions)),)
 
     @property
     def sources(self) -> Iterable[Source]:
@@ -287,7 +290,7 @@ class HasPlan(Plan):
                 value, since, until = self._cycle(now, times, cycle)
         settled = self._settled(now, value) and (self.within is None or until < FOREVER)
         settled = settled or self.count == NONE_AT_LEAST
-        return Verdict(value, since, until, () if settled else ((self.log, bits(*self.actions)),))
+        return Verdict(value, since, until, () if settled else self.reads)
 
     def number(self, now: int) -> int:
         """How many records are in the span looked at from `now`."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from .civil import BEGINNING, FOREVER
 from .policy import COMMIT, Policy
-from .records import FINISHED, Action, Record
+from .records import BIT, FINISHED, Action, Record
 
 ROOM = 256
 RUN, FAIL, CRASH = Action.RUN, Action.FAIL, Action.CRASH  # quicker to name
@@ -162,7 +162,8 @@ class TaskLog(Source):
 
     def counted_in(self, start: int, end: int) -> int:
         """Until when a counting run has its logical instant in [start, end); BEGINNING: none."""
-        if count_in(self.logical, start, end):
+        place = bisect_left(self.logical, start)
+        if place < len(self.logical) and self.logical[place] < end:
             return FOREVER
         if not self.leased:
             return BEGINNING
@@ -224,15 +225,13 @@ class TaskLog(Source):
         ended = self._ended_by(record)
         if not ended and action is not CRASH:
             ended = [self._start(record, mark)]  # a finish without a run record
+        releases = self.policy.undoing & BIT[action]
         attempt = None
         for run in ended:
             del self.live[run.mark.seq]
             run.ending = action
-            counted = self.counted(run)
-            if counted < FOREVER:
-                self._uncount(run)
-                if counted > BEGINNING:
-                    self.leased.append(run)
+            if releases:
+                self._release(run)
             if run.attempt is not None and (attempt is None or run.attempt > attempt):
                 attempt = run.attempt
         self.streak = self.streak + 1 if action is FAIL or action is CRASH else 0
@@ -242,9 +241,15 @@ class TaskLog(Source):
         """The live runs that an ending record ends: the one it names; else the oldest of its
         label; without a label all that have none, since only one could have been live."""
         if record.run is not None:
-            return [self.live[record.run]] if record.run in self.live else []
+            run = self.live.get(record.run)
+            return [] if run is None else [run]
         same = [run for run in self.live.values() if run.run_id == record.run_id]
         return same if record.run_id is None else same[:1]
+
+    def _release(self, run: Run) -> None:
+        self._uncount(run)
+        if self.counted(run) > BEGINNING:
+            self.leased.append(run)
 
     def _uncount(self, run: Run) -> None:
         place = bisect_left(self.logical, run.scheduled_at)
@@ -259,10 +264,12 @@ class TaskLog(Source):
             self.dropped[action] = self.dropped.get(action, 0) + cut(times, since)
         cut(self.finished, since)
         cut(self.logical, since)
-        ended = [run for run in self.starts if run.ending and self.counted(run) == FOREVER]
-        latest = ended[-1:]  # what counts when those that live are released
         self.leased = [run for run in self.leased if self.counted(run) > now]
-        held = {id(run) for run in (*latest, *self.leased)}
+        held = {id(run) for run in self.leased}
+        for run in reversed(self.starts):  # what counts when those that live are released
+            if run.ending is not None and self.counted(run) == FOREVER:
+                held.add(id(run))
+                break
         self.starts = [
             run
             for run in self.starts

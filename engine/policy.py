@@ -6,13 +6,14 @@ endings release, and when: at once, or (a failed run under NONE) when its lease 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .civil import BEGINNING, FOREVER
-from .records import Action, bits
+from .records import BIT, Action, bits
 
 LEASE = 60_000_000
+FAIL = Action.FAIL
 ENDINGS = bits(*Action) - bits(Action.RUN)
 
 
@@ -35,34 +36,32 @@ class ExecutionMode(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Policy:
     """`lease` is how long the run of a failure under NONE goes on counting, in microseconds from
-    its start."""
+    its start. `undoing` are the endings that release a run, as bits; `starting` the records that
+    are, or stand for, a run that counts: an ending that ends nothing known stands for a run of its
+    own, but for a crash."""
 
     failure: FailureMode = FailureMode.COMMIT
     execution: ExecutionMode = ExecutionMode.AT_LEAST_ONCE
     lease: int = LEASE
+    undoing: int = field(init=False, repr=False, compare=False)
+    starting: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        undoing = 0
+        if self.execution is not ExecutionMode.AT_MOST_ONCE:
+            commits = self.failure is FailureMode.COMMIT
+            undoing = bits(Action.CRASH) if commits else bits(Action.CRASH, Action.FAIL)
+        object.__setattr__(self, "undoing", undoing)
+        counting = (a for a in Action if self.counts_until(a, 0) > BEGINNING)
+        object.__setattr__(self, "starting", bits(*counting) & ~bits(Action.CRASH))
 
     def counts_until(self, ending: Action | None, started: int) -> int:
         """Until when a run that started and ended so counts; FOREVER if nothing releases it
         any more, BEGINNING if it was released as it ended."""
-        if self.execution is ExecutionMode.AT_MOST_ONCE:
+        if ending is None or not self.undoing & BIT[ending]:
             return FOREVER
-        if ending is Action.CRASH:
-            return BEGINNING
-        if ending is not Action.FAIL or self.failure is FailureMode.COMMIT:
-            return FOREVER
-        return BEGINNING if self.failure is FailureMode.UNLOCK else started + self.lease
-
-    @property
-    def undoing(self) -> int:
-        """The endings that release a run, as bits."""
-        return bits(*(a for a in Action if self.counts_until(a, 0) < FOREVER))
-
-    @property
-    def starting(self) -> int:
-        """The records that are, or stand for, a run that counts: an ending that ends nothing
-        known stands for a run of its own, but for a crash."""
-        counting = (a for a in Action if self.counts_until(a, 0) > BEGINNING)
-        return bits(*counting) & ~bits(Action.CRASH)
+        leased = ending is FAIL and self.failure is FailureMode.NONE
+        return started + self.lease if leased else BEGINNING
 
 
 COMMIT = Policy()
