@@ -89,10 +89,6 @@ class Entry(Item):
         self.requests: deque[Request] = NO_REQUESTS
         self.crash_wait = 0
 
-    @property
-    def busy(self) -> bool:
-        return bool(self.log.live) and not self.schedule.multilaunch
-
 
 class Watch(Item):
     """When the live runs of a task are to be ended. `told` are those of which it was said."""
@@ -333,7 +329,8 @@ class Agenda:
                 if entry.crash_wait or record.action is CRASH:
                     self._wait_after(entry, record.action, instant)
                 self._push(entry, instant)
-        self._changed(log, BIT[record.action], instant)
+        if log.readers:
+            self._changed(log, BIT[record.action], instant)
         if log.room < 0:
             self.planner.trim(log, instant)
         return log
@@ -432,31 +429,32 @@ class Agenda:
 
     def _advance(self, starts: Starts, now: int) -> None:
         """Logical time goes on to now, over the breakpoints in order."""
+        heap, inbox = self._heap, self._inbox
         while True:
-            wake = FOREVER if not self._heap else self._heap[0][0]
-            if self._inbox and max(self.logical, self._inbox[0][0]) <= wake:
-                action = self._inbox[0][1].action
-                self._retract(starts, self._see(*self._inbox.popleft()), BIT[action])
+            wake = heap[0][0] if heap else FOREVER
+            if inbox and self.logical <= wake >= inbox[0][0]:
+                instant, record, mark = inbox.popleft()
+                log = self._see(instant, record, mark)
+                if starts.made:
+                    self._retract(starts, log, BIT[record.action])
                 continue
             if wake > now or wake >= FOREVER:
                 return
-            instant, _, item = heappop(self._heap)
+            instant, _, item = heappop(heap)
             if instant != item.due:
                 continue
             item.due = FOREVER
-            self.logical = max(self.logical, instant)
-            if isinstance(item, Watch):
+            if instant > self.logical:
+                self.logical = instant
+            if isinstance(item, Entry):
+                start = self._consider(item, self.logical, now)
+                if start is not None:
+                    starts.add(start)
+            elif isinstance(item, Watch):
                 self._look_after(item, self.logical)
-                continue
-            assert isinstance(item, Entry)
-            start = self._consider(item, self.logical, now)
-            if start is not None:
-                starts.add(start)
 
     def _retract(self, starts: Starts, log: TaskLog, bit: int) -> None:
         """A start decided before a record that it read must still hold with it."""
-        if not starts.made:
-            return
         for start in starts.that_read(log, bit):
             if starts.drop(start):
                 self.refused(start)
@@ -466,17 +464,18 @@ class Agenda:
         if entry.redo is not None:
             instant, entry.redo = entry.redo, None
         entry.reads = ()
-        if entry.busy:
+        schedule = entry.schedule
+        if entry.log.live and not schedule.multilaunch:
             return None
         if entry.requests and (entry.enabled or entry.requests[0].forced):
             return self._serve(entry, max(instant, entry.latest + 1), now)
-        if not (entry.enabled and entry.schedule.standing):
+        if not (entry.enabled and schedule.standing):
             return None
         if instant < entry.not_before:
             self._push(entry, entry.not_before)
             return None
-        forgiven = now - entry.schedule.misfire_grace
-        verdict = self._ask(entry.name, entry.plan, max(instant, forgiven))
+        forgiven = now - schedule.misfire_grace
+        verdict = self._ask(entry, entry.plan, instant if instant >= forgiven else forgiven)
         self.checked += 1
         if not verdict.value:
             entry.reads = verdict.reads
@@ -484,21 +483,22 @@ class Agenda:
             return None
         if instant < forgiven:  # nobody looked for longer: what is open then, since it opened
             instant = max(instant, verdict.since)
-        newer = self._newer(entry, verdict.until, now)
-        if newer is not None:
-            self.missed.append(Missed(entry.name, instant))
-            self._push(entry, newer)
-            return None
+        if verdict.until <= now:
+            newer = self._newer(entry, verdict.until, now)
+            if newer is not None:
+                self.missed.append(Missed(entry.name, instant))
+                self._push(entry, newer)
+                return None
         return self._start(entry, instant, now, verdict.since, verdict.reads)
 
-    def _ask(self, name: str, plan: Plan, instant: int) -> Verdict:
+    def _ask(self, item: Item, plan: Plan, instant: int) -> Verdict:
         """The verdict; of a condition that raises, false for a while or ConditionFailed."""
         try:
             verdict = plan.check(instant)
         except Exception as error:
             if self.silenced is None:
-                raise ConditionFailed(name) from error
-            self.say_once(plan, name, error)
+                raise ConditionFailed(item.name) from error
+            self.say_once(plan, item.name, error)
             return Verdict(False, instant, instant + max(1, self.cycle_sleep))
         if self._failing:
             self._failing.pop(plan, None)
@@ -517,7 +517,7 @@ class Agenda:
             self._push(entry, instant)
             return None
         request = entry.requests.popleft()
-        if request.asking and not self._ask(entry.name, entry.plan, instant).value:
+        if request.asking and not self._ask(entry, entry.plan, instant).value:
             self._push(entry, instant)
             return None
         return self._start(entry, instant, now, instant, (), request)
@@ -529,7 +529,7 @@ class Agenda:
         watch.reads = ()
         if not runs:
             return
-        verdict = self._ask(watch.name, watch.plan, instant)
+        verdict = self._ask(watch, watch.plan, instant)
         self.checked += 1
         watch.reads = verdict.reads
         self._push(watch, verdict.until)
@@ -545,7 +545,7 @@ class Agenda:
     def _newer(self, entry: Entry, until: int, now: int) -> int | None:
         """When the task's condition came true again before now, once `until` was over."""
         while until <= now:
-            verdict = self._ask(entry.name, entry.plan, until)
+            verdict = self._ask(entry, entry.plan, until)
             self.checked += 1
             if verdict.value:
                 return until
@@ -561,23 +561,17 @@ class Agenda:
         reads: Reads,
         request: Request | None = None,
     ) -> Start:
-        outcome = entry.log.outcome
-        retries = False
-        if outcome is not None and request is None:
-            retries = not self._ask(entry.name, entry.fresh, instant).value
-        record = Record(
-            entry.name,
-            RUN,
-            at=now,
-            seq=self.history.next_provisional(),
-            scheduled_at=instant if request else entry.plan.phase(instant, since),
-            attempt=outcome.attempt + 1 if outcome is not None and retries else 0,
-        )
-        position = self.history.position
-        mark = Mark(now, record.seq)
-        entry.log.add(record, mark)
-        start = Start(record, mark, reads, position, instant, request)
-        self._changed(entry.log, STARTED, instant)
+        log, outcome, attempt = entry.log, entry.log.outcome, 0
+        if outcome is not None and request is None and entry.fresh is not entry.plan:
+            if not self._ask(entry, entry.fresh, instant).value:
+                attempt = outcome.attempt + 1
+        mark = Mark(now, self.history.next_provisional())
+        scheduled_at = instant if request else entry.plan.phase(instant, since)
+        record = Record(entry.name, RUN, now, mark.seq, scheduled_at, attempt)
+        log.add(record, mark)
+        start = Start(record, mark, reads, self.history.position, instant, request)
+        if log.readers:
+            self._changed(log, STARTED, instant)
         self._keep_watch(entry, now)
         entry.latest = instant
         self._pace(entry, instant)
@@ -585,8 +579,8 @@ class Agenda:
 
     def _pace(self, entry: Entry, instant: int) -> None:
         """When the task may start again: at once, unless its start has changed nothing."""
-        verdict = self._ask(entry.name, entry.plan, instant)
-        entry.not_before = instant + max(1, self.cycle_sleep if verdict.value else 0)
+        verdict = self._ask(entry, entry.plan, instant)
+        entry.not_before = instant + ((verdict.value and self.cycle_sleep) or 1)
         if entry.schedule.multilaunch:
             entry.reads = verdict.reads
             self._push(entry, entry.not_before if verdict.value else verdict.until)
