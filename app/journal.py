@@ -9,7 +9,6 @@ are kept and tried again every `STORE_RETRY`, and decisions are made anew once i
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
 
 from ..engine.agenda import Agenda, Start
 from ..engine.civil import FOREVER
@@ -27,18 +26,11 @@ task_log = logging.getLogger("oncue.task")
 scheduler_log = logging.getLogger("oncue.scheduler")
 
 
-class Ended(NamedTuple):
-    """An ending that is not in the store yet; `mark` is its place in the history."""
+Ended = tuple[Finish, Mark]
+"""An ending that is not in the store yet, and its place in the history."""
 
-    record: Record
-    mark: Mark
-
-
-class Begun(NamedTuple):
-    """A start whose claim was granted, and the number of its RUN record."""
-
-    start: Start
-    seq: int
+Begun = tuple[Start, int]
+"""A start whose claim was granted, and the number of its RUN record."""
 
 
 class Journal:
@@ -104,15 +96,16 @@ class Journal:
     def end(self, record: Record, now: int) -> None:
         """A run of ours has ended."""
         mark = Mark(record.at, self.agenda.history.next_provisional())
-        self._unsaved.append(Ended(record, self.agenda.take(record, now, mark)))
+        self.agenda.take(record, now, mark)
+        self._unsaved.append((Finish(record), mark))
 
     # --- writing --------------------------------------------------------------------------
 
     async def commit(self, starts: list[Start], now: int) -> list[Begun]:
         """Write the endings and claim the starts in one commit; the runs to be launched."""
-        claims = [Claim(start.record, start.reads, start.position) for start in starts]
         endings, self._unsaved = self._unsaved, []
-        steps: list[Step] = [*(Finish(ended.record) for ended in endings), *claims]
+        steps: list[Step] = [finish for finish, _ in endings]
+        steps += [Claim(start.record, start.reads, start.position) for start in starts]
         if not steps:
             return []
         try:
@@ -127,21 +120,20 @@ class Journal:
             self._fail(error, now)
             return []
         self._down, self._unwritten, self._failures = False, False, 0
-        for ended, answer in zip(endings, answers, strict=False):
-            self._ended(ended, answer, now)
+        for (finish, mark), answer in zip(endings, answers, strict=False):
+            self._ended(finish.record, mark, answer, now)
         answered = zip(starts, answers[len(endings) :], strict=True)
         claimed = [run for each in answered if (run := self._claimed(*each, now)) is not None]
         self._advance(answers, now)
         return claimed
 
-    def _ended(self, ended: Ended, answer: Answer, now: int) -> None:
-        record = ended.record
+    def _ended(self, record: Record, mark: Mark, answer: Answer, now: int) -> None:
         run = self.live.pop(record.run or 0, None)
         if isinstance(answer, Refused):
             scheduler_log.error("%s of %s: %s", record.action, record.task, answer.value)
             self.want({record.task}, now)
         else:
-            self.agenda.settle(record.task, ended.mark, answer)
+            self.agenda.settle(record.task, mark, answer)
             tell(record, run)
 
     def _claimed(self, start: Start, answer: Answer, now: int) -> Begun | None:
@@ -151,13 +143,15 @@ class Journal:
             return None
         self.agenda.settle(start.record.task, start.mark, answer)
         self.live[answer] = start.record
-        return Begun(start, answer)
+        return start, answer
 
     def _advance(self, answers: list[Answer], now: int) -> None:
         """Where our records follow on what we know, we know all; else others wrote between."""
         history = self.agenda.history
         for answer in answers:
-            if isinstance(answer, int):
+            if answer == history.position + 1:
+                history.position = answer
+            elif isinstance(answer, int):
                 self._own.add(answer)
         while history.position + 1 in self._own:
             history.position += 1
@@ -223,9 +217,9 @@ class Journal:
         """Write the last endings. Raises StoreError, naming what could not be written."""
         try:
             if self._unsaved:
-                await self.store.commit([Finish(ended.record) for ended in self._unsaved])
+                await self.store.commit([finish for finish, _ in self._unsaved])
         except StoreError as error:
-            lost = ", ".join(f"{e.record.action} of {e.record.task}" for e in self._unsaved)
+            lost = ", ".join(f"{f.record.action} of {f.record.task}" for f, _ in self._unsaved)
             raise StoreError(f"{error}; not written: {lost}") from error
         finally:
             await self.store.close()

@@ -10,10 +10,9 @@ from ..engine.agenda import Start
 from ..engine.civil import FOREVER
 from ..engine.records import Record
 from .binding import NOTHING, asks_for_flag, collect, prepare
-from .executors import Call, Ending, Running
+from .executors import NO_ARGUMENTS, Call, Ending, Running
 
 if TYPE_CHECKING:
-    from .journal import Begun
     from .session import Session
     from .task import Task
 
@@ -23,18 +22,15 @@ NONE: Mapping[str, Any] = {}
 class Launcher:
     """What is the same for all runs of a task, as long as its options and the config are."""
 
-    __slots__ = ("execution", "label", "plain", "session", "task")
+    __slots__ = ("blocks", "execution", "label", "plain", "session", "task")
 
     def __init__(self, session: Session, task: Task[..., Any]) -> None:
         self.session = session
         self.task = task
         self.execution = task.execution
+        self.blocks = self.execution == "main"
         self.label: Callable[[Any, Any], str] = task.func_run_id or session.config.func_run_id
         self.plain = task.needs is NOTHING and not task.parameters
-
-    @property
-    def blocks(self) -> bool:
-        return self.execution == "main"
 
     def call(self, parameters: Mapping[str, Any], done: Callable[[Ending], None]) -> Call:
         """The task's code with the arguments of this run, those made that are to be made before
@@ -42,7 +38,7 @@ class Launcher:
         raises."""
         task = self.task
         if self.plain and not parameters:
-            return Call(task.function, done, name=task.name)
+            return Call(task.function, done, NO_ARGUMENTS, task.name)
         values = collect(task.needs, self.session.parameters, task.parameters, parameters)
         flag = threading.Event() if asks_for_flag(values) else None
         prepared = prepare(
@@ -66,12 +62,12 @@ class Live:
     )  # fmt: skip
 
     def __init__(
-        self, launcher: Launcher, begun: Begun, ended: Callable[[Live, Ending], None]
+        self, launcher: Launcher, start: Start, seq: int, ended: Callable[[Live, Ending], None]
     ) -> None:
         self.launcher = launcher
-        self.seq = begun.seq
-        self.record: Record = begun.start.record
-        self.parameters = parameters_of(begun.start)
+        self.seq = seq
+        self.record: Record = start.record
+        self.parameters = parameters_of(start)
         self.running: Running | None = None
         self.why: str | None = None
         self.hooks: list[Iterator[Any]] = []

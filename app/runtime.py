@@ -33,13 +33,14 @@ from .config import new_run_id
 from .errors import DefinitionError, OncueError, SchedulerExit, SchedulerRestart
 from .executors import EXECUTIONS, Call, Ending, Executor, ProcessExecutor, Running, conclude, pack
 from .hooks import NOTHING_RAISED, ExcInfo, finish
-from .journal import SECOND, Begun, Journal, scheduler_log, tell
+from .journal import SECOND, Journal, scheduler_log, tell
 from .launch import NONE, Launcher, Live, parameters_of
 
 if TYPE_CHECKING:
     from .session import Session
     from .task import Task
 
+SUCCESS, TERMINATE = Action.SUCCESS, Action.TERMINATE  # quicker to name
 GRACE = 3 * SECOND  # for a run that was told to end, before a shut-down leaves it behind
 FORCED_GRACE = 1.0  # seconds for all of them, when nobody waits any more
 UNKNOWN_TASK = "unknown-task"
@@ -411,7 +412,7 @@ class Runtime:
         if not await self.journal.look(now):
             return
         begun = await self.journal.commit(self._decided(now), now)
-        runs = [self._began(each) for each in begun]
+        runs = [self._began(start, seq) for start, seq in begun]
         for stop in self.agenda.drain_stops():
             self._obey(stop)
         for run in runs:
@@ -421,9 +422,9 @@ class Runtime:
             if run.launcher.blocks:
                 await self._launch(run)
 
-    def _began(self, begun: Begun) -> Live:
-        launcher = self._launchers[begun.start.record.task]
-        live = self._live[begun.seq] = Live(launcher, begun, self._end)
+    def _began(self, start: Start, seq: int) -> Live:
+        launcher = self._launchers[start.record.task]
+        live = self._live[seq] = Live(launcher, start, seq, self._end)
         return live
 
     def _is_over(self, now: int) -> bool:
@@ -460,7 +461,7 @@ class Runtime:
             name = launcher.task.name
             self._fail(f"the func_run_id of task {name!r} failed: {error!r}", error)
             label = new_run_id(launcher.task, NONE)
-        start.record = start.record._replace(run_id=label)
+        start.record = start.record.labelled(label)
 
     def _fail(self, what: str, error: BaseException | None) -> None:
         """Something that is not silenced: the app stops in order, with this as the cause."""
@@ -490,14 +491,18 @@ class Runtime:
         tell(live.record)
         # what is claimed is begun, but for a `main` run, which would keep the end waiting
         task, blocks = live.launcher.task, live.launcher.blocks
-        if self._stops > (task.on_shutdown or not blocks):
+        if self._stops and self._stops > (task.on_shutdown or not blocks):
             self._end(live, Ending(Action.CRASH, error="not begun: the app was shutting down"))
         elif live.told:
             self._end(live, Ending(Action.TERMINATE))
-        else:
-            call = self._call(live)
-            if call is not None:
-                await self._start(call, live)
+        elif (call := self._call(live)) is not None:
+            executor = self._executor(live.launcher.execution)
+            if blocks:
+                await self._block(executor, call)
+                return
+            live.running = await executor.start(call)
+            if live.told:
+                live.running.terminate()
 
     def _call(self, live: Live) -> Call | None:
         """The call of a run; None if it cannot be made, which is the end of the run then."""
@@ -513,13 +518,8 @@ class Runtime:
                 self._fail(f"task {live.record.task!r} could not be set up: {error!r}", error)
         return None
 
-    async def _start(self, call: Call, live: Live) -> None:
-        executor = self._executor(live.launcher.execution)
-        if not live.launcher.blocks:
-            live.running = await executor.start(call)
-            if live.told:
-                live.running.terminate()
-            return
+    async def _block(self, executor: Executor, call: Call) -> None:
+        """A `main` run: this thread has nothing else until it ends."""
         self._blocking = blocking = asyncio.ensure_future(executor.start(call))
         try:
             await blocking
@@ -547,13 +547,15 @@ class Runtime:
             self._finish_hooks(live, ending)
         if ending.raised is not None:
             self._obey_raised(ending.raised)
-        if ending.action is Action.SUCCESS:
+        if ending.action is SUCCESS:
             self.session.returns[run.task] = ending.value
-        elif ending.action is Action.TERMINATE and error is None and live.why is not None:
+        elif ending.action is TERMINATE and error is None and live.why is not None:
             error = f"ended: {live.why}"
-        at = max(self.clock.now(), run.at)
+        at = self.clock.now()
+        if at < run.at:
+            at = run.at
         self._ended.append(
-            Record(run.task, ending.action, at, run=live.seq, run_id=run.run_id, error=error)
+            Record(run.task, ending.action, at, 0, None, None, live.seq, run.run_id, error)
         )
         self._wakeup.set()
 

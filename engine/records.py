@@ -59,6 +59,11 @@ class Record(NamedTuple):
     run_id: str | None = None
     error: str | None = None
 
+    def labelled(self, run_id: str) -> Record:
+        """The same, with this label."""
+        task, action, at, seq, scheduled_at, attempt, run, _, error = self
+        return Record(task, action, at, seq, scheduled_at, attempt, run, run_id, error)
+
     @property
     def logical(self) -> int:
         """The instant cadences look at: `scheduled_at`, or `at` where there is none."""

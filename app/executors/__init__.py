@@ -5,7 +5,7 @@ from __future__ import annotations
 from .inline import AsyncExecutor, MainExecutor
 from .parcel import pack
 from .process import ProcessExecutor
-from .protocol import Call, Ending, Executor, Running, conclude
+from .protocol import NO_ARGUMENTS, Call, Ending, Executor, Running, conclude
 from .thread import ThreadExecutor
 from .worker import in_worker, refuse_in_worker
 
@@ -18,6 +18,7 @@ EXECUTIONS: dict[str, type[Executor]] = {
 
 __all__ = [
     "EXECUTIONS",
+    "NO_ARGUMENTS",
     "Call",
     "Ending",
     "Executor",

@@ -59,12 +59,11 @@ class MemoryStore:
         )
 
     def _write(self, step: Step) -> Answer:
-        record = step.record
-        seq = self._append(record)
+        seq = self._append(step.record)
         if isinstance(step, Claim):
-            self._held[seq] = record
-        elif record.run is not None:
-            del self._held[record.run]
+            self._held[seq] = step.record
+        elif step.record.run is not None:
+            del self._held[step.record.run]
         return seq
 
     def _append(self, record: Record) -> int:

@@ -123,13 +123,13 @@ def judge(
     undone: set[Read] = set()
     answers: list[Refused | None] = []
     for step in steps:
-        record = step.record
         refused: Refused | None = None
         if isinstance(step, Finish):
-            refused = None if record.run in held else Refused.LEASE_LOST
+            if step.record.run not in held:
+                refused = Refused.LEASE_LOST
         elif overtaken(step) or (undone and not undone.isdisjoint(step.keys)):
             refused = Refused.NEWER
         if refused is not None:
-            undone.update(Key(record.task, action) for action in Action)
+            undone.update(Key(step.record.task, action) for action in Action)
         answers.append(refused)
     return answers
