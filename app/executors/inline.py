@@ -6,6 +6,8 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Generator
+from time import monotonic
+from types import CoroutineType
 from typing import Any
 
 from ...engine.records import Action
@@ -18,16 +20,29 @@ SWALLOWED = (
     "let asyncio.CancelledError pass, after cleaning up"
 )
 
+Held = Callable[[float], None]
+"""Is told for how many seconds the code of a call kept the loop, step by step."""
+
+COROUTINES = (CoroutineType, Coroutine)  # by far the most are of the first, and quicker told so
+TERMINATED = Ending(Action.TERMINATE)
+
 scheduler_log = logging.getLogger("oncue.scheduler")
 
 
-async def outcome_of(call: Call, held: Callable[[float], None] | None = None) -> Ending:
-    """Call the function, await what it returns if that can be awaited. `held` is told for how
-    long the code kept the loop, step by step."""
+async def outcome_of(call: Call, held: Held) -> Ending:
+    """Call the function, await what it returns if that can be awaited. The first step of a
+    coroutine is taken with the call; what has more goes on as `Steps`."""
     try:
-        if held is not None:
-            return conclude(None, await watched(call, held))
-        value = call.function(**call.arguments)
+        began = monotonic()
+        try:
+            value = call.function(**call.arguments)
+            if isinstance(value, COROUTINES):
+                try:
+                    value = Steps(value, value.send(None), held)
+                except StopIteration as end:
+                    return conclude(None, end.value)
+        finally:
+            held(monotonic() - began)
         if inspect.isawaitable(value):
             value = await value
     except asyncio.CancelledError as error:
@@ -40,43 +55,19 @@ async def outcome_of(call: Call, held: Callable[[float], None] | None = None) ->
     return conclude(None, value)
 
 
-async def watched(call: Call, held: Callable[[float], None]) -> object:
-    """What the function, or the coroutine it makes, returns. The first step of a coroutine is
-    taken with the call; what has more goes on as `Steps`."""
-    time = asyncio.get_running_loop().time
-    began = time()
-    try:
-        value = call.function(**call.arguments)
-        if isinstance(value, Coroutine):
-            try:
-                value = Steps(value, value.send(None), time, held)
-            except StopIteration as end:
-                return end.value
-    finally:
-        held(time() - began)
-    return await value if inspect.isawaitable(value) else value
-
-
 class Steps:
     """The rest of a coroutine that waits for `waiting`, awaited with an eye on the time that each
     of its steps takes."""
 
-    __slots__ = ("_coroutine", "_held", "_time", "_waiting")
+    __slots__ = ("_coroutine", "_held", "_waiting")
 
-    def __init__(
-        self,
-        coroutine: Coroutine[Any, Any, object],
-        waiting: object,
-        time: Callable[[], float],
-        held: Callable[[float], None],
-    ) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, object], waiting: object, held: Held) -> None:
         self._coroutine = coroutine
         self._waiting = waiting
-        self._time = time
         self._held = held
 
     def __await__(self) -> Generator[Any, Any, object]:
-        coroutine, waiting, time = self._coroutine, self._waiting, self._time
+        coroutine, waiting = self._coroutine, self._waiting
         while True:
             resume: Callable[[Any], Any] = coroutine.send
             try:
@@ -86,20 +77,24 @@ class Steps:
                 raise
             except BaseException as error:
                 sent, resume = error, coroutine.throw
-            began = time()
+            began = monotonic()
             try:
                 waiting = resume(sent)
             except StopIteration as end:
                 return end.value
             finally:
-                self._held(time() - began)
+                self._held(monotonic() - began)
+
+
+def unnoticed(seconds: float) -> None:
+    """A `main` run is to keep the loop."""
 
 
 class MainExecutor:
     """Nothing is checked, started or ended until the call is over, coroutine or not."""
 
     async def start(self, call: Call) -> Running:
-        call.done(await outcome_of(call))
+        call.done(await outcome_of(call, unnoticed))
         return ENDED
 
     async def close(self, grace: float = 0.0) -> list[str]:
@@ -125,9 +120,11 @@ class AsyncRun:
 
     async def _run(self) -> None:
         self._begun = True
-        ending = Ending(Action.TERMINATE)
+        ending = TERMINATED
         try:
-            ending = self._judged(await outcome_of(self.call, self._held))
+            ending = await outcome_of(self.call, self._held)
+            if self.terminated:
+                ending = self._judged(ending)
         finally:
             self._report(ending)
 
@@ -137,7 +134,8 @@ class AsyncRun:
             self.call.done(ending)
 
     def _judged(self, ending: Ending) -> Ending:
-        if self.terminated and ending.action is Action.SUCCESS:
+        """A run that was told to end, and ended like this."""
+        if ending.action is Action.SUCCESS:
             scheduler_log.warning("task %r: %s", self.call.name, SWALLOWED)
             return Ending(Action.TERMINATE, error=SWALLOWED)
         return ending
@@ -149,7 +147,7 @@ class AsyncRun:
             self.call.flag.set()
         self.terminated = self.task.cancel()
         if self.terminated and not self._begun:
-            self.task.get_loop().call_soon(self._report, Ending(Action.TERMINATE))
+            self.task.get_loop().call_soon(self._report, TERMINATED)
 
     def _held(self, seconds: float) -> None:
         if seconds > STALL:

@@ -29,6 +29,7 @@ from ..errors import (
 from ..work import PlainFailure
 
 OURS = str(Path(__file__).parent.parent / "_").removesuffix("_")  # our folder, with its slash
+SUCCESS = Action.SUCCESS  # quicker to name
 NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -93,9 +94,9 @@ ENDED = Ended()
 def conclude(error: BaseException | None, value: object = None) -> Ending:
     """What the log says of code that returned `value` or raised `error`. A SystemExit or
     KeyboardInterrupt from a task's code ends that task, never the scheduler."""
+    if error is None:
+        return Ending(SUCCESS, value)
     match error:
-        case None:
-            return Ending(Action.SUCCESS, value)
         case SchedulerExit() | SchedulerRestart():
             return Ending(Action.SUCCESS, raised=error)
         case TaskInactionException():
