@@ -307,7 +307,7 @@ class Agenda:
         if mark is None:
             self.history.see(record.seq)
             mark = Mark(record.at, record.seq)
-        self._inbox.append((min(record.at, now), record, mark))
+        self._inbox.append((record.at if record.at < now else now, record, mark))
         return mark
 
     def absorb(self) -> None:
@@ -316,12 +316,12 @@ class Agenda:
             self._see(*self._inbox.popleft())
 
     def _see(self, instant: int, record: Record, mark: Mark) -> TaskLog:
-        log = self.history.of(record.task)
+        entry = self.entries.get(record.task)
+        log = self.history.of(record.task) if entry is None else entry.log
         log.add(record, mark)
         if instant < self.logical:
             instant = self.logical
         self.logical = instant
-        entry = self.entries.get(record.task)
         if entry is not None:
             if record.action is RUN:
                 self._keep_watch(entry, record.at)
@@ -435,7 +435,7 @@ class Agenda:
             if inbox and self.logical <= wake >= inbox[0][0]:
                 instant, record, mark = inbox.popleft()
                 log = self._see(instant, record, mark)
-                if starts.made:
+                if log in starts.readers:
                     self._retract(starts, log, BIT[record.action])
                 continue
             if wake > now or wake >= FOREVER:
@@ -607,15 +607,15 @@ class Starts:
 
     def __init__(self) -> None:
         self.made: dict[Start, None] = {}
-        self._readers: dict[Source, list[Start]] = {}
+        self.readers: dict[Source, list[Start]] = {}
 
     def add(self, start: Start) -> None:
         self.made[start] = None
         for source, _ in start.reads:
-            self._readers.setdefault(source, []).append(start)
+            self.readers.setdefault(source, []).append(start)
 
     def that_read(self, source: Source, bit: int) -> list[Start]:
-        readers = self._readers.get(source, ())
+        readers = self.readers.get(source, ())
         return [start for start in readers if touches(start.reads, source, bit)]
 
     def drop(self, start: Start) -> bool:

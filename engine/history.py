@@ -42,10 +42,9 @@ class Run:
     __slots__ = ("attempt", "ending", "mark", "paced_at", "run_id", "scheduled_at")
 
     def __init__(self, record: Record, mark: Mark) -> None:
+        _, _, at, _, scheduled_at, self.attempt, _, self.run_id, _ = record
         self.mark = mark
-        self.run_id = record.run_id
-        self.scheduled_at = self.paced_at = record.logical
-        self.attempt = record.attempt
+        self.scheduled_at = self.paced_at = at if scheduled_at is None else scheduled_at
         self.ending: Action | None = None
 
 
@@ -191,9 +190,9 @@ class TaskLog(Source):
         """Take in a record; `mark` is the place it was promised already."""
         if self.last is NO_MARKS:
             self._begin()
-        if mark is None:
-            mark = Mark(record.at, record.seq)
         action, at = record.action, record.at
+        if mark is None:
+            mark = Mark(at, record.seq)
         latest = self.last.get(action)
         if latest is None or latest.seq < mark.seq:
             self.last[action] = mark
@@ -213,10 +212,10 @@ class TaskLog(Source):
 
     def _start(self, record: Record, mark: Mark) -> Run:
         run = self.live[mark.seq] = Run(record, mark)
-        place = len(self.starts)
-        while place and self.starts[place - 1].mark.seq > mark.seq:
+        starts, place = self.starts, len(self.starts)
+        while place and starts[place - 1].mark.seq > mark.seq:
             place -= 1
-        self.starts.insert(place, run)
+        starts.insert(place, run)
         insort(self.logical, run.scheduled_at)
         return run
 

@@ -43,11 +43,18 @@ class MemoryStore:
         return self._newest, self._numbered(places)
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
-        refusals = judge(steps, self._overtaken, self._held)
-        return [
-            self._write(step) if refused is None else refused
-            for step, refused in zip(steps, refusals, strict=True)
-        ]
+        answers: list[Answer] = []
+        for step, refused in zip(steps, judge(steps, self._overtaken, self._held), strict=True):
+            if refused is not None:
+                answers.append(refused)
+                continue
+            seq = self._append(step.record)
+            if isinstance(step, Claim):
+                self._held[seq] = step.record
+            elif step.record.run is not None:
+                del self._held[step.record.run]
+            answers.append(seq)
+        return answers
 
     def _overtaken(self, claim: Claim) -> bool:
         if claim.position >= self._newest:
@@ -58,21 +65,13 @@ class MemoryStore:
             for record in self._log[bisect_right(self._seqs, claim.position) :]
         )
 
-    def _write(self, step: Step) -> Answer:
-        seq = self._append(step.record)
-        if isinstance(step, Claim):
-            self._held[seq] = step.record
-        elif step.record.run is not None:
-            del self._held[step.record.run]
-        return seq
-
     def _append(self, record: Record) -> int:
-        self._newest += 1
+        self._newest = seq = self._newest + 1
         self._log.append(record)
-        self._seqs.append(self._newest)
+        self._seqs.append(seq)
         if len(self._log) >= 2 * KEPT:
             self._trim()
-        return self._newest
+        return seq
 
     def _trim(self) -> None:
         """Drop what is old and would not be asked for."""
