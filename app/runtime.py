@@ -415,12 +415,8 @@ class Runtime:
         runs = [self._began(start, seq) for start, seq in begun]
         for stop in self.agenda.drain_stops():
             self._obey(stop)
-        for run in runs:
-            if not run.launcher.blocks:
-                await self._launch(run)
-        for run in runs:  # when the others have begun
-            if run.launcher.blocks:
-                await self._launch(run)
+        await self._launch([run for run in runs if not run.launcher.blocks])
+        await self._launch([run for run in runs if run.launcher.blocks])
 
     def _began(self, start: Start, seq: int) -> Live:
         launcher = self._launchers[start.record.task]
@@ -487,22 +483,25 @@ class Runtime:
         """Whether a `main` run is under way."""
         return self._blocking is not None
 
-    async def _launch(self, live: Live) -> None:
-        tell(live.record)
-        # what is claimed is begun, but for a `main` run, which would keep the end waiting
-        task, blocks = live.launcher.task, live.launcher.blocks
-        if self._stops and self._stops > (task.on_shutdown or not blocks):
-            self._end(live, Ending(Action.CRASH, error="not begun: the app was shutting down"))
-        elif live.told:
-            self._end(live, Ending(Action.TERMINATE))
-        elif (call := self._call(live)) is not None:
-            executor = self._executor(live.launcher.execution)
-            if blocks:
-                await self._block(executor, call)
-                return
-            live.running = await executor.start(call)
-            if live.told:
-                live.running.terminate()
+    async def _launch(self, runs: list[Live]) -> None:
+        for live in runs:
+            tell(live.record)
+            if self._stops and self._comes_too_late(live.launcher):
+                self._end(live, Ending(Action.CRASH, error="not begun: the app was shutting down"))
+            elif live.told:
+                self._end(live, Ending(Action.TERMINATE))
+            elif (call := self._call(live)) is not None:
+                executor = self._executor(live.launcher.execution)
+                if live.launcher.blocks:
+                    await self._block(executor, call)
+                    continue
+                live.running = await executor.start(call)
+                if live.told:
+                    live.running.terminate()
+
+    def _comes_too_late(self, launcher: Launcher) -> bool:
+        """What is claimed is begun, but for a `main` run, which would keep the end waiting."""
+        return self._stops > (launcher.task.on_shutdown or not launcher.blocks)
 
     def _call(self, live: Live) -> Call | None:
         """The call of a run; None if it cannot be made, which is the end of the run then."""

@@ -353,7 +353,9 @@ class Agenda:
 
     def settle(self, task: str, mark: Mark, seq: int) -> None:
         """The store has the record, as number `seq`."""
-        self.history.of(task).settle(mark, seq)
+        log = self.history.tasks.get(task)
+        if log is not None:
+            log.settle(mark, seq)
 
     def reload(self, task: str, records: Iterable[Record]) -> None:
         """What we took in of `task` was not what the store holds: begin anew with that."""
