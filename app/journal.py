@@ -122,8 +122,7 @@ class Journal:
         self._down, self._unwritten, self._failures = False, False, 0
         for (finish, mark), answer in zip(endings, answers, strict=False):
             self._ended(finish.record, mark, answer, now)
-        answered = zip(starts, answers[len(endings) :], strict=True)
-        claimed = [run for each in answered if (run := self._claimed(*each, now)) is not None]
+        claimed = self._claimed(starts, answers[len(endings) :], now)
         self._advance(answers, now)
         return claimed
 
@@ -136,14 +135,17 @@ class Journal:
             self.agenda.settle(record.task, mark, answer)
             tell(record, run)
 
-    def _claimed(self, start: Start, answer: Answer, now: int) -> Begun | None:
-        if isinstance(answer, Refused):
-            self.agenda.refused(start)
-            self.look_at = now
-            return None
-        self.agenda.settle(start.record.task, start.mark, answer)
-        self.live[answer] = start.record
-        return start, answer
+    def _claimed(self, starts: list[Start], answers: list[Answer], now: int) -> list[Begun]:
+        claimed: list[Begun] = []
+        for start, answer in zip(starts, answers, strict=True):
+            if isinstance(answer, Refused):
+                self.agenda.refused(start)
+                self.look_at = now
+                continue
+            self.agenda.settle(start.record.task, start.mark, answer)
+            self.live[answer] = start.record
+            claimed.append((start, answer))
+        return claimed
 
     def _advance(self, answers: list[Answer], now: int) -> None:
         """Where our records follow on what we know, we know all; else others wrote between."""

@@ -29,7 +29,6 @@ from ..errors import (
 from ..work import PlainFailure
 
 OURS = str(Path(__file__).parent.parent / "_").removesuffix("_")  # our folder, with its slash
-SUCCESS = Action.SUCCESS  # quicker to name
 NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 
 
@@ -41,6 +40,9 @@ class Ending(NamedTuple):
     value: object = None
     error: str | None = None
     raised: BaseException | None = None
+
+
+SUCCEEDED = Ending(Action.SUCCESS)
 
 
 class Call(NamedTuple):
@@ -95,7 +97,7 @@ def conclude(error: BaseException | None, value: object = None) -> Ending:
     """What the log says of code that returned `value` or raised `error`. A SystemExit or
     KeyboardInterrupt from a task's code ends that task, never the scheduler."""
     if error is None:
-        return Ending(SUCCESS, value)
+        return SUCCEEDED if value is None else Ending(Action.SUCCESS, value)
     match error:
         case SchedulerExit() | SchedulerRestart():
             return Ending(Action.SUCCESS, raised=error)
