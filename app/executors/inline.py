@@ -21,7 +21,7 @@ SWALLOWED = (
 )
 
 Held = Callable[[float], None]
-"""Is told for how many seconds the code of a call kept the loop, step by step."""
+"""Is told for how many seconds a step of a call kept the loop, if that is more than STALL."""
 
 COROUTINES = (CoroutineType, Coroutine)  # by far the most are of the first, and quicker told so
 TERMINATED = Ending(Action.TERMINATE)
@@ -42,7 +42,8 @@ async def outcome_of(call: Call, held: Held) -> Ending:
                 except StopIteration as end:
                     return conclude(None, end.value)
         finally:
-            held(monotonic() - began)
+            if (seconds := monotonic() - began) > STALL:
+                held(seconds)
         if inspect.isawaitable(value):
             value = await value
     except asyncio.CancelledError as error:
@@ -83,7 +84,8 @@ class Steps:
             except StopIteration as end:
                 return end.value
             finally:
-                self._held(monotonic() - began)
+                if (seconds := monotonic() - began) > STALL:
+                    self._held(seconds)
 
 
 def unnoticed(seconds: float) -> None:
@@ -150,13 +152,12 @@ class AsyncRun:
             self.task.get_loop().call_soon(self._report, TERMINATED)
 
     def _held(self, seconds: float) -> None:
-        if seconds > STALL:
-            scheduler_log.warning(
-                "task %r held the loop for %.1f s, and nothing else could run; "
-                "let it await, or give it execution='thread'",
-                self.call.name,
-                seconds,
-            )
+        scheduler_log.warning(
+            "task %r held the loop for %.1f s, and nothing else could run; "
+            "let it await, or give it execution='thread'",
+            self.call.name,
+            seconds,
+        )
 
     def force(self) -> None:
         """Take its coroutine from a task that lives on in spite of its cancellation."""
