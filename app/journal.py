@@ -17,7 +17,7 @@ from ..engine.history import Mark
 from ..engine.records import Action, Record
 from .errors import StoreError
 from .repo import level_of, message_of
-from .stores.protocol import Answer, Claim, Finish, Refused, Step, Store
+from .stores.protocol import Answer, Finish, Refused, Step, Store
 
 SECOND = 1_000_000
 STORE_RETRY = SECOND
@@ -106,7 +106,7 @@ class Journal:
         """Write the endings and claim the starts in one commit; the runs to be launched."""
         endings, self._unsaved = self._unsaved, []
         steps: list[Step] = [finish for finish, _ in endings]
-        steps += [Claim(start.record, start.reads, start.position) for start in starts]
+        steps += starts
         if not steps:
             return []
         try:

@@ -34,7 +34,7 @@ from .history import History, Mark, Run, Source, TaskLog
 from .plan import Planner, without_retry
 from .records import BIT, Action, Record
 from .schedule import NEVER, SECOND, Request, Schedule
-from .verdict import Plan, Reads, Verdict, touches
+from .verdict import Plan, Read, Reads, Verdict, named, touches
 
 CYCLE_SLEEP = SECOND // 10
 CRASH_WAIT = SECOND
@@ -107,11 +107,26 @@ have the same, since the last is a number of their own."""
 NO_REQUESTS: deque[Request] = deque(maxlen=0)
 
 
-class Start:
-    """A decision: `record` is the RUN record to claim. The claim holds only if no record after
-    `position` has one of the keys in `reads`. Whoever claims it may give the record its label."""
+class Claim:
+    """`record` is the RUN record to be written. The claim holds only if the log has, after
+    `position`, no record of its task, nor of what is in `reads`."""
 
-    __slots__ = ("decided_at", "mark", "position", "reads", "record", "request")
+    __slots__ = ("position", "reads", "record")
+
+    def __init__(self, record: Record, reads: Reads, position: int) -> None:
+        self.record = record
+        self.reads = reads
+        self.position = position
+
+    @property
+    def keys(self) -> frozenset[Read]:
+        return named(self.reads)
+
+
+class Start(Claim):
+    """A decision, to be claimed. Whoever claims it may give the record its label."""
+
+    __slots__ = ("decided_at", "mark", "request")
 
     def __init__(
         self,

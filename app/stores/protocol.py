@@ -17,24 +17,18 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from ...engine.agenda import Claim
 from ...engine.records import Action, Key, Record
-from ...engine.verdict import Read, Reads, named
+from ...engine.verdict import Read
 
 CLOCK_CHECK = 5_000_000
 """Even a store that nobody else writes to is looked at so often, in microseconds: the same waking
 notices a clock that was moved."""
 
 
-class Claim(NamedTuple):
-    """`reads` are what the decision's verdict read, by source."""
-
-    record: Record
-    reads: Reads
-    position: int
-
-    @property
-    def keys(self) -> frozenset[Read]:
-        return named(self.reads)
+__all__ = [
+    "CLOCK_CHECK", "Answer", "Claim", "Finish", "Refused", "Step", "Store", "judge"
+]  # fmt: skip
 
 
 class Finish(NamedTuple):
