@@ -30,6 +30,10 @@ class FunctionClock:
         return round(self._function() * 1_000_000)
 
 
+stopwatch = time.monotonic
+"""Seconds, for how long something took."""
+
+
 def uptime() -> int:
     """Seconds on a clock that all processes of this host share and that is never set."""
     return int(time.monotonic())

@@ -9,7 +9,6 @@ are kept and tried again every `STORE_RETRY`, and decisions are made anew once i
 from __future__ import annotations
 
 import logging
-from logging import ERROR, INFO
 
 from ..engine.agenda import Agenda, Start
 from ..engine.civil import FOREVER

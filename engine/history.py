@@ -12,8 +12,9 @@ until `settle` they carry a number above every real one.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
+from itertools import count
 from typing import Any
 
 from .civil import BEGINNING, FOREVER
@@ -327,14 +328,15 @@ NO_STARTS: list[Run] = []
 
 
 class History:
-    """The logs of all tasks; `position` is the number up to which every record was seen."""
+    """The logs of all tasks; `position` is the number up to which every record was seen.
+    `next_provisional` gives a number for a record that the store has not numbered yet."""
 
-    __slots__ = ("_unsettled", "position", "tasks")
+    __slots__ = ("next_provisional", "position", "tasks")
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.tasks: dict[str, TaskLog] = {}
         self.position = 0
-        self._unsettled = PROVISIONAL
+        self.next_provisional: Callable[[], int] = count(PROVISIONAL + 1).__next__
         for record in records:
             self.add(record)
 
@@ -364,10 +366,6 @@ class History:
     def set_back(self, now: int) -> None:
         for log in self.tasks.values():
             log.set_back(now)
-
-    def next_provisional(self) -> int:
-        self._unsettled += 1
-        return self._unsettled
 
 
 def cut(times: list[int], since: int) -> int:

@@ -6,11 +6,11 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Generator
-from time import monotonic
 from types import CoroutineType
 from typing import Any
 
 from ...engine.records import Action
+from ..clock import stopwatch
 from .protocol import ENDED, Call, Ending, Running, conclude
 
 STALL = 1.0  # seconds for which a task may hold the loop without being named in the log
@@ -33,7 +33,7 @@ async def outcome_of(call: Call, held: Held) -> Ending:
     """Call the function, await what it returns if that can be awaited. The first step of a
     coroutine is taken with the call; what has more goes on as `Steps`."""
     try:
-        began = monotonic()
+        began = stopwatch()
         try:
             value = call.function(**call.arguments)
             if isinstance(value, COROUTINES):
@@ -42,7 +42,7 @@ async def outcome_of(call: Call, held: Held) -> Ending:
                 except StopIteration as end:
                     return conclude(None, end.value)
         finally:
-            if (seconds := monotonic() - began) > STALL:
+            if (seconds := stopwatch() - began) > STALL:
                 held(seconds)
         if inspect.isawaitable(value):
             value = await value
@@ -78,13 +78,13 @@ class Steps:
                 raise
             except BaseException as error:
                 sent, resume = error, coroutine.throw
-            began = monotonic()
+            began = stopwatch()
             try:
                 waiting = resume(sent)
             except StopIteration as end:
                 return end.value
             finally:
-                if (seconds := monotonic() - began) > STALL:
+                if (seconds := stopwatch() - began) > STALL:
                     self._held(seconds)
 
 
