@@ -26,18 +26,15 @@ from .verdict import STALE, ParameterSource, Plan, Reads, Verdict
 ANY = bits(*Action)
 ENDING = ANY - bits(Action.RUN)
 BAD = bits(Action.FAIL, Action.CRASH)
+AT_LEAST, AT_MOST = Bound.AT_LEAST, Bound.AT_MOST  # quicker to name
 AT_LEAST_ONE = Count(Bound.AT_LEAST, 1)
 NONE_AT_LEAST = Count(Bound.AT_LEAST, 0)  # always so
 
 
 def satisfies(count: Count, n: int) -> bool:
-    match count.bound:
-        case Bound.AT_LEAST:
-            return n >= count.times
-        case Bound.AT_MOST:
-            return n <= count.times
-        case Bound.EXACTLY:
-            return n == count.times
+    if count.bound is AT_LEAST:
+        return n >= count.times
+    return n <= count.times if count.bound is AT_MOST else n == count.times
 
 
 def unknown(log: TaskLog) -> Verdict:
@@ -279,25 +276,28 @@ class HasPlan(Plan):
     def evaluate(self, now: int) -> Verdict:
         if not self.log.known:
             return unknown(self.log)
-        times = self.log.instants(self.actions)
-        match self.within:
-            case None:
-                value = satisfies(self.count, self.number(now))
-                since, until = BEGINNING, FOREVER
-            case Past(duration):
-                value, since, until = self._past(now, times, duration.microseconds)
-            case ThisCycle() as cycle:
-                value, since, until = self._cycle(now, times, cycle)
-        settled = self._settled(now, value) and (self.within is None or until < FOREVER)
+        if self.within is None:
+            value, since, until = satisfies(self.count, self.number(now)), BEGINNING, FOREVER
+            settled = self._settled(now, value)
+        else:
+            value, since, until = self._within(now)
+            settled = until < FOREVER and self._settled(now, value)
         settled = settled or self.count == NONE_AT_LEAST
         return Verdict(value, since, until, () if settled else self.reads)
 
+    def _within(self, now: int) -> tuple[bool, int, int]:
+        times = self.log.instants(self.actions)
+        if isinstance(self.within, ThisCycle):
+            return self._cycle(now, times, self.within)
+        assert self.within is not None
+        return self._past(now, times, self.within.duration.microseconds)
+
     def number(self, now: int) -> int:
         """How many records are in the span looked at from `now`."""
+        if self.within is None:
+            return self.log.total(self.actions)
         times = self.log.instants(self.actions)
         match self.within:
-            case None:
-                return self.log.total(self.actions)
             case Past(duration):
                 return count_after(times, now - duration.microseconds)
             case ThisCycle() as cycle:
@@ -317,13 +317,11 @@ class HasPlan(Plan):
         """Whether more records can only keep that value, while the same span is looked at."""
         if isinstance(self.within, ThisCycle) and looked_at(self.within, now, self.zone)[0] is None:
             return True
-        match self.count.bound:
-            case Bound.AT_LEAST:
-                return value
-            case Bound.AT_MOST:
-                return not value
-            case Bound.EXACTLY:
-                return self.number(now) > self.count.times
+        if self.count.bound is AT_LEAST:
+            return value
+        if self.count.bound is AT_MOST:
+            return not value
+        return self.number(now) > self.count.times
 
     def _past(self, now: int, times: list[int], length: int) -> tuple[bool, int, int]:
         """Records only grow older: the value changes when the count falls past the bound."""

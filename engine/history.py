@@ -294,7 +294,10 @@ class TaskLog(Source):
 
     def total(self, actions: tuple[Action, ...]) -> int:
         """How many records of `actions` there ever were."""
-        return sum(len(self.times.get(a, ())) + self.dropped.get(a, 0) for a in actions)
+        found = 0
+        for action in actions:
+            found += len(self.times.get(action, ())) + self.dropped.get(action, 0)
+        return found
 
     def settle(self, mark: Mark, seq: int) -> None:
         """Give a provisional record its number."""
