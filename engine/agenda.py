@@ -214,7 +214,8 @@ class Agenda:
     def _enter(self, name: str, schedule: Schedule, place: int) -> Entry:
         node, zone = schedule.condition, schedule.zone
         plan = self.planner.plan(node, name, zone)
-        fresh = self.planner.plan(without_retry(node), name, zone)
+        anew = without_retry(node)
+        fresh = plan if anew is node else self.planner.plan(anew, name, zone)
         rank = (schedule.standing, -schedule.priority, place, next(self._serial))
         entry = Entry(name, schedule, plan, fresh, self.history.of(name), rank)
         self.entries[name] = entry

@@ -174,17 +174,19 @@ class Planner:
     def plan(self, node: nodes.Condition, task: str, zone: Zone | None = None) -> Plan:
         """The plan of `node` as a condition of `task`; None is the system's zone."""
         root = question(node, task, zone or zone_of(None))
-        if root not in self._plans:
+        plan = self._plans.get(root)
+        if plan is None:
             for asked in reversed(list(below(root))):
-                if asked not in self._plans:
-                    self._keep(asked, self._compile(*asked))
-        return self._plans[root]
+                plan = self._plans.get(asked) or self._keep(asked, self._compile(*asked))
+        assert plan is not None  # the root is what is asked last
+        return plan
 
-    def _keep(self, asked: Question, plan: Plan) -> None:
+    def _keep(self, asked: Question, plan: Plan) -> Plan:
         self._plans[asked] = plan
         for source in plan.sources:
             if plan not in source.readers[-1:]:  # a zone's plan is that of its term
                 source.readers.append(plan)
+        return plan
 
     def lookback(self, now: int) -> dict[str, int]:
         """Of each task that plans read: the instant from which on they need every record, or
