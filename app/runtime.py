@@ -221,7 +221,7 @@ class Runtime:
             yield f"it starts when the app {'starts' if task.on_startup else 'ends'}, and only then"
         if entry is None:
             return
-        if entry.busy:
+        if entry.log.live and not entry.schedule.multilaunch:
             since = min(run.mark.at for run in list(entry.log.live.values()))
             yield f"it is running, since {to_datetime(since, entry.schedule.zone)}"
         if entry.not_before > now and entry.crash_wait:
