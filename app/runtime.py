@@ -25,7 +25,7 @@ from ..engine.history import History, TaskLog
 from ..engine.periods import Period
 from ..engine.plan import Planner
 from ..engine.records import Action, Record
-from ..engine.schedule import NEVER, Request
+from ..engine.schedule import NEVER, Request, Schedule
 from ..engine.verdict import Plan
 from .arguments import BaseArgument
 from .binding import ArgumentError, bound, collect, missing, refuse_in_process
@@ -118,6 +118,8 @@ class Runtime:
             entry = self.agenda.entries.get(task.name)
             if entry is None:
                 continue
+            if task.permanent:
+                self._terminate(task, "the app ends")
             if task.on_shutdown and entry.enabled:
                 self._occasion(task)
                 continue
@@ -125,8 +127,28 @@ class Runtime:
                 scheduler_log.warning("not started: %s, %d times", task.name, len(entry.requests))
                 entry.requests.clear()
             entry.enabled = False
-            if task.permanent:
-                self._terminate(task, "the app ends")
+        for live in self._live.values():
+            if live.launcher.task.permanent:  # also of a task that was removed
+                self._stop(live, "the app ends")
+
+    def request(self, task: Task[..., Any], request: Request) -> None:
+        """A start was asked for from outside. Where conditions start nothing, it is forced; when
+        the app ends, it comes too late."""
+        if self._stops:
+            scheduler_log.warning("not started: %s, the app is shutting down", task.name)
+        else:
+            self.agenda.request(task.name, replace(request, forced=True) if self._once else request)
+
+    def _may_start(self, task: Task[..., Any]) -> bool:
+        """Whether its condition, or the end of the app, may start it now."""
+        if self._stops:
+            return task.on_shutdown and task.enabled
+        return task.enabled and self._once is None
+
+    def _schedule(self, task: Task[..., Any]) -> Schedule:
+        """What the agenda is to know of a task now."""
+        schedule, enabled = task.schedule, self._may_start(task)
+        return schedule if schedule.enabled == enabled else replace(schedule, enabled=enabled)
 
     def _occasion(self, task: Task[..., Any]) -> None:
         """The start, or the end, of the app: a task that has a condition is asked for it."""
@@ -152,13 +174,13 @@ class Runtime:
             return
         self._launchers[task.name] = Launcher(self.session, task)
         if option == "enabled":
-            self.agenda.enable(task.name, task.enabled)
+            self.agenda.enable(task.name, self._may_start(task))
             return
         schedule = task.schedule
         plan = self.planner.plan(schedule.condition, task.name, schedule.zone)
         logs = {source.task for source in plan.sources if isinstance(source, TaskLog)}
         self.journal.want(logs | {task.name}, self.clock.now())
-        self.agenda.change(task.name, schedule)
+        self.agenda.change(task.name, self._schedule(task))
 
     def configured(self) -> None:
         """The config is new, or has changed."""
@@ -170,8 +192,9 @@ class Runtime:
         self._shut = self.planner.plan(config.shut_cond, "", config.timezone)
         self.agenda.others = (self._shut,)
         for name in list(self.agenda.entries):
-            self._launchers[name] = Launcher(self.session, self.session[name])
-            self.agenda.change(name, self.session[name].schedule)
+            task = self.session[name]
+            self._launchers[name] = Launcher(self.session, task)
+            self.agenda.change(name, self._schedule(task))
 
     def parameter_changed(self, name: str) -> None:
         self.agenda.parameter_changed(name)
@@ -338,9 +361,11 @@ class Runtime:
 
     def _plan(self, task: Task[..., Any]) -> None:
         self._launchers[task.name] = Launcher(self.session, task)
-        self.agenda.add(task.name, task.schedule)
+        self.agenda.add(task.name, self._schedule(task))
+        if self._once is not None:
+            return  # what was asked for before waits for a life in which others may start
         for request in task.waited():
-            self.agenda.request(task.name, request)
+            self.request(task, request)
 
     def _begin(self) -> None:
         """What is to start with the app is asked for before anything else."""
@@ -348,8 +373,6 @@ class Runtime:
             self._close_agenda()
             return
         if self._once is not None:
-            for entry in self.agenda.entries.values():
-                entry.enabled = False
             for name in self._once.tasks:
                 self.agenda.request(name, Request(forced=True, asking=self._once.obeying))
             return
@@ -373,7 +396,8 @@ class Runtime:
     @property
     def _settled(self) -> bool:
         """Whether all has ended and been written, but for what does not listen."""
-        if self._ended or any(entry.requests for entry in self.agenda.entries.values()):
+        entries = self.agenda.entries.values()
+        if self._ended or any(e.requests and (e.enabled or e.requests[0].forced) for e in entries):
             return False
         if self.journal.settled:
             return True

@@ -379,7 +379,7 @@ class Session:
         """Whether there is a running app to give the request to."""
         if self._life is None or not (self._life.serving and self._life.loaded):
             return False
-        self._apply(lambda life: life.agenda.request(task.name, request))
+        self._apply(lambda life: life.request(task, request))
         return True
 
     def requests_of(self, task: AnyTask) -> list[Request]:

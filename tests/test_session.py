@@ -41,6 +41,50 @@ def test_some_tasks_may_obey_their_conditions_and_run_another_way() -> None:
     assert app["b"].execution == "thread"
 
 
+def test_what_happens_meanwhile_starts_no_other() -> None:
+    app = App()
+
+    @app.task()
+    def boss(session: Any = SessionArg()) -> None:
+        session.create_task(func=nothing, name="new", start_cond="daily")
+        session["b"].priority = 1
+        session["b"].enabled = True
+        session.config.timeout = 60
+        session["asked"].run()  # it says so itself
+
+    app.task("daily", func=nothing, name="b")
+    app.task("daily", func=nothing, name="asked")
+    app["b"].run()
+    app.session.run("boss")
+    assert [actions(app, name) for name in ("new", "b")] == [[], []]
+    assert actions(app, "asked") == ["run", "success"]
+    assert len(app["b"].requests) == 1
+
+
+def test_nothing_starts_any_more_once_the_app_is_told_to_end() -> None:
+    app = App()
+
+    @app.task("daily")
+    def boss(session: Any = SessionArg()) -> None:
+        session.shut_down()
+        session.create_task(func=nothing, name="new", start_cond="daily")
+        session["worker"].run()
+        session["worker"].force_run = True
+        session["daily"].enabled = True
+        session["daily"].priority = 1
+        session.config.timeout = 60
+
+    @app.task(on_shutdown=True)
+    def last(session: Any = SessionArg()) -> None:
+        session["worker"].run()
+
+    app.task(func=nothing, name="worker")
+    app.task("daily", func=nothing, name="daily", enabled=False)
+    run(app)
+    assert [actions(app, name) for name in ("new", "worker", "daily")] == [[], [], []]
+    assert actions(app, "last") == ["run", "success"]
+
+
 def test_a_task_there_is_not_is_said() -> None:
     with pytest.raises(KeyError, match="there is no task 'a'"):
         App().session.run("a")
