@@ -44,6 +44,7 @@ SUCCESS, TERMINATE = Action.SUCCESS, Action.TERMINATE  # quicker to name
 GRACE = 3 * SECOND  # for a run that was told to end, before a shut-down leaves it behind
 FORCED_GRACE = 1.0  # seconds for all of them, when nobody waits any more
 UNKNOWN_TASK = "unknown-task"
+TIMED_OUT = "its timeout is over"
 
 
 class Once(NamedTuple):
@@ -76,6 +77,7 @@ class Runtime:
         self._launchers: dict[str, Launcher] = {}
         self._ended: list[Record] = []
         self._live: dict[int, Live] = {}
+        self._unwanted: dict[str, str | None] = {}  # told to end while their claims are written
         self._executors: dict[str, Executor] = {}
         self._blocking: asyncio.Future[Running] | None = None  # a `main` run under way
         self.configured()
@@ -200,6 +202,12 @@ class Runtime:
         self.agenda.parameter_changed(name)
 
     def remove(self, task: Task[..., Any]) -> None:
+        """Its live runs keep their time limit."""
+        limit = task.schedule.timeout
+        for live in self._live.values():
+            if live.launcher.task is task and limit is not None:
+                left = (live.record.at + limit - self.clock.now()) / SECOND
+                self._loop.call_later(max(0, left), self._stop, live, TIMED_OUT)
         if task.name in self.agenda.entries:
             self.agenda.remove(task.name)
         self.planner.history.of(task.name).known = False
@@ -216,6 +224,7 @@ class Runtime:
             entry.requests.clear()
 
     def _terminate(self, task: Task[..., Any], why: str | None) -> None:
+        self._unwanted[task.name] = why
         for live in self._live.values():
             if live.launcher.task is task:
                 self._stop(live, why)
@@ -406,7 +415,13 @@ class Runtime:
 
     async def _leave(self) -> None:
         """End what still runs, save what has ended."""
-        ending = await self.session.hooks.begin("shutdown")
+        try:
+            ending = await self.session.hooks.begin("shutdown")
+        finally:
+            await self._close()
+        finish(ending)
+
+    async def _close(self) -> None:
         now = self.clock.now()
         grace = FORCED_GRACE if self._stops > 1 else 0
         left = [name for each in self._executors.values() for name in await each.close(grace)]
@@ -416,7 +431,6 @@ class Runtime:
         if left:
             scheduler_log.warning("not waited for: %s", ", ".join(sorted(set(left))))
         await self.journal.close()
-        finish(ending)
 
     # --- a turn ---------------------------------------------------------------------------
 
@@ -435,7 +449,9 @@ class Runtime:
                 self.journal.want(self.agenda.asked(now), now)
         if not await self.journal.look(now):
             return
-        begun = await self.journal.commit(self._decided(now), now)
+        starts = self._decided(now)
+        self._unwanted.clear()
+        begun = await self.journal.commit(starts, now)
         runs = [self._began(start, seq) for start, seq in begun]
         for stop in self.agenda.drain_stops():
             self._obey(stop)
@@ -445,6 +461,8 @@ class Runtime:
     def _began(self, start: Start, seq: int) -> Live:
         launcher = self._launchers[start.record.task]
         live = self._live[seq] = Live(launcher, start, seq, self._end)
+        if live.record.task in self._unwanted:
+            self._stop(live, self._unwanted[live.record.task])
         return live
 
     def _is_over(self, now: int) -> bool:

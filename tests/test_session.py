@@ -178,6 +178,20 @@ def test_a_hook_that_fails_ends_the_app() -> None:
     assert not other.session.serving
 
 
+def test_a_hook_that_fails_at_the_end_leaves_nothing_open(tmp_path: Path) -> None:
+    app = App(tmp_path / "log.db", shut_cond="task 'a' has started")
+
+    @app.session.hook_shutdown()
+    def wrong() -> None:
+        raise ValueError("no")
+
+    app.task("daily", func=nothing, name="a")
+    before = threading.enumerate()
+    with pytest.raises(ValueError, match="no"):
+        run(app)
+    assert [t.name for t in threading.enumerate() if t not in before and "task" not in t.name] == []
+
+
 def test_what_can_be_no_hook_is_refused() -> None:
     async def hook(task: object) -> None: ...
 

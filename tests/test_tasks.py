@@ -6,13 +6,15 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oncue import App, Grouper
+from oncue.app.stores.memory import MemoryStore
+from oncue.app.stores.protocol import Answer, Claim, Step
 from oncue.args import Arg, Return, TerminationFlag
 from oncue.args import Session as SessionArg
 from oncue.args import Task as TaskArg
@@ -298,6 +300,22 @@ def test_a_removed_task_finishes_and_starts_no_more() -> None:
         a.run()
 
 
+@pytest.mark.parametrize("options", [{"timeout": 0.2}, {"permanent": True}])
+def test_a_removed_task_keeps_the_app_from_ending_no_longer_than_before(
+    options: dict[str, Any],
+) -> None:
+    app = App()
+    long = app.task("daily", func=WAITING["async"], name="long", **options)
+
+    @app.task("task 'long' is running")
+    def ends() -> None:
+        long.delete()
+        app.shut_down()
+
+    run(app)
+    assert actions(app, "long") == ["run", "terminate"]
+
+
 # --- control ------------------------------------------------------------------------------------
 
 
@@ -361,6 +379,22 @@ def test_terminating_what_has_not_begun_forgets_it(caplog: pytest.LogCaptureFixt
     run(app)
     assert actions(app, "a") == []
     assert "not started any more: a, 1 times" in caplog.messages
+
+
+def test_a_run_is_terminated_while_its_claim_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App(shut_cond="task 'a' has terminated")
+    commit = MemoryStore.commit
+    a = app.task("daily", func=WAITING["async"], name="a")
+
+    async def interrupted(self: MemoryStore, steps: Sequence[Step]) -> list[Answer]:
+        if isinstance(steps[0], Claim):
+            a.terminate()
+        return await commit(self, steps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryStore, "commit", interrupted)
+        run(app)
+    assert actions(app, "a") == ["run", "terminate"]
 
 
 @pytest.mark.parametrize("execution", ["async", "thread", "process"])
