@@ -23,7 +23,7 @@ from ..engine.civil import FOREVER, to_datetime
 from ..engine.explain import Explainer, Explanation
 from ..engine.history import History, TaskLog
 from ..engine.periods import Period
-from ..engine.plan import Planner
+from ..engine.plan import Plan, Planner
 from ..engine.records import Action, Record
 from ..engine.schedule import NEVER, Request, Schedule
 from ..engine.verdict import Plan
@@ -163,12 +163,17 @@ class Runtime:
             return  # it is planned with all the others
         self._refuse_missing([task])
         schedule = task.schedule
-        plan = self.planner.plan(schedule.condition, task.name, schedule.zone)
-        logs = [source for source in plan.sources if isinstance(source, TaskLog)]
-        for log in (*logs, self.planner.history.of(task.name)):
-            log.known = log.task == task.name or log.task in self.session
-        self.journal.want({task.name, *(log.task for log in logs)}, self.clock.now())
+        self.planner.history.of(task.name).known = True
+        self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
         self._plan(task)
+
+    def _want(self, plan: Plan, *tasks: str) -> None:
+        """Before the next decision, read what a plan made just now needs of the log, and of these
+        tasks."""
+        logs = [source for source in plan.sources if isinstance(source, TaskLog)]
+        for log in logs:
+            log.known = log.task in self.session
+        self.journal.want({*tasks, *(log.task for log in logs)}, self.clock.now())
 
     def changed(self, task: Task[..., Any], option: str) -> None:
         """An option of the task was assigned."""
@@ -179,9 +184,7 @@ class Runtime:
             self.agenda.enable(task.name, self._may_start(task))
             return
         schedule = task.schedule
-        plan = self.planner.plan(schedule.condition, task.name, schedule.zone)
-        logs = {source.task for source in plan.sources if isinstance(source, TaskLog)}
-        self.journal.want(logs | {task.name}, self.clock.now())
+        self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
         self.agenda.change(task.name, self._schedule(task))
 
     def configured(self) -> None:
@@ -193,6 +196,8 @@ class Runtime:
         self.agenda.silenced = self._silenced if config.silence_cond_check else None
         self._shut = self.planner.plan(config.shut_cond, "", config.timezone)
         self.agenda.others = (self._shut,)
+        if self.loaded:
+            self._want(self._shut)
         for name in list(self.agenda.entries):
             task = self.session[name]
             self._launchers[name] = Launcher(self.session, task)

@@ -189,6 +189,28 @@ def test_an_assigned_condition_is_planned_anew() -> None:
     assert actions(app, "later") == ["run", "success"]
 
 
+def test_an_assigned_condition_reads_what_the_log_has(tmp_path: Path) -> None:
+    def app_with(**options: Any) -> App:
+        app = App(tmp_path / "log.db", **options)
+        app.task("false", func=nothing, name="old")
+        app.task("false", func=nothing, name="later")
+        return app
+
+    app_with().session.run("old")
+    app = app_with()
+
+    @app.task("daily")
+    def changes() -> None:
+        app["later"].start_cond = "task 'old' has succeeded & daily"
+
+    @app.task("after task 'later'")
+    def ends() -> None:
+        app.session.config.shut_cond = "task 'old' has finished"
+
+    run(app)
+    assert app["later"].status == "success"
+
+
 def test_a_shorter_timeout_is_for_the_live_run_too() -> None:
     app = App(shut_cond="task 'long' has terminated")
 
