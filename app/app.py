@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from ..engine.explain import Explanation
@@ -17,6 +18,7 @@ from .session import Session
 from .stores import store_at
 
 F = TypeVar("F", bound=Callable[..., Any])
+_inside: ContextVar[Session] = ContextVar("oncue_inside")  # of which code is called; tasks inherit
 
 
 class App(Definer):
@@ -76,7 +78,10 @@ class App(Definer):
         self._background = background
 
     def stop(self) -> None:
-        """End what `start` began, in order, and wait for it. Raises what it ended of."""
+        """End what `start` began, in order, and wait for it. Raises what it ended of, and
+        OncueError in a task of the app, for which it would wait: there, call `shut_down`."""
+        if _inside.get(None) is self.session:
+            raise OncueError("a task cannot wait for its own app to end; call shut_down()")
         background, self._background = self._background, None
         if background is not None:
             self.shut_down()
@@ -104,6 +109,7 @@ class Background(threading.Thread):
         self._error: BaseException | None = None
 
     def run(self) -> None:
+        _inside.set(self._session)
         try:
             asyncio.run(self._session.serve(self._ready.set))
         except BaseException as error:

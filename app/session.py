@@ -262,6 +262,7 @@ class Session:
         there is not, StoreError when the store cannot be opened or endings cannot be written, and
         OncueError for a failure that the config does not silence.
         """
+        refuse_on_loop()
         once = Once([self[task].name for task in tasks], obey_cond) if tasks else None
         with suppress(KeyboardInterrupt):  # one that comes before or after the loop's own care
             with self._executed_by(execution, tasks):
@@ -436,6 +437,13 @@ def name_of(task: Any) -> str:
     """A task's name, from it, from itself or from its function."""
     name = task if isinstance(task, str) else getattr(task, "name", None)
     return name if isinstance(name, str) else str(getattr(task, "__name__", task))
+
+
+def refuse_on_loop() -> None:
+    """Raise OncueError where a loop is running, as in a notebook: there is none for us then."""
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise OncueError("a loop is running here already; await app.serve(), or call app.start()")
 
 
 def in_main_thread() -> bool:

@@ -98,6 +98,31 @@ def test_an_app_is_served_and_asked_on_a_loop_that_runs() -> None:
     asyncio.run(cells())
 
 
+def test_running_where_a_loop_runs_says_what_to_do_instead() -> None:
+    async def cell() -> None:
+        with pytest.raises(OncueError, match=r"await app\.serve\(\)"):
+            App().run()
+
+    asyncio.run(cell())
+
+
+@pytest.mark.parametrize("execution", ["main", "async", "thread"])
+def test_a_task_that_would_wait_for_its_own_app_is_told(execution: str) -> None:
+    app = App()
+    refused = threading.Event()
+
+    @app.task("daily", execution=execution)
+    def stops() -> None:
+        with pytest.raises(OncueError, match="call shut_down"):
+            app.stop()
+        refused.set()
+
+    app.start()
+    assert refused.wait(LIMIT)
+    app.stop()
+    assert not app.session.serving
+
+
 def test_a_cancelled_app_leaves_nothing_behind() -> None:
     async def story() -> None:
         app = App()
