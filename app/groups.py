@@ -13,6 +13,7 @@ from ..engine.schedule import NEVER
 from ..grammar.phrases import Phrases
 from . import options
 from .arguments import BaseArgument, FuncArg
+from .binding import refuse_in_process
 from .clock import SystemClock
 from .options import DurationLike, Option, optional
 from .session import Session
@@ -167,6 +168,9 @@ class Grouper(Definer):
         tasks = self.session.tasks
         names = {task.name: self.prefix + task.name for task in tasks}
         session.refuse_taken(names.values())
+        for task in tasks:
+            if (self._execution_of(task) or session.config.execution) == "process":
+                refuse_in_process({**task.needs.arguments, **task.parameters}, names[task.name])
         session.replay(self.session)
         for task in tasks:
             self.session.remove_task(task)
@@ -187,9 +191,12 @@ class Grouper(Definer):
             "end_cond": renamed(task.end_cond, names),
             "parameters": {k: in_group(v, names) for k, v in task.parameters.items()},
         }
-        if self.execution is not None and "execution" not in task.values:
-            found["execution"] = self.execution
+        found["execution"] = self._execution_of(task)
         return found
+
+    def _execution_of(self, task: Task[..., Any]) -> str | None:
+        """How a task runs by what it and the group say."""
+        return task.values.get("execution") or self.execution
 
 
 def in_group(value: Any, names: dict[str, str]) -> Any:

@@ -162,6 +162,7 @@ class Runtime:
         if not self.loaded:
             return  # it is planned with all the others
         self._refuse_missing([task])
+        refuse_unsendable(task)
         schedule = task.schedule
         self.planner.history.of(task.name).known = True
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
@@ -179,6 +180,8 @@ class Runtime:
         """An option of the task was assigned."""
         if not self.loaded or task.name not in self.agenda.entries:
             return
+        if option in ("execution", "parameters"):
+            refuse_unsendable(task)
         self._launchers[task.name] = Launcher(self.session, task)
         if option == "enabled":
             self.agenda.enable(task.name, self._may_start(task))
@@ -312,8 +315,7 @@ class Runtime:
         """Open the store, plan the tasks and read what they need of the log."""
         self._refuse_missing(self.session.tasks)
         for task in self.session:
-            if task.execution == "process":  # refused now rather than at its first run
-                pack(task.function, plain(task.parameters), task.name)
+            refuse_unsendable(task)
         now = self.clock.now()
         await self.journal.store.open(now)
         try:
@@ -641,6 +643,13 @@ class Runtime:
         if not self.journal.failing:
             until = min(until, self.agenda.wake or FOREVER)
         return max(0, until - self.clock.now()) / SECOND
+
+
+def refuse_unsendable(task: Task[..., Any]) -> None:
+    """Raise DefinitionError for a process task of which something cannot be sent to one: now rather
+    than at its first run."""
+    if task.execution == "process":
+        pack(task.function, plain(task.parameters), task.name)
 
 
 def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
 from .stores.protocol import Store
-from .task import KINDS, FuncTask, LiveRun, Task
+from .task import KINDS, FuncTask, LiveRun, Task, refuse_contradictions
 
 AnyTask = Task[..., Any]
 T = TypeVar("T")
@@ -371,6 +371,9 @@ class Session:
         self._apply(lambda life: life.changed(task, option))
 
     def configured(self, option: str) -> None:
+        if option == "execution":
+            for task in self:
+                refuse_contradictions(task)
         self._apply(lambda life: life.configured())
 
     def _parameter_changed(self, name: str) -> None:

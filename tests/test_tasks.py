@@ -696,6 +696,36 @@ def test_what_cannot_go_to_a_process_is_named_before_anything_is_logged() -> Non
     assert actions(app, "a") == []
 
 
+def test_what_cannot_go_to_a_process_is_refused_while_the_app_runs_too() -> None:
+    app = App()
+    a = app.task("once at 2100-01-01", func=takes, name="a", execution="process")
+    inside = app.task(func=lambda: None, name="inside")
+    locked = {"x": threading.Lock()}
+    told: list[str] = []
+
+    @app.task("daily")
+    def boss(session: Any = SessionArg()) -> None:
+        for attempt in (
+            lambda: session.create_task(func=lambda: None, name="b", execution="process"),
+            lambda: setattr(a, "parameters", locked),
+            lambda: setattr(inside, "execution", "process"),
+            lambda: setattr(session.config, "execution", "process"),  # for this task itself
+        ):
+            with pytest.raises(DefinitionError) as refused:
+                attempt()
+            told.append(str(refused.value))
+        app.shut_down()
+
+    a.parameters = {"x": 1}
+    run(app)
+    assert [task.name for task in app.session] == ["a", "inside", "boss"]
+    assert (a.parameters, inside.execution, app.session.config.execution) == (
+        {"x": 1}, "thread", None,
+    )  # fmt: skip
+    assert ["lambda" in told[0], "argument 'x'" in told[1], "lambda" in told[2]] == [True] * 3
+    assert "its parameter 'session' asks for Session()" in told[3]
+
+
 @pytest.mark.parametrize("silent", [False, True])
 def test_an_argument_whose_code_fails_ends_the_app_unless_it_is_silenced(silent: bool) -> None:
     app = App(silence_task_prerun=silent, param_materialize="pre", shut_cond="task 'a' has failed")
@@ -818,6 +848,18 @@ def test_a_group_is_included_with_its_names_conditions_and_parameters() -> None:
     assert (extract.execution, load.execution) == ("main", "thread")
     run(app)
     assert app.session.returns["etl.report"] == (threading.get_ident(), "me")
+
+
+def test_a_group_whose_execution_a_task_cannot_have_is_refused_whole() -> None:
+    group = Grouper(execution="process")
+
+    @group.task("daily")
+    def a(session: Any = SessionArg()) -> None: ...
+
+    app = App()
+    with pytest.raises(DefinitionError, match="its parameter 'session' asks for"):
+        app.include_grouper(group)
+    assert len(app.session) == 0 and "a" in group
 
 
 def test_a_group_whose_name_is_taken_is_refused_whole() -> None:
