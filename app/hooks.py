@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .binding import given_by_context
@@ -66,11 +66,11 @@ class Hooks:
         yield
         finish(left)
 
-    def begin_run(self, task: Task[..., Any]) -> list[Iterator[Any]]:
-        """The `task_execute` hooks, before a run of the task."""
-        return [
-            rest for hook in self._by_moment["task_execute"] for rest in self._begun(hook, task)
-        ]
+    def begin_run(self, task: Task[..., Any], left: list[Iterator[Any]]) -> None:
+        """The `task_execute` hooks, before a run of the task; what is left of them is `left`, of
+        those before one that raises too."""
+        for hook in self._by_moment["task_execute"]:
+            left += self._begun(hook, task)
 
     def _begun(self, hook: Callable[..., Any], task: Task[..., Any]) -> list[Iterator[Any]]:
         called = self._call(hook, task)
@@ -90,13 +90,19 @@ def begun(generator: Iterator[Any]) -> list[Iterator[Any]]:
 
 
 def finish(left: list[Iterator[Any]], raised: ExcInfo | None = None) -> None:
-    """Run the rest of generators, the last that was begun first."""
-    for generator in reversed(left):
-        try:
-            if raised is None:
-                next(generator)
-            else:
-                generator.send(raised)
-        except StopIteration:
-            continue
-        raise RuntimeError(f"the hook {generator!r} yields more than once")
+    """Run the rest of generators, the last that was begun first. Raises what one of them raises,
+    when all have run."""
+    with ExitStack() as stack:
+        for generator in left:
+            stack.callback(finish_one, generator, raised)
+
+
+def finish_one(generator: Iterator[Any], raised: ExcInfo | None) -> None:
+    try:
+        if raised is None:
+            next(generator)
+        else:
+            generator.send(raised)  # type: ignore[attr-defined]
+    except StopIteration:
+        return
+    raise RuntimeError(f"the hook {generator!r} yields more than once")

@@ -556,7 +556,7 @@ class Runtime:
         """The call of a run; None if it cannot be made, which is the end of the run then."""
         try:
             if self.session.hooks.has("task_execute"):
-                live.hooks = self.session.hooks.begin_run(live.launcher.task)
+                self.session.hooks.begin_run(live.launcher.task, live.hooks)
             return live.launcher.call(live.parameters, live.done)
         except (ArgumentError, DefinitionError) as error:
             self._end(live, Ending(Action.FAIL, error=str(error)))

@@ -178,6 +178,31 @@ def test_a_hook_that_fails_ends_the_app() -> None:
     assert not other.session.serving
 
 
+def test_a_hook_that_fails_keeps_no_other_from_its_rest() -> None:
+    app = App(silence_task_prerun=True, shut_cond="task 'a' has failed")
+    told: list[str] = []
+
+    @app.session.hook_task_execute()
+    def first(task: Any) -> Iterator[Any]:
+        kind, _, _ = yield
+        told.append(f"first: {kind.__name__}")
+
+    @app.session.hook_task_execute()
+    def second(task: Any) -> Iterator[Any]:
+        yield
+        told.append("second")
+        raise KeyError("second")
+
+    @app.session.hook_task_execute()
+    def third(task: Any) -> None:
+        raise ValueError("third")
+
+    app.task("daily", func=nothing, name="a")
+    with pytest.raises(OncueError, match="a hook failed after a run of 'a': KeyError"):
+        run(app)
+    assert told == ["second", "first: ValueError"]
+
+
 def test_a_hook_that_fails_at_the_end_leaves_nothing_open(tmp_path: Path) -> None:
     app = App(tmp_path / "log.db", shut_cond="task 'a' has started")
 
