@@ -154,6 +154,15 @@ class Config:
     def assigned(self, name: str) -> None:
         self._session.configured(name)
 
+    def __setattr__(self, name: str, given: Any) -> None:
+        """Options alone can be assigned, under their older names too."""
+        if name in ("values", "_session"):
+            return super().__setattr__(name, given)
+        ((name, given),) = newer({name: given}).items()
+        if name not in options.options_of(Config):
+            raise DefinitionError(options.unknown(name, options.options_of(Config)))
+        super().__setattr__(name, given)
+
     def __repr__(self) -> str:
         return f"Config({', '.join(f'{k}={v!r}' for k, v in self.values.items())})"
 

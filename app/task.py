@@ -11,8 +11,10 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
+from ..conds.diagnostic import nearest
 from ..conds.durations import Duration
 from ..conds.nodes import Condition, Retry
 from ..engine.civil import Zone
@@ -55,13 +57,20 @@ class Task(OlderNames, Generic[P, R]):
     is as the session's config says. `status` and the `last_…` are what the log says.
     """
 
+    values: dict[str, Any]
+    function: Callable[P, R]
+    needs: Needs
+    _name: str
+    _session: Session | None
+    _waiting: list[Request]  # asked for before the app runs
+
     start_cond = Option[Condition](options.condition, NEVER, doc="Starts it when it holds.")
     end_cond = Option[Condition](
         options.condition, NEVER, doc="Ends its runs when it holds, and lets none start."
     )
     description = Option[str | None](
         optional(options.text),
-        derive=lambda task: inspect.getdoc(task.function),
+        derive=lambda task: said_of(task.function),
         doc="What it does, in words; by default what its function says.",
     )
     execution = Option[str](
@@ -108,16 +117,17 @@ class Task(OlderNames, Generic[P, R]):
         session: Session | None = None,
         **given: Any,
     ) -> None:
-        self.values: dict[str, Any] = {}
-        self._session = session
-        self.function = work
-        self.name = name_of(work, name)
-        self.__doc__ = getattr(work, "__doc__", None)
-        self.needs: Needs = needs_of(work)
-        self.awaited = inspect.iscoroutinefunction(work) or isinstance(work, Command)
-        self._waiting: list[Request] = []  # asked for before the app runs
-        self.values = options.read_all(type(self), self, newer(given))
-        self._session = None
+        self.__dict__.update(  # past `__setattr__`: there may be many tasks
+            function=work,
+            needs=needs_of(work),
+            awaited=inspect.iscoroutinefunction(work) or isinstance(work, Command),
+            _name=name_of(work, name),
+            _session=session,
+            _waiting=[],
+            __doc__=getattr(work, "__doc__", None),
+        )
+        self.__dict__["values"] = options.read_all(type(self), self, newer(given))
+        self.__dict__["_session"] = None
         refuse_contradictions(self)
         if session is not None:
             session.add_task(self)
@@ -145,6 +155,14 @@ class Task(OlderNames, Generic[P, R]):
             return self.function
         return getattr(self.function, name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuses a misspelt option; other attributes are the user's own."""
+        if name[0] != "_" and name not in OWN and not hasattr(type(self), name):
+            known = options.options_of(type(self))
+            if nearest(name, known):
+                raise DefinitionError(options.unknown(name, known))
+        super().__setattr__(name, value)
+
     def __reduce__(self) -> str | tuple[Any, ...]:
         """By reference: the name under which its module has it."""
         module, name = self.function.__module__, getattr(self.function, "__qualname__", None)
@@ -156,6 +174,17 @@ class Task(OlderNames, Generic[P, R]):
         return f"<Task {self.name!r}: {self.start_cond}>"
 
     # --- definition -----------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """By which its session has it, which is for good."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if self._session is not None:
+            raise DefinitionError(f"task {self._name!r} cannot be called {name!r}: it has its name")
+        self._name = name_of(self.function, name)
 
     @property
     def session(self) -> Session:
@@ -379,6 +408,7 @@ KINDS: dict[str, Callable[..., Task[..., Any]]] = {
 """The keyword that says what a task runs, and the type of task it makes."""
 
 NO_PHRASES = Phrases()
+OWN = frozenset(("values", "function", "needs"))  # what a task has besides its options
 
 
 def delayed(path: str | os.PathLike[str] | None, func_name: str | None) -> Callable[..., Any]:
@@ -391,6 +421,13 @@ def find(module: str, name: str) -> Any:
     from .executors.parcel import at
 
     return at(module, name)
+
+
+def said_of(work: Callable[..., object]) -> str | None:
+    """What its function says of itself; what is no function of the user's says nothing."""
+    while isinstance(work, partial):
+        work = work.func
+    return None if isinstance(work, Command | Code | DelayedFunction) else inspect.getdoc(work)
 
 
 def execution_of(task: Task[..., Any]) -> str:

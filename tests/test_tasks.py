@@ -7,6 +7,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,33 @@ def test_what_happens_to_a_name_that_is_taken(policy: str, names: list[str], fir
         app.task("daily", func=lambda number=number: number, name="a")
     assert [task.name for task in app] == names
     assert app["a"]() == first
+
+
+def test_what_is_no_option_is_not_assigned() -> None:
+    app = App()
+    a = app.task("daily", func=nothing, name="a")
+    with pytest.raises(DefinitionError, match="did you mean 'multilaunch'"):
+        a.multilanch = True
+    with pytest.raises(DefinitionError, match="did you mean 'cycle_sleep'"):
+        app.session.config.cycle_slep = 1
+    with pytest.raises(DefinitionError, match="task 'a' cannot be called 'b'"):
+        a.name = "b"
+    app.session.config.task_execution = "main"
+    assert a.execution == "main"
+    a.owner = "billing"  # the user's own
+    assert a.owner == "billing"
+
+
+def test_a_task_says_what_its_function_says() -> None:
+    app = App()
+
+    def told() -> None:
+        """It tells."""
+
+    assert app.task(func=told).description == "It tells."
+    assert app.task(func=partial(told), name="partial").description == "It tells."
+    for work in ({"command": "true"}, {"code": "1"}, {"path": "a.py"}):
+        assert app.task(**work).description is None
 
 
 def test_older_names_mean_what_the_newer_do() -> None:
