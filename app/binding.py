@@ -125,6 +125,13 @@ def collect(
     return values
 
 
+def refuse_lacking(needs: Needs, values: Mapping[str, Any]) -> None:
+    """Raise ArgumentError for a parameter that is to have a value and has none."""
+    for name in needs.required:
+        if name not in values:
+            raise ArgumentError(f"argument {name!r}: nothing gives it a value")
+
+
 def missing(needs: Needs, values: Mapping[str, Any], session: Scope) -> list[str]:
     """Why calls with these values will fail, where that can be known before: one line per
     parameter, each naming it."""
@@ -236,7 +243,10 @@ class Bound:
         """Now the function is known, and with it what it asks for."""
         session = self.context.get("session")
         parameters = {} if session is None else session.parameters
-        return collect(needs_of(function), parameters, values)
+        needs = needs_of(function)
+        found = collect(needs, parameters, values)
+        refuse_lacking(needs, found)
+        return found
 
 
 def bound(session: Any, function: Callable[..., Any], task: str) -> Callable[..., Any]:

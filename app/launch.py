@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine.agenda import Start
 from ..engine.civil import FOREVER
 from ..engine.records import Record
-from .binding import NOTHING, asks_for_flag, collect, prepare
+from .binding import NOTHING, asks_for_flag, collect, prepare, refuse_lacking
 from .executors import NO_ARGUMENTS, Call, Ending, Running
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Launcher:
         if self.plain and not parameters:
             return Call(task.function, done, NO_ARGUMENTS, task.name)
         values = collect(task.needs, self.session.parameters, task.parameters, parameters)
+        refuse_lacking(task.needs, values)
         flag = threading.Event() if asks_for_flag(values) else None
         prepared = prepare(
             task.function,

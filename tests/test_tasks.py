@@ -701,7 +701,7 @@ def test_a_task_that_is_only_asked_for_may_wait_for_its_arguments() -> None:
     a = app.task("false", func=takes, name="a")
     a.run()
     run(app)
-    assert "missing 1 required positional argument: 'x'" in reasons(app, "a")[0]
+    assert reasons(app, "a") == ["argument 'x': nothing gives it a value"]
 
 
 def test_an_argument_that_is_missing_at_the_run_fails_it() -> None:
@@ -711,6 +711,16 @@ def test_an_argument_that_is_missing_at_the_run_fails_it() -> None:
     app.task("false", func=produce, name="produce")
     run(app)
     assert reasons(app, "a") == ["argument 'data': task 'produce' has returned nothing yet"]
+
+
+@pytest.mark.parametrize("execution", ["main", "async", "thread", "process"])
+def test_a_parameter_without_a_value_is_the_reason(execution: str, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text("def main(x): ...\n")
+    app = App(execution=execution, shut_cond="task 'a' has failed & task 'file' has failed")
+    app.task(func=takes, name="a").run()
+    app.task(path=tmp_path / "job.py", name="file").run()
+    run(app)
+    assert reasons(app, "a") == reasons(app, "file") == ["argument 'x': nothing gives it a value"]
 
 
 def test_what_cannot_go_to_a_process_is_named_before_anything_is_logged() -> None:
