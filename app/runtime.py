@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 SUCCESS, TERMINATE = Action.SUCCESS, Action.TERMINATE  # quicker to name
 GRACE = 3 * SECOND  # for a run that was told to end, before a shut-down leaves it behind
+DEAF = 0.2  # seconds
 FORCED_GRACE = 1.0  # seconds for all of them, when nobody waits any more
 UNKNOWN_TASK = "unknown-task"
 TIMED_OUT = "its timeout is over"
@@ -667,7 +668,8 @@ def exc_info(ending: Ending) -> ExcInfo:
 
 class Signals:
     """SIGINT and SIGTERM shut down in order while this stands; the second does not wait, not even
-    for a `main` run that keeps this thread."""
+    for a `main` run that keeps this thread, or for other code that has kept the loop from hearing
+    of the first for `DEAF` seconds."""
 
     CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
@@ -675,13 +677,22 @@ class Signals:
         self._runtime = runtime
         self._loop = asyncio.get_running_loop()
         self._seen = 0
+        self._unheard: float | None = None  # since when the loop has not heard of a signal
         self._before = {number: signal.signal(number, self._catch) for number in self.CAUGHT}
 
     def _catch(self, number: int, frame: object) -> None:
         self._seen += 1
-        self._loop.call_soon_threadsafe(self._runtime.call, self._runtime.shut_down)
-        if self._seen > 1 and self._runtime.blocked:
+        now = self._loop.time()
+        self._loop.call_soon_threadsafe(self._hear)
+        if self._unheard is None:
+            self._unheard = now
+        deaf = now - self._unheard > DEAF
+        if self._seen > 1 and (self._runtime.blocked or deaf):
             raise KeyboardInterrupt
+
+    def _hear(self) -> None:
+        self._unheard = None
+        self._runtime.call(self._runtime.shut_down)
 
     def remove(self) -> None:
         for number, handler in self._before.items():

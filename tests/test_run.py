@@ -88,6 +88,18 @@ def test_a_second_signal_does_not_wait(folder: Path) -> None:
     assert actions(folder, "slow") == ["run"]
 
 
+def test_a_second_signal_ends_what_keeps_the_loop_from_hearing_the_first(folder: Path) -> None:
+    app = APP.replace("def slow", "async def slow").replace("sleep(0.5)", "sleep(600)")
+    (folder / "jobs.py").write_text(app)
+    process = oncue(folder, "run", "jobs:app")
+    wait_for(process, "slow began")
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)  # an impatient user
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=LIMIT)
+    assert actions(folder, "slow") == ["run", "fail"]
+
+
 def test_a_killed_app_goes_on_where_it_was(folder: Path) -> None:
     process = oncue(folder, "run", "jobs.py")
     wait_for(process, "slow began")
