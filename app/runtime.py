@@ -26,7 +26,6 @@ from ..engine.periods import Period
 from ..engine.plan import Plan, Planner
 from ..engine.records import Action, Record
 from ..engine.schedule import NEVER, Request, Schedule
-from ..engine.verdict import Plan
 from .arguments import BaseArgument
 from .binding import ArgumentError, bound, collect, missing, refuse_in_process
 from .config import new_run_id
@@ -75,6 +74,7 @@ class Runtime:
         self.restarting = False
         self._stops = 0
         self._failure: OncueError | None = None
+        self._shut_again: int | None = None  # when a shut_cond that raised is asked again
         self._launchers: dict[str, Launcher] = {}
         self._ended: list[Record] = []
         self._live: dict[int, Live] = {}
@@ -280,7 +280,8 @@ class Runtime:
 
     def _silenced(self, task: str, error: Exception) -> None:
         """A condition raised, and is false."""
-        scheduler_log.error("a condition of task %s failed: %r", task, error)
+        whose = f"a condition of task {task}" if task else "the shut_cond"
+        scheduler_log.error("%s failed: %r", whose, error)
 
     # --- a life ---------------------------------------------------------------------------
 
@@ -474,11 +475,16 @@ class Runtime:
         return live
 
     def _is_over(self, now: int) -> bool:
+        if self._shut_again is not None and now < self._shut_again:
+            return False
         try:
-            return self._shut.check(now).value
+            over = self._shut.check(now).value
+            self._shut_again = None
+            return over
         except Exception as error:
             if self.session.config.silence_cond_check:
-                self.agenda.say_once(self._shut, "shut_cond", error)
+                self.agenda.say_once(self._shut, "", error)
+                self._shut_again = now + self.planner.rhythm
                 return False
             raise OncueError(f"the shut_cond failed: {error!r}") from error
 
@@ -638,7 +644,8 @@ class Runtime:
         """Seconds until there is something to look at."""
         until = self.journal.look_at
         if not self._stops:
-            until = min(until, self._shut.verdict.until)
+            again = self._shut.verdict.until if self._shut_again is None else self._shut_again
+            until = min(until, again)
         else:
             until = min((until, *(live.end_at for live in self._live.values())))
         if not self.journal.failing:

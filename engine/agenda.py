@@ -517,14 +517,14 @@ class Agenda:
             if self.silenced is None:
                 raise ConditionFailed(item.name) from error
             self.say_once(plan, item.name, error)
-            return Verdict(False, instant, instant + max(1, self.cycle_sleep))
+            return Verdict(False, instant, instant + self.planner.rhythm)
         if self._failing:
             self._failing.pop(plan, None)
         return verdict
 
     def say_once(self, plan: Plan, name: str, error: Exception) -> None:
-        """Tell of a condition that raises, until it answers or raises something else."""
-        said = repr(error)
+        """Tell of a condition that raises, until it answers or raises an error of another kind."""
+        said = type(error).__qualname__  # not its words, which may be others each time
         if self.silenced is not None and self._failing.get(plan) != said:
             self._failing[plan] = said
             self.silenced(name, error)

@@ -822,7 +822,7 @@ def test_a_silenced_one_is_false_and_said_once(caplog: pytest.LogCaptureFixture)
     @app.cond("is broken")
     def broken() -> bool:
         asked.append(1)
-        raise RuntimeError("no answer")
+        raise RuntimeError(f"no answer {len(asked)}")
 
     app.task("is broken", func=nothing, name="a")
     run(app)
@@ -830,6 +830,26 @@ def test_a_silenced_one_is_false_and_said_once(caplog: pytest.LogCaptureFixture)
     said = [m for m in caplog.messages if "a condition of task a failed" in m]
     assert len(said) == 1
     assert actions(app, "a") == []
+
+
+def test_a_shut_cond_that_raises_is_asked_in_its_rhythm(caplog: pytest.LogCaptureFixture) -> None:
+    app = App(silence_cond_check=True, cycle_sleep=0.05)
+    asked: list[int] = []
+    first = time.monotonic()
+
+    @app.cond("is over")
+    def over() -> bool:
+        asked.append(1)
+        if time.monotonic() < first + 0.3:
+            raise RuntimeError("no answer")
+        return True
+
+    app.session.config.shut_cond = "is over"
+    run(app)
+    assert 2 <= len(asked) < 10
+    assert [m for m in caplog.messages if "failed" in m] == [
+        "the shut_cond failed: RuntimeError('no answer')"
+    ]
 
 
 def test_a_custom_condition_is_given_what_its_signature_asks_for() -> None:
