@@ -7,7 +7,7 @@ is told, so that a running app plans anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import timedelta, tzinfo
 from functools import cache
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
@@ -86,9 +86,14 @@ class Option(Generic[T]):
             raise
 
 
-@cache
 def options_of(kind: type) -> dict[str, Option[Any]]:
     """The options that a class has, by name; not to be changed."""
+    return _options_of(kind)
+
+
+@cache
+def _options_of(kind: Hashable) -> dict[str, Option[Any]]:
+    assert isinstance(kind, type)
     found: dict[str, Option[Any]] = {}
     for base in reversed(kind.__mro__):
         found |= {name: value for name, value in vars(base).items() if isinstance(value, Option)}

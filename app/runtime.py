@@ -23,9 +23,10 @@ from ..engine.civil import FOREVER, to_datetime
 from ..engine.explain import Explainer, Explanation
 from ..engine.history import History, TaskLog
 from ..engine.periods import Period
-from ..engine.plan import Plan, Planner
+from ..engine.plan import Planner
 from ..engine.records import Action, Record
 from ..engine.schedule import NEVER, Request, Schedule
+from ..engine.verdict import Plan
 from .arguments import BaseArgument
 from .binding import ArgumentError, bound, collect, missing, refuse_in_process
 from .config import new_run_id
