@@ -12,6 +12,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -93,11 +94,19 @@ class Runtime:
             change()
             self._wakeup.set()
         else:
-            asyncio.run_coroutine_threadsafe(self._called(change), self._loop).result()
+            done: Future[None] = Future()
+            self._loop.call_soon_threadsafe(self._called, change, done)
+            done.result()
 
-    async def _called(self, change: Callable[[], None]) -> None:
-        change()
-        self._wakeup.set()
+    def _called(self, change: Callable[[], None], done: Future[None]) -> None:
+        """The caller goes on at once: a hook of the shut-down may wait for its thread."""
+        try:
+            change()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            self._wakeup.set()
+            done.set_result(None)
 
     def shut_down(self, *, force: bool = False) -> None:
         self._stops += 1

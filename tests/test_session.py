@@ -93,6 +93,26 @@ def test_a_task_there_is_not_is_said() -> None:
 # --- hooks --------------------------------------------------------------------------------------
 
 
+def test_a_hook_may_wait_for_the_thread_that_shut_the_app_down() -> None:
+    """As that of a server does, whose request was the shut-down."""
+    app = App()
+    thread = threading.Thread(target=app.shut_down)
+    left: list[bool] = []
+
+    @app.setup()
+    def start() -> Iterator[None]:
+        yield
+        thread.start()
+
+    @app.session.hook_shutdown()
+    def join() -> None:
+        thread.join(LIMIT / 3)
+        left.append(thread.is_alive())
+
+    run(app)
+    assert left == [False]
+
+
 def test_hooks_are_called_at_their_moments() -> None:
     app = App()
     told: list[str] = []
