@@ -235,7 +235,7 @@ def name_of(task: Any) -> str:
     name = task if isinstance(task, str) else getattr(task, "name", None)
     name = name or getattr(task, "__name__", None)
     if not isinstance(name, str) or not name:
-        raise DefinitionError(f"Return({task!r}): a task is given by its name or itself")
+        raise DefinitionError(f"{task!r}: a task is given by its name or itself")
     return name
 
 
@@ -249,12 +249,12 @@ class Session(BaseArgument):
 
 
 class Task(BaseArgument):
-    """The task that asks, or the one of that name."""
+    """The task that asks, or another: by its name, itself, or its function."""
 
     ours = True
 
-    def __init__(self, name: str | None = None) -> None:
-        self.name = name
+    def __init__(self, task: Any = None) -> None:
+        self.name = None if task is None else name_of(task)
 
     def get_value(self, task: Any = None, session: Any = None, **kwargs: Any) -> Any:
         if self.name is None:

@@ -216,6 +216,15 @@ def test_a_return_is_asked_of_a_function_by_its_name() -> None:
         Return(3)
 
 
+def test_a_task_is_asked_for_by_its_function_and_by_the_name_it_has_in_a_group() -> None:
+    def extract() -> None: ...
+
+    assert given(asking(Task(extract))) == Named("extract")
+    assert repr(Task(extract).renamed({"extract": "etl.extract"})) == "Task('etl.extract')"
+    with pytest.raises(DefinitionError, match="a task is given by its name or itself"):
+        Task(3)
+
+
 def test_an_argument_function_can_still_be_called() -> None:
     assert doubled(4) == 8
 
