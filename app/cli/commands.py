@@ -11,6 +11,7 @@ from ..errors import OncueError
 from .check import check_
 from .explain import explain_
 from .fmt import fmt
+from .migrate import migrate
 from .next import next_
 from .simulate import simulate_
 from .target import app_at
@@ -26,6 +27,7 @@ def main() -> None:
 main.add_command(check_)
 main.add_command(explain_)
 main.add_command(fmt)
+main.add_command(migrate)
 main.add_command(next_)
 main.add_command(simulate_)
 main.add_command(timeline)

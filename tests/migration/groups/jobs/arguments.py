@@ -1,0 +1,6 @@
+from rocketry.args import argument
+
+
+@argument()
+def greeting():
+    return "hello"

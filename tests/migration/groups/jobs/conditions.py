@@ -1,0 +1,6 @@
+from rocketry.conds import condition
+
+
+@condition()
+def awake():
+    return True
