@@ -74,7 +74,8 @@ def test_a_console_in_a_thread() -> None:
     assert answers.count("hello Ada") == 1
     answers.remove("hello Ada")  # it comes when it comes
     first, last = answers.index("greet is asked to run") + 1, answers.index("greet is disabled")
-    assert answers[first] == "✗ every 1 hour & env 'production'" and last - first == 3
+    assert answers[first] == "✗ every 1 hour & env 'production'"
+    assert last - first in (3, 4)  # it may be running yet
     rest = answers[:first] + answers[last:]
     assert rest[0] == "greet: never ran"
     assert rest[1:3] == ["greet is asked to run", "greet is disabled"]

@@ -170,9 +170,7 @@ BY_HAND = {
 CONFIG_RENAMED = {"task_execution": "execution"}
 CONFIG_WITHOUT_EFFECT = frozenset(("use_instance_naming", "task_priority", "debug"))
 CONFIG_GONE = {
-    "tasks_as_daemon": "leave it out: worker processes never outlive the app",
     "cls_lock": "leave it out: options may be assigned from any thread",
-    "time_func": "for tests say `App(clock=…)`; `oncue simulate` runs an app on a time of its own",
     "task_logger_basename": "leave it out: the logger is `oncue.task`",
     "scheduler_logger_basename": "leave it out: the logger is `oncue.scheduler`",
 }
