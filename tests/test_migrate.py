@@ -17,6 +17,7 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import NamedTuple
 
 import pytest
@@ -146,6 +147,7 @@ def test_a_second_time_changes_nothing(program: Path) -> None:
 
 
 @every_program
+@pytest.mark.skipif(which("patch") is None, reason="the command patch is not here")
 def test_without_write_nothing_is_changed_and_the_diff_is_what_would_be(program: Path) -> None:
     before = {path: path.read_bytes() for path in files_at(program)}
     shown = migrate(program)
