@@ -252,7 +252,8 @@ class Bound:
 def bound(session: Any, function: Callable[..., Any], task: str) -> Callable[..., Any]:
     """The function of a custom condition with the arguments in its signature, such as `Task()` for
     the one whose condition it is, made each time it is asked."""
-    arguments = arguments_in(function)
+    names = session.renamings.get(function, {})
+    arguments = {k: wish.renamed(names) for k, wish in arguments_in(function).items()}
     if not arguments:
         return function
     signature = inspect.signature(function)

@@ -166,12 +166,12 @@ class Grouper(Definer):
         """Move all there is to another session. Raises DefinitionError, before anything changes,
         when a name is taken there."""
         tasks = self.session.tasks
-        names = {task.name: self.prefix + task.name for task in tasks}
+        names = {task.name: session.free_name(self.prefix + task.name) for task in tasks}
         session.refuse_taken(names.values())
         for task in tasks:
             if (self._execution_of(task) or session.config.execution) == "process":
                 refuse_in_process({**task.needs.arguments, **task.parameters}, names[task.name])
-        session.replay(self.session)
+        session.replay(self.session, names)
         for task in tasks:
             self.session.remove_task(task)
             task.values |= self._values_of(task, names)

@@ -85,6 +85,7 @@ class Session:
         self._clock = clock
         self._tasks: dict[str, AnyTask] = {}
         self.hooks = Hooks(self)
+        self.renamings: dict[Callable[..., object], Mapping[str, str]] = {}
         self._registered: list[Callable[[Session], None]] = []
         self._life: Runtime | None = None
         self.config = Config(self, config)
@@ -161,7 +162,7 @@ class Session:
                 case "replace":
                     self.remove_task(taken)
                 case _:
-                    task.name = self._free_name(task.name)
+                    task.name = self.free_name(task.name)
         with self.hooks.around_definition(task):
             self._add(task)
 
@@ -175,7 +176,10 @@ class Session:
             task.leave()
             raise
 
-    def _free_name(self, name: str) -> str:
+    def free_name(self, name: str) -> str:
+        """The name that a task of that name is given here, if taken ones are to be others."""
+        if name not in self._tasks or self.config.task_pre_exist != "rename":
+            return name
         number = 1
         while f"{name} - {number}" in self._tasks:
             number += 1
@@ -215,10 +219,11 @@ class Session:
         self.phrases.define(name, condition)
         self._registered.append(lambda other: other.define(name, condition))
 
-    def replay(self, group: Session) -> None:
-        """Register the conditions of a group's session here too."""
+    def replay(self, group: Session, names: Mapping[str, str]) -> None:
+        """Register the conditions of a group's session here too; its tasks have these names."""
         for register in group._registered:
             register(self)
+        self.renamings |= {custom.function: names for custom in group.customs.values()}
 
     # --- hooks ----------------------------------------------------------------------------
 

@@ -908,6 +908,29 @@ def test_a_group_is_included_with_its_names_conditions_and_parameters() -> None:
     assert app.session.returns["etl.report"] == (threading.get_ident(), "me")
 
 
+def test_a_groups_own_are_meant_wherever_it_names_them() -> None:
+    group = Grouper(prefix="etl.")
+
+    @group.cond("is loaded")
+    def is_loaded(load: Any = TaskArg("load")) -> bool:
+        return load.name == "etl.load - 1" and load.last_success is not None
+
+    group.task("daily", func=nothing, name="load")
+    group.task("after task 'load'", func=nothing, name="next")
+    group.task("is loaded & daily", func=nothing, name="by text")
+    group.task(is_loaded & daily, func=nothing, name="by itself")
+    app = App(
+        task_pre_exist="rename",
+        shut_cond="after tasks 'etl.next', 'etl.by text', 'etl.by itself'",
+    )
+    app.task("false", func=nothing, name="etl.load")
+    app.include_grouper(group)
+    run(app)
+    assert [t.name for t in app if t.last_success] == [
+        "etl.load - 1", "etl.next", "etl.by text", "etl.by itself",
+    ]  # fmt: skip
+
+
 def test_a_group_whose_execution_a_task_cannot_have_is_refused_whole() -> None:
     group = Grouper(execution="process")
 
