@@ -188,11 +188,15 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def from_file(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("oncue", {})
+        project = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise DefinitionError(f"{path}: {error}") from error
+    tools = project.get("tool", {})
+    table = tools.get("oncue", {}) if isinstance(tools, dict) else tools
+    if not isinstance(table, dict):
+        raise DefinitionError(f"[tool.oncue] in {path}: it is a table, not {table!r}")
     for name in table:
         if name not in KNOWN:
             raise DefinitionError(f"[tool.oncue] in {path}: {options.unknown(name, KNOWN)}")

@@ -130,7 +130,7 @@ class optional(Generic[T]):
 
 def from_text(option: Option[Any], text: str) -> Any:
     """What a text stands for that comes from outside a program, for the option's reader: `true`
-    and `false`, whole numbers, `none`; else the text itself."""
+    and `false`, whole numbers, seconds, `none`; else the text itself."""
     read = option.read
     word = text.strip().lower()
     if isinstance(read, optional):
@@ -141,6 +141,8 @@ def from_text(option: Option[Any], text: str) -> Any:
         return word in ("true", "1", "yes", "on")
     if read in (whole, count) and word.removeprefix("-").isdecimal():
         return int(word)
+    if read in (duration, limit, grace) and word.replace(".", "", 1).isdecimal():
+        return float(word)
     return text
 
 

@@ -8,6 +8,7 @@ import pytest
 from oncue import App
 from oncue.app.config import Config
 from oncue.app.options import options_of
+from oncue.conds.durations import Duration
 from oncue.exc import DefinitionError
 
 
@@ -77,6 +78,14 @@ def test_the_project_s_file_comes_last(elsewhere: Path, monkeypatch: pytest.Monk
     assert str(config.misfire_grace) == "1 second"
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("60", 60), ("0.5", 0.5), ("1 min", 60)])
+def test_numbers_in_the_environment_are_seconds(
+    text: str, seconds: float, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONCUE_TIMEOUT", text)
+    assert App().session.config.timeout == Duration.of(seconds)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
@@ -99,6 +108,8 @@ def test_a_wrong_environment_is_refused(
     [
         ("[tool.oncue]\ntimout = 3", r"\[tool.oncue\] in pyproject.toml: .*'timeout'"),
         ("[tool.oncue", "pyproject.toml: Expected"),
+        ("[tool]\noncue = 5", r"\[tool.oncue\] in pyproject.toml: it is a table, not 5"),
+        ("tool = 'x'", "it is a table, not 'x'"),
     ],
 )
 def test_a_wrong_file_is_refused(elsewhere: Path, text: str, message: str) -> None:
