@@ -75,6 +75,9 @@ class TaskRunRecord(TaskLogRecord):
 
 
 Model = type[MinimalRecord]
+MODELS: tuple[Model, ...] = (
+    MinimalRecord, MinimalRunRecord, LogRecord, RunRecord, TaskLogRecord, TaskRunRecord,
+)  # fmt: skip
 
 
 def message_of(record: Record) -> str:
@@ -150,8 +153,9 @@ class Selection:
 
     def filter_by(self, **conditions: Any) -> Selection:
         """Those among them with these properties: `task_name`, `action`, `run_id` (a value, a list
-        or `in_(…)`), and `created` (`between(…)`, `greater_equal(…)`, `less(…)` of datetimes, or
-        of seconds since the epoch). Raises DefinitionError for another one."""
+        or `in_(…)`; a task may be given itself), and `created` (`between(…)`, `greater_equal(…)`,
+        `less(…)` of datetimes, or of seconds since the epoch). Raises DefinitionError for another
+        one."""
         query = self._query
         for name, wanted in conditions.items():
             query = narrowed(query, name, wanted, self._repo.zone)
@@ -174,7 +178,8 @@ class Selection:
 def narrowed(query: Query, name: str, wanted: Any, zone: Zone) -> Query:
     match name:
         case "task_name":
-            return query._replace(tasks=both(query.tasks, tuple(map(str, several(wanted)))))
+            names = (str(getattr(task, "name", task)) for task in several(wanted))
+            return query._replace(tasks=both(query.tasks, tuple(names)))
         case "run_id":
             return query._replace(run_ids=both(query.run_ids, tuple(map(str, several(wanted)))))
         case "action":
@@ -227,7 +232,18 @@ class Repo(Selection):
         super().__init__(self, Query())
         self.store = store
         self.zone = zone
-        self.model: Model = TaskRunRecord
+        self._model: Model = TaskRunRecord
+
+    @property
+    def model(self) -> Model:
+        return self._model
+
+    @model.setter
+    def model(self, model: Model) -> None:
+        if model not in MODELS:
+            names = ", ".join(known.__name__ for known in MODELS)
+            raise DefinitionError(f"model={model!r}: it is one of those in oncue.log, {names}")
+        self._model = model
 
     def read(self, query: Query) -> list[MinimalRecord]:
         records = self.store.read(query)

@@ -379,6 +379,7 @@ class Session:
         if option == "execution":
             for task in self:
                 refuse_contradictions(task)
+        self._repo.zone = self.config.timezone
         self._apply(lambda life: life.configured())
 
     def _parameter_changed(self, name: str) -> None:

@@ -57,6 +57,7 @@ def test_records_are_found_by_what_they_are(app: App) -> None:
     assert rows(repo.filter_by(task_name="bad")) == bad
     assert repo.filter_by(action="run").count() == 3
     assert repo.filter_by(task_name=in_("good", "bad"), action=["success", "fail"]).count() == 3
+    assert rows(repo.filter_by(task_name=[app["bad"]])) == bad
     last = repo.filter_by(task_name="good").last()
     assert last is not None and (last.task_name, last.action) == good[1]
     assert repo.filter_by(task_name="none").last() is None
@@ -110,6 +111,20 @@ def test_records_come_in_the_shape_that_was_chosen(app: App, model: type[Minimal
         assert fail.runtime == fail.end - fail.start
         assert isinstance(start, TaskLogRecord)
         assert (start.start, start.end, start.runtime) == (fail.start, None, None)
+
+
+def test_what_is_no_shape_is_refused(app: App) -> None:
+    repo: Any = app.session.get_repo()
+    with pytest.raises(DefinitionError, match="it is one of those in oncue.log, MinimalRecord"):
+        repo.model = dict
+    assert repo.count() == 6
+
+
+def test_times_are_in_the_zone_that_the_app_has_now(app: App) -> None:
+    app.session.config.timezone = "Asia/Tokyo"
+    last = app.session.get_repo().last()
+    assert isinstance(last, TaskLogRecord) and last.end is not None
+    assert last.end.utcoffset() == timedelta(hours=9)
 
 
 def test_the_log_of_many_runs_is_read_whole(tmp_path: Path) -> None:
