@@ -158,7 +158,8 @@ class Task(OlderNames, Generic[P, R]):
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuses a misspelt option; other attributes are the user's own."""
         if name[0] != "_" and name not in OWN and not hasattr(type(self), name):
-            known = options.options_of(type(self))
+            kind: type = type(self)
+            known = options.options_of(kind)
             if nearest(name, known):
                 raise DefinitionError(options.unknown(name, known))
         super().__setattr__(name, value)
