@@ -109,10 +109,13 @@ class Runtime:
             done.set_result(None)
 
     def shut_down(self, *, force: bool = False) -> None:
-        self._stops += 1
+        instead, self.restarting = self.restarting, False  # of a restart that is under way
+        self._stops += not instead
         if force or self.session.config.instant_shutdown:
             self._stops = max(2, self._stops)
-        if self._stops == 1:
+        if instead and self._stops == 1:
+            scheduler_log.info("shutting down instead of restarting")
+        elif self._stops == 1:
             waiting = sorted({run.task for run in self.journal.live.values()})
             after = f", waiting for {', '.join(waiting)}" if waiting else ""
             scheduler_log.info("shutting down%s", after)
@@ -121,9 +124,9 @@ class Runtime:
             self._blocking.cancel()
 
     def restart(self) -> None:
-        self.restarting = True
         if not self._stops:
             self.shut_down()
+        self.restarting = True
 
     def _close_agenda(self) -> None:
         """From now on nothing starts but what is to start at the end."""
@@ -632,10 +635,10 @@ class Runtime:
 
     def _obey_raised(self, raised: BaseException) -> None:
         """A task may end or restart the app by what it raises."""
-        if isinstance(raised, SchedulerRestart):
-            self.restarting = True
-        if isinstance(raised, SchedulerExit | SchedulerRestart) and not self._stops:
+        if isinstance(raised, SchedulerExit) and not self._stops:
             self.shut_down()
+        if isinstance(raised, SchedulerRestart):
+            self.restart()
 
     # --- sleep ----------------------------------------------------------------------------
 

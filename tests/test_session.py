@@ -289,6 +289,21 @@ def test_an_app_may_be_called_again(how: str) -> None:
     assert len(lives) == 3
 
 
+def test_a_shut_down_takes_the_place_of_a_restart() -> None:
+    app = App(restarting="recall")
+    app.task(func=nothing, name="last", on_shutdown=True)
+
+    @app.task("daily")
+    async def a(session: Any = SessionArg()) -> None:
+        session.restart()
+        session.shut_down()
+        await asyncio.sleep(0.05)  # it is waited for
+
+    run(app)
+    assert actions(app, "a") == ["run", "success"]
+    assert actions(app, "last") == ["run", "success"]
+
+
 SCRIPT = """
 import os, sys
 from oncue import App
