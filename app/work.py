@@ -190,6 +190,8 @@ class Command:
         }  # fmt: skip
         if argform not in forms:
             raise DefinitionError(f"argform {argform!r} is none of 'long' (--x) and 'short' (-x)")
+        if not isinstance(command, str | list | tuple):
+            raise DefinitionError(f"command={command!r}: it is text or a list of words")
         words = command if isinstance(command, str) else tuple(str(word) for word in command)
         folder = None if cwd is None else os.fspath(cwd)
         made = cls(words, shell, folder, tuple((env or {}).items()), forms[argform], name)

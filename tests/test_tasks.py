@@ -69,6 +69,11 @@ def test_every_kind_of_task_runs(tmp_path: Path) -> None:
     }
 
 
+def test_a_command_is_text_or_words() -> None:
+    with pytest.raises(DefinitionError, match="command=5: it is text or a list of words"):
+        App().task(command=5)
+
+
 def test_code_is_named_by_its_hash() -> None:
     task = App().task("daily", code="x = 1")
     assert task.name.startswith("code-") and len(task.name) == 13
