@@ -260,8 +260,9 @@ class Session:
     def run(self, *tasks: Any, execution: str | None = None, obey_cond: bool = False) -> None:
         """Run until `shut_cond` holds, `shut_down` is called, or SIGINT or SIGTERM comes.
 
-        With tasks (their names, themselves or their functions), run each of those once and no
-        other, whatever its condition says unless `obey_cond`, by `execution` where it is given.
+        With tasks (their names, themselves or their functions), run each of those once, whatever
+        its condition says unless `obey_cond`, by `execution` where it is given. No other starts by
+        its condition; what those tasks ask for by `run()` does.
 
         Running tasks are waited for; a second signal does not wait. Raises KeyError for a task
         there is not, StoreError when the store cannot be opened or endings cannot be written, and
