@@ -221,8 +221,7 @@ class Agenda:
         self.entries[name] = entry
         self._subscribe(entry)
         self._push(entry, self.logical)
-        if entry.log.live:
-            self._keep_watch(entry, self.logical)
+        self._watch_live(entry)
         return entry
 
     def _subscribe(self, item: Item) -> None:
@@ -235,8 +234,8 @@ class Agenda:
         entry = self._enter(name, schedule, old.rank[2])
         entry.not_before, entry.latest = old.not_before, old.latest
         entry.requests, entry.crash_wait = old.requests, old.crash_wait
-        if entry.watch is not None and old.watch is not None:
-            entry.watch.told |= old.watch.told
+        if old.watch is not None and old.watch.told:
+            self._watch(entry).told |= old.watch.told
         return entry
 
     def remove(self, name: str) -> None:
@@ -358,14 +357,23 @@ class Agenda:
         endless, timeout = schedule.end_cond is NEVER, schedule.timeout
         if endless and timeout is None:
             return
-        watch = entry.watch
-        if watch is None:
-            plan = self.planner.plan(schedule.end_cond, entry.name, schedule.zone)
-            watch = entry.watch = Watch(entry, plan, timeout, next(self._serial))
-            self._subscribe(watch)
+        watch = self._watch(entry)
         due = at + timeout if endless and timeout else at
         if due < watch.due:
             self._push(watch, due)
+
+    def _watch_live(self, entry: Entry) -> None:
+        """Runs of the task may have begun long ago."""
+        if entry.log.live:
+            self._keep_watch(entry, min(run.mark.at for run in entry.log.live.values()))
+
+    def _watch(self, entry: Entry) -> Watch:
+        watch, schedule = entry.watch, entry.schedule
+        if watch is None:
+            plan = self.planner.plan(schedule.end_cond, entry.name, schedule.zone)
+            watch = entry.watch = Watch(entry, plan, schedule.timeout, next(self._serial))
+            self._subscribe(watch)
+        return watch
 
     def settle(self, task: str, mark: Mark, seq: int) -> None:
         """The store has the record, as number `seq`."""
@@ -400,8 +408,7 @@ class Agenda:
         entry = self.entries.get(task)
         if entry is not None:
             self._push(entry, self.logical)
-            if entry.log.live:
-                self._keep_watch(entry, self.logical)
+            self._watch_live(entry)
 
     def parameter_changed(self, name: str) -> None:
         self._changed(self.planner.parameter(name), ~0, self.logical)

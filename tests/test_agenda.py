@@ -417,6 +417,29 @@ def test_a_shorter_timeout_holds_for_what_runs() -> None:
     assert world.stops == ["a: its timeout is over"]
 
 
+def test_it_counts_from_the_start_of_what_runs() -> None:
+    world = World("09:00:00").task("a", "daily", timeout=3_600_000_000)
+    world.look()
+    world.look("09:10:00")
+    world.agenda.change("a", Schedule(parse("daily"), UTC, timeout=900_000_000))
+    assert world.wakes == "09:10:00" and world.look() == [] and world.wakes == "09:15:00"
+    world.agenda.change("a", Schedule(parse("daily"), UTC, timeout=60_000_000))
+    world.look("09:10:01")
+    assert world.stops == ["a: its timeout is over"]
+
+
+def test_what_was_told_to_end_is_not_told_again_under_another_schedule() -> None:
+    world = World("09:00:00").task("a", "daily", timeout=60_000_000)
+    world.look()
+    world.look("09:01:00")
+    assert world.stops == ["a: its timeout is over"]
+    world.agenda.change("a", Schedule(parse("daily"), UTC))
+    world.look("09:02:00")
+    world.agenda.change("a", Schedule(parse("daily"), UTC, timeout=90_000_000))
+    world.look("09:10:00")
+    assert world.stops == []
+
+
 def test_a_removed_task_is_looked_at_no_more() -> None:
     world = World("09:00:00").task("a", "daily after 10:00", timeout=60_000_000).ask("a")
     world.agenda.remove("a")
