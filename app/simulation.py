@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ..conds.durations import Duration
 from ..engine import forecast
-from ..engine.civil import Zone, from_datetime, to_datetime
-from ..engine.forecast import Course
+from ..engine.agenda import CYCLE_SLEEP, ConditionFailed
+from ..engine.civil import FOREVER, Zone, from_datetime, to_datetime
+from ..engine.forecast import Course, ShutCondFailed, Standstill
 from ..engine.records import Action, Record
-from .errors import DefinitionError
+from .binding import bound
+from .errors import DefinitionError, OncueError
 from .face import LogLine, record_of
 from .options import DurationLike
 from .session import Session
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 DEFAULT_DURATION = Duration.of("1 second")
 Lasting = DurationLike | Callable[["Run"], DurationLike]
 Outcome = str | Action | Sequence[str | Action] | Callable[["Run"], str | Action]
+ENDLESS = FOREVER // 2  # longer than any simulation
 ENDINGS = tuple(action for action in Action if action is not Action.RUN)
 
 
@@ -89,15 +93,15 @@ class Simulation:
         from .cli.chart import Chart, Strip
 
         start, end = from_datetime(self.start, self.zone), from_datetime(self.end, self.zone)
-        strips = (Strip(task, tuple(self._bars(task, end))) for task in self.tasks)
+        strips = (Strip(task, tuple(self._bars(task, start, end))) for task in self.tasks)
         return Chart(start, end, self.zone, tuple(strips))
 
-    def _bars(self, task: str, end: int) -> Iterator[Bar]:
+    def _bars(self, task: str, start: int, end: int) -> Iterator[Bar]:
         from .cli.chart import Bar
 
         bars: list[Bar] = []
         for run in self.of(task):
-            began = from_datetime(run.started, self.zone)
+            began = max(start, from_datetime(run.started, self.zone))
             ended = end if run.ended is None else from_datetime(run.ended, self.zone)
             if bars and began < bars[-1].end:  # beside the one before
                 bars[-1] = Bar(bars[-1].start, max(bars[-1].end, ended), many=True)
@@ -142,9 +146,12 @@ def simulate(
     `durations` are how long the runs of each task take: seconds, text, a timedelta, or a function
     of the run; one for all of them, or by the task's name (then 1 second for the others).
     `outcomes` are how they end: an action, a list of those of the first runs (the others succeed),
-    or a function of the run. Timeouts and end_conds end what takes longer. `log` is what happened
-    before. Custom conditions are asked, by the real clock of their own. Raises DefinitionError for
-    a name of no task or an outcome there is not.
+    or a function of the run. Timeouts and end_conds end what takes longer; what is `permanent` and
+    has no length of its own lasts as long as the app. `log` is what happened before; a run that it
+    leaves live is the first of its task. Custom conditions are asked, by the real clock of their
+    own. Raises DefinitionError for a name of no task, an outcome there is not, or a task that
+    starts again and again while no time passes, OncueError where a condition that raises would
+    end the app.
     """
     session: Session = getattr(app, "session", app)
     zone = session.config.timezone
@@ -159,6 +166,7 @@ def simulate(
     tasks = {task.name: task for task in session}
     director = Director(tasks.keys(), zone, durations, outcomes or {})
     director.blocking = {name for name, task in tasks.items() if task.execution == "main"}
+    director.permanent = {name for name, task in tasks.items() if task.permanent}
     sleep = session.config.cycle_sleep
     simulation = forecast.Simulation(
         {name: task.schedule for name, task in tasks.items()},
@@ -172,8 +180,13 @@ def simulate(
         zone=zone,
         at_start=[name for name, task in tasks.items() if task.on_startup],
         at_end=[name for name, task in tasks.items() if task.on_shutdown],
+        till_end=director.permanent,
+        requests=[(name, request) for name, task in tasks.items() for request in task.requests],
+        rhythm=CYCLE_SLEEP if sleep is None else sleep.microseconds,
+        bind=partial(bound, session),
+        silenced=unheard if session.config.silence_cond_check else None,
     )
-    records = tuple(simulation.run(last))
+    records = recorded(simulation, last, director)
     missed = tuple((each.task, director.moment(each.scheduled_at)) for each in simulation.missed)
     return Simulation(
         director.moment(first),
@@ -184,6 +197,26 @@ def simulate(
         missed,
         zone,
     )
+
+
+def recorded(simulation: forecast.Simulation, last: int, director: Director) -> tuple[Record, ...]:
+    """What happens up to `last`, or an error as the app would raise it."""
+    try:
+        return tuple(simulation.run(last))
+    except (ConditionFailed, ShutCondFailed) as failure:
+        moment = director.moment(simulation.now)
+        text = f"at {moment:%Y-%m-%d %H:%M:%S} {failure}: {failure.__cause__!r}"
+        raise OncueError(text) from failure.__cause__
+    except Standstill as failure:
+        moment = director.moment(failure.instant)
+        raise DefinitionError(
+            f"{failure}, at {moment:%Y-%m-%d %H:%M:%S}: give its runs a duration, its retries a "
+            "delay, or the app a cycle_sleep"
+        ) from None
+
+
+def unheard(task: str, error: Exception) -> None:
+    """A condition that raised is false; a simulation has no log to say so."""
 
 
 class Director:
@@ -199,6 +232,7 @@ class Director:
         known = set(tasks)
         self.zone = zone
         self.blocking: set[str] = set()
+        self.permanent: set[str] = set()
         self._lasting: Mapping[str, Lasting] = durations if isinstance(durations, Mapping) else {}
         self._default: Lasting = DEFAULT_DURATION if isinstance(durations, Mapping) else durations
         self._outcomes = outcomes
@@ -227,10 +261,14 @@ class Director:
             self.moment(record.at),
             record.attempt or 0,
         )
-        lasting = self._lasting.get(record.task, self._default)
+        return Course(self._duration(run), self._outcome(run), record.task in self.blocking)
+
+    def _duration(self, run: Run) -> int:
+        if run.task in self.permanent and run.task not in self._lasting:
+            return ENDLESS
+        lasting = self._lasting.get(run.task, self._default)
         taken = lasting(run) if callable(lasting) else lasting
-        duration = Duration.of(taken).microseconds if taken else 0
-        return Course(duration, self._outcome(run), record.task in self.blocking)
+        return Duration.of(taken).microseconds if taken else 0
 
     def _outcome(self, run: Run) -> Action:
         said = self._outcomes.get(run.task, Action.SUCCESS)

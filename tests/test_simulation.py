@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from oncue import App, upcoming
 from oncue.app.cli import main
+from oncue.args import Task
 from oncue.conds import retry
-from oncue.exc import DefinitionError
+from oncue.exc import DefinitionError, OncueError
 from oncue.testing import Run, Simulation, simulate
 from oncue.tests.property.test_scheduler import CONDITIONS
 
@@ -29,12 +30,17 @@ DAY = timedelta(days=1)
 
 def app_of(tasks: dict[str, str], **config: Any) -> App:
     app = App(timezone="UTC", **config)
+    app.cond()(full)
     for name, condition in tasks.items():
         app.task(condition, func=nothing, name=name)
     return app
 
 
 def nothing() -> None: ...
+
+
+def full() -> bool:
+    raise OSError("gone")
 
 
 def lines(found: Simulation) -> list[str]:
@@ -135,6 +141,82 @@ def test_what_happened_before_counts() -> None:
     ]
     found = simulate(app_of(PIPELINE), MONDAY + timedelta(hours=12), DAY, log=log)
     assert lines(found)[:2] == ["12:00 load success", "12:00:01 report success"]
+
+
+def test_what_was_under_way_before_goes_on() -> None:
+    log = [{"task": "a", "action": "run", "at": "2026-03-08 23:50"}]
+    app = app_of({"a": "daily", "b": "daily & ~task 'a' is running"})
+    found = simulate(app, MONDAY, DAY, log=log, durations="15 min")
+    assert lines(found) == [
+        "03-08 23:50 a success",
+        "00:05 a success",
+        "00:20 b success",
+    ]
+    app["a"].timeout = "12 min"
+    ended = simulate(app, MONDAY, DAY, log=log, durations="15 min").runs[0]
+    assert (ended.ended, ended.outcome) == (at("00:02"), "terminate")
+    assert found.chart().strips[0].bars[0].start == found.chart().start
+
+
+def test_what_is_disabled_does_not_run_at_the_end() -> None:
+    app = app_of({"work": "daily"}, shut_cond="task 'work' has succeeded")
+    app.task(func=nothing, name="last", on_shutdown=True, enabled=False)
+    assert lines(simulate(app, MONDAY, DAY)) == ["00:00 work success"]
+
+
+def test_what_is_permanent_lasts_as_long_as_the_app() -> None:
+    app = app_of({"work": "hourly"}, shut_cond="task 'work' has succeeded exactly 3 times")
+    app.task("true", func=nothing, name="watch", permanent=True)
+    (run,) = simulate(app, MONDAY, DAY).of("watch")
+    assert (run.ended, run.outcome) == (at("02:00:01"), "terminate")
+    assert run.error == "ended: the app ends"
+
+
+def test_a_start_that_was_asked_for_is_one_of_its_runs() -> None:
+    app = app_of({"a": "false"})
+    app["a"].run()
+    assert lines(simulate(app, MONDAY, DAY)) == lines(simulate(app, MONDAY, DAY))
+    assert lines(simulate(app, MONDAY, DAY)) == ["00:00 a success"]
+
+
+def test_a_custom_condition_is_given_what_it_asks_for() -> None:
+    app = App(timezone="UTC", cycle_sleep=60)
+    asked: list[str] = []
+
+    @app.cond("is mine")
+    def is_mine(task: Any = Task()) -> bool:  # noqa: B008
+        asked.append(task.name)
+        return bool(task.name == "a")
+
+    for name in "ab":
+        app.task("daily & is mine", func=nothing, name=name)
+    assert lines(simulate(app, MONDAY, timedelta(hours=1))) == ["00:00 a success"]
+    assert asked.count("b") == 60  # in the rhythm of the app
+
+
+def test_a_condition_that_raises_ends_it_as_it_would_the_app() -> None:
+    app = app_of({"a": "daily & full()", "b": "daily"})
+    app.session.config.shut_cond = "full() & task 'b' has succeeded"
+    with pytest.raises(OncueError, match=r"00:00:00 a condition of task 'a' failed: OSError"):
+        simulate(app, MONDAY, DAY)
+    app["a"].enabled = False
+    with pytest.raises(OncueError, match=r"00:00:01 the shut_cond failed: OSError"):
+        simulate(app, MONDAY, DAY)
+    app["a"].enabled = True
+    app.session.config.silence_cond_check = True
+    assert lines(simulate(app, MONDAY, timedelta(minutes=1))) == ["00:00 b success"]
+
+
+@pytest.mark.parametrize("condition", ["true", "daily | retry", "daily | after task 'other'"])
+def test_where_no_time_passes_it_is_said(condition: str) -> None:
+    app = app_of({"a": condition, "other": "after task 'a'"}, cycle_sleep=None)
+    with pytest.raises(DefinitionError, match="starts 1000 times in a row and no time passes"):
+        simulate(app, MONDAY, DAY, durations=0, outcomes={"a": fails_if("retry" in condition)})
+    assert simulate(app, MONDAY, timedelta(minutes=1), durations=1)
+
+
+def fails_if(failing: bool) -> str:
+    return "fail" if failing else "success"
 
 
 def test_lengths_and_outcomes_may_be_functions_of_the_run() -> None:

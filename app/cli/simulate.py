@@ -12,7 +12,7 @@ from rich.text import Text
 from ...conds.durations import Duration
 from ...engine.civil import to_datetime
 from ..app import App
-from ..errors import DefinitionError
+from ..errors import OncueError
 from ..simulation import Outcome, Simulation, simulate
 from .explain import read_log
 from .options import Moment, encodable, end_of, end_option, now, start_option
@@ -134,12 +134,13 @@ def run(
     lines: IO[str] | None,
 ) -> Simulation:
     """The simulation, or one line that says why there is none."""
-    lasting = {task.name: dict(durations).get("", Duration.of(1)) for task in app}
+    general = dict(durations).get("", Duration.of(1))
+    lasting = {task.name: general for task in app if not task.permanent}
     lasting |= {name: length for name, length in durations if name}
     try:
         log = [] if lines is None else list(read_log(lines))
         return simulate(app, start, end, durations=lasting, outcomes=dict(outcomes), log=log)  # type: ignore[arg-type]
-    except (DefinitionError, ValueError) as error:
+    except (OncueError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
 
