@@ -251,6 +251,35 @@ def test_a_shut_down_while_a_start_is_claimed(
     assert told in str(app.explain("a"))
 
 
+@pytest.mark.parametrize("change", ["define", "condition", "enabled", "config", "run", "force"])
+def test_while_the_app_ends_nothing_starts_whatever_is_changed(change: str) -> None:
+    app, ran = App(), list[str]()
+
+    @app.task("daily")
+    async def last() -> None:
+        app.shut_down()
+        match change:
+            case "define":
+                app.task("daily", func=lambda: ran.append("new"), name="new")
+            case "condition":
+                app["other"].start_cond = "daily"
+            case "enabled":
+                app["next"].enabled = True
+            case "config":
+                app.session.config.cycle_sleep = 0.2
+            case "run":
+                app["other"].run()
+            case "force":
+                app["other"].force()
+        await asyncio.sleep(0.05)  # turns are taken meanwhile
+
+    app.task("false", func=lambda: ran.append("other"), name="other")
+    app.task("after task 'last'", func=lambda: ran.append("next"), name="next")
+    app["next"].enabled = change != "enabled"
+    asyncio.run(asyncio.wait_for(app.serve(), LIMIT))
+    assert ran == []
+
+
 def test_a_shut_down_before_anything_is_planned_starts_nothing() -> None:
     app = App()
     app.task("daily", func=nothing, name="a")
