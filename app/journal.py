@@ -112,7 +112,7 @@ class Journal:
             answers = await self.store.commit(steps)
         except BaseException as error:
             self._unsaved = endings + self._unsaved
-            for start in starts:
+            for start in reversed(starts):
                 self.agenda.refused(start)
             if not isinstance(error, StoreError):
                 raise
@@ -137,14 +137,17 @@ class Journal:
 
     def _claimed(self, starts: list[Start], answers: list[Answer], now: int) -> list[Begun]:
         claimed: list[Begun] = []
+        refused: list[Start] = []
         for start, answer in zip(starts, answers, strict=True):
             if isinstance(answer, Refused):
-                self.agenda.refused(start)
-                self.look_at = now
+                refused.append(start)
                 continue
             self.agenda.settle(start.record.task, start.mark, answer)
             self.live[answer] = start.record
             claimed.append((start, answer))
+        for start in reversed(refused):  # each goes before those that came after it
+            self.agenda.refused(start)
+            self.look_at = now
         return claimed
 
     def _advance(self, answers: list[Answer], now: int) -> None:

@@ -239,12 +239,6 @@ class Runtime:
         self.withdraw(task)
         self._terminate(task, None)
 
-    def request(self, task: Task[..., Any], request: Request) -> None:
-        if self._stops or self._once:
-            scheduler_log.warning("not started: %s, since the app is to end", task.name)
-        else:
-            self.agenda.request(task.name, request)
-
     def withdraw(self, task: Task[..., Any]) -> None:
         entry = self.agenda.entries.get(task.name)
         if entry is not None and entry.requests:

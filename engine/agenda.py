@@ -42,6 +42,7 @@ RUN, CRASH = Action.RUN, Action.CRASH  # quicker to name
 STARTED = BIT[RUN]
 SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
+MOST_MISSED = 1000  # how often a task is asked what it has missed, beyond what is forgiven
 
 
 class Item:
@@ -424,6 +425,9 @@ class Agenda:
             self._push(item, now)
         for entry in self.entries.values():
             entry.not_before = entry.latest = BEGINNING
+            entry.redo = None
+            if entry.crash_wait and entry.log.outcome is not None:
+                entry.not_before = entry.log.outcome.mark.at + entry.crash_wait
 
     def drain_missed(self) -> list[Missed]:
         """The occurrences missed since this was last asked."""
@@ -431,22 +435,26 @@ class Agenda:
         return missed
 
     def drain_stops(self) -> list[Stop]:
-        """The runs to be ended, of which this was not said before."""
+        """The runs to be ended, of which this was not said before; not what has ended since."""
         stops, self.stops = self.stops, []
-        return stops
+        return [stop for stop in stops if stop.mark.seq in self.history.of(stop.task).live]
 
     # --- decisions ------------------------------------------------------------------------
 
     def decide(self, now: int) -> list[Start]:
         """The starts due up to `now`, each already in the history as a provisional run; the
-        caller claims them and calls `settle` or `refused` for each, in order."""
+        caller claims them and calls `settle` or `refused` for each."""
         if now < self.logical:
             self.reset(now)
-        starts = Starts()
+        starts, known = Starts(), len(self.missed)
+        elsewhere = {record.task for _, record, _ in self._inbox if record.action is RUN}
         try:
             self._advance(starts, now)
+            if elsewhere:
+                missed = self.missed[known:]
+                self.missed[known:] = [m for m in missed if not self._served(m, elsewhere)]
         except ConditionFailed:
-            for start in starts.made:
+            for start in reversed(starts.made):
                 self.refused(start)
             raise
         self.logical = now
@@ -500,13 +508,15 @@ class Agenda:
             self._push(entry, entry.not_before)
             return None
         forgiven = now - schedule.misfire_grace
+        if instant < forgiven and not entry.plan.costly:
+            instant = self._miss(entry, instant, forgiven)
         verdict = self._ask(entry, entry.plan, instant if instant >= forgiven else forgiven)
         self.checked += 1
         if not verdict.value:
             entry.reads = verdict.reads
             self._push(entry, verdict.until)
             return None
-        if instant < forgiven:  # nobody looked for longer: what is open then, since it opened
+        if instant < forgiven:  # what is open then, since it opened
             instant = max(instant, verdict.since)
         if verdict.until <= now:
             newer = self._newer(entry, verdict.until, now)
@@ -515,6 +525,26 @@ class Agenda:
                 self._push(entry, newer)
                 return None
         return self._start(entry, instant, now, verdict.since, verdict.reads)
+
+    def _miss(self, entry: Entry, instant: int, forgiven: int) -> int:
+        """Nobody looked for longer than is forgiven: what came and went by then is missed. When
+        what is open then has opened, or else the last instant looked at."""
+        for _ in range(MOST_MISSED):
+            verdict = self._ask(entry, entry.plan, instant)
+            self.checked += 1
+            if verdict.until > forgiven:
+                break
+            if verdict.value:
+                self.missed.append(Missed(entry.name, instant))
+            instant = verdict.until
+        return instant
+
+    def _served(self, missed: Missed, elsewhere: set[str]) -> bool:
+        """Whether another instance, as is known by now, has started what looked like missed."""
+        entry = self.entries[missed.task]
+        if missed.task not in elsewhere or entry.plan.costly:
+            return False
+        return not self._ask(entry, entry.plan, missed.scheduled_at).value
 
     def _ask(self, item: Item, plan: Plan, instant: int) -> Verdict:
         """The verdict; of a condition that raises, false for a while or ConditionFailed."""
@@ -614,14 +644,15 @@ class Agenda:
 
     def refused(self, start: Start) -> None:
         """The store knows a newer record that matters: decide again, at the same logical
-        instant, once that record has been taken in."""
+        instant, once that record has been taken in. Of several starts the last one first, so
+        that what was asked for keeps its order."""
         task = start.record.task
         self.history.of(task).drop(start.mark)
         self.rewritten(task)
         entry = self.entries.get(task)
         if entry is not None:
             entry.not_before = entry.latest = BEGINNING
-            entry.redo = start.decided_at
+            entry.redo = min(start.decided_at, entry.redo or FOREVER)
             if start.request is not None:
                 entry.requests.appendleft(start.request)
             self._push(entry, self.logical)

@@ -8,9 +8,9 @@ from oncue.engine.agenda import ConditionFailed
 from oncue.engine.records import Action
 from oncue.engine.schedule import Schedule
 from oncue.grammar.parser import parse
-from oncue.tests.world import UTC, World
+from oncue.tests.world import UTC, World, instant
 
-FAIL, CRASH, SUCCESS = Action.FAIL, Action.CRASH, Action.SUCCESS
+RUN, FAIL, CRASH, SUCCESS = Action.RUN, Action.FAIL, Action.CRASH, Action.SUCCESS
 
 
 def test_a_daily_task_starts_once_in_its_window() -> None:
@@ -131,6 +131,42 @@ def test_of_several_occurrences_missed_only_the_newest_runs() -> None:
     assert world.missed == ["a 09:00:00", "a 09:00:01", "a 09:00:02"]
 
 
+@pytest.mark.parametrize(
+    ("condition", "started", "missed"),
+    [
+        ("daily between 10:00 and 10:05", [], ["a 10:00:00"]),
+        ("hourly after 30", ["a 11:30:00"], ["a 09:30:00", "a 10:30:00"]),
+        ("daily after 11:00", ["a 11:00:00"], []),
+    ],
+)
+def test_what_came_and_went_beyond_grace_is_missed(
+    condition: str, started: list[str], missed: list[str]
+) -> None:
+    world = World("09:10:00").task("a", condition)
+    world.look()
+    assert (world.look("11:50:00"), world.missed) == (started, missed)
+    assert (world.look("11:50:01"), world.missed) == ([], missed)
+
+
+def test_how_much_of_it_is_looked_at_is_limited() -> None:
+    world = World("2026-01-01 00:00:00").task("a", "minutely before 10")
+    world.look()
+    world.end("a")
+    world.look("2026-03-10 00:00:30")
+    assert 400 < len(world.missed) <= 1000
+    assert world.agenda.checked < 1200
+
+
+def test_what_another_instance_has_run_meanwhile_is_not_missed() -> None:
+    world = World("09:30:00").task("a", "hourly before 10")
+    world.look()
+    for hour in ("10", "12"):
+        world.record("a", RUN, at=f"{hour}:00:02")
+        world.record("a", SUCCESS, at=f"{hour}:00:03", run=world.seq)
+    assert world.look("13:30:00") == []
+    assert world.missed == ["a 11:00:00", "a 13:00:00"]
+
+
 def test_a_start_that_does_not_consume_waits_before_the_next() -> None:
     world = World("09:00:00").task("a", "time of day after 08:00")
     assert world.look() == ["a 09:00:00"]
@@ -205,6 +241,25 @@ def test_a_clock_set_back_repeats_nothing() -> None:
         "b 08:40:00",
         *(f"b {t}:00" for t in ("08:50", "09:00", "09:10")),
     ]
+
+
+def test_a_clock_set_back_leaves_no_decision_in_the_future() -> None:
+    world = World("09:00:00").task("a", "daily after 09:30")
+    world.look()
+    world.now = instant("09:30:00")
+    (start,) = world.agenda.decide(world.now)
+    world.agenda.refused(start)
+    assert world.look("09:10:00") == []
+    assert world.look("09:30:00") == ["a 09:30:00"]
+
+
+def test_nor_does_it_shorten_the_wait_after_a_crash() -> None:
+    world = World("09:00:00").task("a", "daily")
+    world.look()
+    world.end("a", Action.CRASH)
+    assert world.look("09:00:00.500000") == []
+    assert world.look("09:00:00.499000") == []
+    assert world.look("09:00:01") == ["a 09:00:01"]
 
 
 def test_a_removed_task_is_not_looked_at() -> None:
@@ -293,6 +348,13 @@ def test_a_run_is_to_be_ended_when_its_time_is_over() -> None:
     world.end("a", Action.TERMINATE)
     world.look()
     assert world.wakes == "2026-03-11 00:00:00"
+
+
+def test_what_ended_before_we_looked_is_not_to_be_ended() -> None:
+    world = World("09:00:00").task("a", "daily", timeout=60_000_000)
+    world.look()
+    world.end("a", now="09:05:00")
+    assert (world.look(), world.stops) == ([], [])
 
 
 def test_each_run_of_many_has_its_own_time() -> None:
@@ -396,6 +458,19 @@ def test_a_refused_start_that_was_asked_for_is_asked_for_again() -> None:
 
 
 # --- tasks that change --------------------------------------------------------------------------
+
+
+def test_starts_asked_for_keep_their_order_when_they_are_refused() -> None:
+    world = World("09:00:00").task("a", "false", many=True)
+    for n in range(3):
+        world.ask("a", parameters={"n": n})
+    starts = world.agenda.decide(instant("09:00:01"))
+    for start in reversed(starts):
+        world.agenda.refused(start)
+    again = world.agenda.decide(instant("09:00:02"))
+    asked = [start.request.parameters["n"] for start in again if start.request is not None]
+    assert asked == [0, 1, 2]
+    assert again[0].record.scheduled_at == instant("09:00:00")
 
 
 def test_another_schedule_takes_the_place_of_a_tasks() -> None:
