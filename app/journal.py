@@ -67,21 +67,22 @@ class Journal:
 
     async def load(self, now: int) -> None:
         """Read what the plans made so far need of the log."""
-        self._take_all(await self.store.load(self.agenda.planner.lookback(now)), now)
+        for record in self._take_all(await self.store.load(self.agenda.planner.lookback(now)), now):
+            if record.action is Action.CRASH and record.at == now:
+                tell(record)  # written just now, on opening the store
         self.look_at = now + self.store.patience
 
     def peek(self, now: int) -> None:
         """The same of a store that is not open."""
         self._take_all(self.store.peek(self.agenda.planner.lookback(now), now), now)
 
-    def _take_all(self, loaded: tuple[int, list[Record]], now: int) -> None:
+    def _take_all(self, loaded: tuple[int, list[Record]], now: int) -> list[Record]:
         position, records = loaded
         self.agenda.history.position = position
         for record in records:
             self.agenda.history.add(record)
-            if record.action is Action.CRASH and record.at == now:
-                tell(record)  # written just now, on opening the store
         self.agenda.history.set_back(now)
+        return records
 
     def want(self, tasks: set[str], now: int) -> None:
         """Read the logs of these tasks anew before anything more is decided."""
