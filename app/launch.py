@@ -54,6 +54,23 @@ class Launcher:
         return Call(prepared.function, done, prepared.arguments, task.name, flag)
 
 
+class Launchers(dict[str, Launcher]):
+    """The launchers by the names of tasks, each made when its task first runs."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+
+    def __missing__(self, name: str) -> Launcher:
+        launcher = self[name] = Launcher(self._session, self._session[name])
+        return launcher
+
+    def renew(self, task: Task[..., Any]) -> None:
+        """The task, or something that is said of it, is another."""
+        if task.name in self:
+            self[task.name] = Launcher(self._session, task)
+
+
 class Live:
     """A run of ours from its claim to its ending. `why` it was told to end; `end_at` is when one
     that was is waited for no more."""

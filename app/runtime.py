@@ -35,7 +35,7 @@ from .errors import DefinitionError, OncueError, SchedulerExit, SchedulerRestart
 from .executors import EXECUTIONS, Call, Ending, Executor, ProcessExecutor, Running, conclude, pack
 from .hooks import NOTHING_RAISED, ExcInfo, finish
 from .journal import SECOND, Journal, scheduler_log, tell
-from .launch import NONE, Launcher, Live, parameters_of
+from .launch import NONE, Launcher, Launchers, Live, parameters_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -77,7 +77,7 @@ class Runtime:
         self._stops = 0
         self._failure: OncueError | None = None
         self._shut_again: int | None = None  # when a shut_cond that raised is asked again
-        self._launchers: dict[str, Launcher] = {}
+        self._launchers = Launchers(session)
         self._ended: list[Record] = []
         self._live: dict[int, Live] = {}
         self._unwanted: dict[str, str | None] = {}  # told to end while their claims are written
@@ -196,7 +196,7 @@ class Runtime:
             return
         if option in ("execution", "parameters"):
             refuse_unsendable(task)
-        self._launchers[task.name] = Launcher(self.session, task)
+        self._launchers.renew(task)
         if option == "enabled":
             self.agenda.enable(task.name, self._may_start(task))
             return
@@ -217,7 +217,7 @@ class Runtime:
             self._want(self._shut)
         for name in list(self.agenda.entries):
             task = self.session[name]
-            self._launchers[name] = Launcher(self.session, task)
+            self._launchers.renew(task)
             self.agenda.change(name, self._schedule(task))
 
     def parameter_changed(self, name: str) -> None:
@@ -391,7 +391,7 @@ class Runtime:
                     scheduler_log.warning("task %s: %s", entry.name, hint.message)
 
     def _plan(self, task: Task[..., Any]) -> None:
-        self._launchers[task.name] = Launcher(self.session, task)
+        self._launchers.renew(task)
         self.agenda.add(task.name, self._schedule(task))
         if self._once is not None:
             return  # what was asked for before waits for a life in which others may start

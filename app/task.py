@@ -62,7 +62,7 @@ class Task(OlderNames, Generic[P, R]):
     needs: Needs
     _name: str
     _session: Session | None
-    _waiting: list[Request]  # asked for before the app runs
+    _waiting: tuple[Request, ...]  # asked for before the app runs
 
     start_cond = Option[Condition](options.condition, NEVER, doc="Starts it when it holds.")
     end_cond = Option[Condition](
@@ -117,17 +117,16 @@ class Task(OlderNames, Generic[P, R]):
         session: Session | None = None,
         **given: Any,
     ) -> None:
-        self.__dict__.update(  # past `__setattr__`: there may be many tasks
-            function=work,
-            needs=needs_of(work),
-            awaited=inspect.iscoroutinefunction(work) or isinstance(work, Command),
-            _name=name_of(work, name),
-            _session=session,
-            _waiting=[],
-            __doc__=getattr(work, "__doc__", None),
-        )
-        self.__dict__["values"] = options.read_all(type(self), self, newer(given))
-        self.__dict__["_session"] = None
+        put = partial(object.__setattr__, self)  # past our own: there may be many tasks
+        put("function", work)
+        put("needs", needs_of(work))
+        put("awaited", inspect.iscoroutinefunction(work) or isinstance(work, Command))
+        put("_name", name_of(work, name))
+        put("_session", session)
+        put("_waiting", ())
+        put("__doc__", getattr(work, "__doc__", None))
+        put("values", options.read_all(type(self), self, newer(given)))
+        put("_session", None)
         refuse_contradictions(self)
         if session is not None:
             session.add_task(self)
@@ -263,7 +262,7 @@ class Task(OlderNames, Generic[P, R]):
     @property
     def requests(self) -> list[Request]:
         """The starts that were asked for and have not begun."""
-        return self._waiting + self.session.requests_of(self)
+        return [*self._waiting, *self.session.requests_of(self)]
 
     @property
     def is_running(self) -> bool:
@@ -320,21 +319,21 @@ class Task(OlderNames, Generic[P, R]):
 
     def _ask(self, request: Request) -> None:
         if not self.session.ask(self, request):
-            self._waiting.append(request)
+            self._waiting += (request,)
 
     def withdraw(self) -> None:
         """Forget the starts that were asked for."""
-        self._waiting.clear()
+        self._waiting = ()
         self.session.withdraw(self)
 
-    def waited(self) -> list[Request]:
+    def waited(self) -> tuple[Request, ...]:
         """Take out the starts that were asked for before the app ran."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, ()
         return waiting
 
     def terminate(self) -> None:
         """End its runs, those that were asked for and have not begun too."""
-        self._waiting.clear()
+        self._waiting = ()
         self.session.terminate(self)
 
     def delete(self) -> None:
@@ -347,6 +346,8 @@ class FuncTask(Task[P, R]):
     `FuncTask(path="job.py", func_name="main")`. As a decorator it takes the function later:
     `@FuncTask(start_cond="daily", session=app.session)`."""
 
+    _later: dict[str, Any] | None = None  # the options of one that has no function yet
+
     def __init__(
         self,
         func: Callable[P, R] | None = None,
@@ -355,19 +356,20 @@ class FuncTask(Task[P, R]):
         func_name: str | None = None,
         **given: Any,
     ) -> None:
-        self._later = given if func is None and path is None else None
-        if self._later is not None:
+        if func is None and path is None:
             if func_name is not None:
                 raise DefinitionError(f"func_name={func_name!r} needs the path of a file")
+            self._later = given
             return
         if func is not None and (path is not None or func_name is not None):
             raise DefinitionError("a task has a function or a path, not both")
         super().__init__(func or delayed(path, func_name), **given)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        later, self._later = self.__dict__.get("_later"), None
+        later = self._later
         if later is None:
             return super().__call__(*args, **kwargs)
+        del self._later
         super().__init__(*args, **later)
         return self
 
