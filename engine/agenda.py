@@ -450,8 +450,8 @@ class Agenda:
         elsewhere = {record.task for _, record, _ in self._inbox if record.action is RUN}
         try:
             self._advance(starts, now)
-            if elsewhere:
-                missed = self.missed[known:]
+            if len(self.missed) > known:  # some perhaps twice: a task may be looked at again
+                missed = dict.fromkeys(self.missed[known:])
                 self.missed[known:] = [m for m in missed if not self._served(m, elsewhere)]
         except ConditionFailed:
             for start in reversed(starts.made):
@@ -494,12 +494,12 @@ class Agenda:
                 self._retract(starts, self.history.of(start.record.task), BIT[Action.RUN])
 
     def _consider(self, entry: Entry, instant: int, now: int) -> Start | None:
-        if entry.redo is not None:
-            instant, entry.redo = entry.redo, None
         entry.reads = ()
         schedule = entry.schedule
         if entry.log.live and not schedule.multilaunch:
             return None
+        if entry.redo is not None:
+            instant, entry.redo = entry.redo, None
         if entry.requests and (entry.enabled or entry.requests[0].forced):
             return self._serve(entry, max(instant, entry.latest + 1), now)
         if not (entry.enabled and schedule.standing):

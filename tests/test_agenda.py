@@ -160,11 +160,22 @@ def test_how_much_of_it_is_looked_at_is_limited() -> None:
 def test_what_another_instance_has_run_meanwhile_is_not_missed() -> None:
     world = World("09:30:00").task("a", "hourly before 10")
     world.look()
+    world.now = instant("13:30:00")
     for hour in ("10", "12"):
         world.record("a", RUN, at=f"{hour}:00:02")
         world.record("a", SUCCESS, at=f"{hour}:00:03", run=world.seq)
-    assert world.look("13:30:00") == []
+    assert world.look() == []
     assert world.missed == ["a 11:00:00", "a 13:00:00"]
+
+
+def test_a_start_taken_back_for_another_run_is_made_when_that_has_ended() -> None:
+    """The other run was asked for, between two windows: the one before it is still owed."""
+    world = World("09:00:00").task("a", "hourly after 30", misfire_grace=3_600_000_000)
+    world.look()
+    world.now = instant("10:20:00")
+    world.record("a", RUN, at="10:10:00")
+    world.record("a", SUCCESS, at="10:11:00", run=world.seq)
+    assert world.look() == ["a 09:30:00"]
 
 
 def test_a_start_that_does_not_consume_waits_before_the_next() -> None:
