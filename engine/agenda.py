@@ -359,7 +359,7 @@ class Agenda:
         if endless and timeout is None:
             return
         watch = self._watch(entry)
-        due = at + timeout if endless and timeout else at
+        due = max(self.logical, at + timeout if endless and timeout else at)
         if due < watch.due:
             self._push(watch, due)
 

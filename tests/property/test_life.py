@@ -153,6 +153,9 @@ class Reference:
 
     def is_missed(self, task: Task, instant: int) -> bool:
         """Whether it came true again before now, when this occurrence was over."""
+        again = [p for p in below(task.schedule.condition) if isinstance(p, nodes.Retry)]
+        if any(self.holds(part, instant, task.name) for part in again):
+            return False  # what is to be retried is so until it is
         over = False
         for minute in range(instant - instant % MINUTE + MINUTE, self.now + 1, MINUTE):
             value = self.holds(task.schedule.condition, minute, task.name)
