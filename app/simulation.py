@@ -97,13 +97,14 @@ class Simulation:
         return Chart(start, end, self.zone, tuple(strips))
 
     def _bars(self, task: str, start: int, end: int) -> Iterator[Bar]:
-        from .cli.chart import Bar
+        from .cli.chart import FINEST, Bar
 
         bars: list[Bar] = []
+        finest = (end - from_datetime(self.start, self.zone)) // FINEST
         for run in self.of(task):
             began = max(start, from_datetime(run.started, self.zone))
             ended = end if run.ended is None else from_datetime(run.ended, self.zone)
-            if bars and began < bars[-1].end:  # beside the one before
+            if bars and began < bars[-1].end + finest:  # beside the one before, or all but
                 bars[-1] = Bar(bars[-1].start, max(bars[-1].end, ended), many=True)
             else:
                 bars.append(Bar(began, max(ended, began + 1)))

@@ -275,7 +275,10 @@ class Agenda:
         entry = self.entries[name]
         if entry.requests is NO_REQUESTS:
             entry.requests = deque()
-        entry.requests.append(request)
+        if request.forced:  # it need not wait for the task to be enabled, as others do
+            entry.requests.appendleft(request)
+        else:
+            entry.requests.append(request)
         self._push(entry, self.logical)
 
     @property

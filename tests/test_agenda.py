@@ -453,6 +453,15 @@ def test_a_disabled_task_is_started_by_force_alone() -> None:
     assert world.look("09:00:01") == []  # it ran today
 
 
+def test_one_that_is_forced_waits_for_none_that_is_not() -> None:
+    world = World("09:00:00").task("a", "false", enabled=False).ask("a").ask("a", forced=True)
+    assert world.look() == ["a 09:00:00"]
+    world.end("a")
+    assert world.look("09:00:01") == []
+    world.agenda.enable("a", True)
+    assert world.look() == ["a 09:00:01"]
+
+
 def test_one_that_asks_starts_if_its_condition_holds_then() -> None:
     world = World("09:00:00").task("a", "daily after 10:00", standing=False)
     assert world.ask("a", asking=True).look() == []

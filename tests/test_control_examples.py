@@ -21,6 +21,7 @@ import pytest
 FOLDER = Path(__file__).parent.parent / "examples" / "control"
 MARK = "It prints:\n"
 LIMIT = 60  # seconds; each takes one
+WHOLE_LINES = str(Path(__file__).parent / "whole_lines")
 
 
 def docstring(path: Path) -> str:
@@ -41,7 +42,12 @@ def test_every_verb_has_a_program() -> None:
 def test_it_prints_what_it_says(name: str, tmp_path: Path) -> None:
     path = FOLDER / f"{name}.py"
     done = subprocess.run(
-        [sys.executable, path], cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT
+        [sys.executable, path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        env={**os.environ, "PYTHONPATH": WHOLE_LINES},
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -67,7 +73,7 @@ def test_a_console_in_a_thread() -> None:
         text=True,
         encoding="utf-8",
         timeout=LIMIT,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONPATH": WHOLE_LINES},
     )
     assert (done.returncode, done.stderr) == (0, "")
     answers = [line for line in done.stdout.splitlines() if line.strip()]

@@ -32,6 +32,7 @@ PROGRAMS = Path(__file__).parent / "migration"
 NAMES = sorted(path.name for path in PROGRAMS.iterdir() if path.name != "__pycache__")
 LIMIT = 60  # seconds; each takes one or two
 EXPECTED = re.compile(r"^# (prints|prints sorted|by hand|differs|replace|needs): ?(.*)$", re.M)
+WHOLE_LINES = str(Path(__file__).parent / "whole_lines")
 
 
 class Expected(NamedTuple):
@@ -116,7 +117,7 @@ def test_it_runs_when_migrated(program: Path) -> None:
         text=True,
         encoding="utf-8",
         timeout=LIMIT,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "PYTHONPATH": WHOLE_LINES},
     )
     lines = done.stdout.splitlines()
     assert (sorted(lines) if wanted.in_any_order else lines) == wanted.prints, done.stderr

@@ -363,6 +363,13 @@ def test_it_is_a_table_a_chart_and_json() -> None:
     }
 
 
+def test_a_picture_of_many_runs_is_no_larger_than_can_be_told_apart() -> None:
+    found = simulate(app_of({"a": "every 10 minutes"}), MONDAY, 365 * DAY)
+    assert len(found) > 50_000
+    assert len(found.chart().strips[0].bars) <= 1001
+    assert len(found.svg()) < 500_000
+
+
 def test_a_fixture_gives_it_to_others(tmp_path: Path) -> None:
     (tmp_path / "test_theirs.py").write_text(
         "from datetime import datetime, timedelta\n"

@@ -350,7 +350,8 @@ class Life(RuleBasedStateMachine):
     def ask(self, name: str, request: Request) -> None:
         task = self.reference.tasks.get(name)
         if task is not None and len(task.requests) < 3:
-            task.requests.append(request)
+            place = 0 if request.forced else len(task.requests)  # it waits for none that is not
+            task.requests.insert(place, request)
             self.agenda.request(name, request)
 
     @rule(name=st.sampled_from(NAMES), enabled=st.booleans())
