@@ -105,16 +105,23 @@ class Session:
         return list(self._tasks.values())
 
     def __getitem__(self, task: Any) -> AnyTask:
-        name = name_of(task)
-        if name not in self._tasks:
-            raise KeyError(f"there is no task {name!r}")
-        return self._tasks[name]
+        found = self._find(task)
+        if found is None:
+            raise KeyError(f"there is no task {name_of(task)!r}")
+        return found
+
+    def _find(self, task: object) -> AnyTask | None:
+        """The task of that name, itself, or the first of that function."""
+        found = self._tasks.get(name_of(task))
+        if isinstance(task, str | Task) or (found is not None and found.function is task):
+            return found
+        return next((each for each in self._tasks.values() if each.function is task), found)
 
     def get(self, name: str) -> AnyTask | None:
         return self._tasks.get(name)
 
     def __contains__(self, task: object) -> bool:
-        return name_of(task) in self._tasks
+        return self._find(task) is not None
 
     def __iter__(self) -> Iterator[AnyTask]:
         return iter(self.tasks)

@@ -107,6 +107,16 @@ def test_a_task_is_called_as_its_function_is() -> None:
     assert add in app.session and "other" not in app.session
 
 
+def test_a_task_is_found_by_its_function_whatever_it_is_called() -> None:
+    app = App()
+    other = app.task("daily", func=nothing, name="other")
+    app.task("daily", func=fails, name="nothing")
+    assert app.session[nothing] is other and nothing in app.session
+    assert takes not in app.session
+    app.session.run(nothing)
+    assert actions(app, "other") == ["run", "success"]
+
+
 module_app = App()
 
 
