@@ -16,7 +16,7 @@ from ..engine.civil import Zone
 from ..engine.schedule import NEVER
 from ..grammar.phrases import Phrases
 from . import options
-from .compat import newer
+from .compat import RENAMED, newer
 from .errors import DefinitionError
 from .options import Limit, Option, optional
 from .restart import WAYS
@@ -209,4 +209,4 @@ def text_for(name: str, value: str) -> Any:
 
 
 PREFIX = "ONCUE_"
-KNOWN = (*options.options_of(Config), "profile")
+KNOWN = (*options.options_of(Config), *RENAMED, "profile")

@@ -68,6 +68,11 @@ def test_the_environment_says_what_the_program_does_not(monkeypatch: pytest.Monk
     assert config.execution == "async"
 
 
+def test_an_older_name_counts_in_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONCUE_TASK_EXECUTION", "main")
+    assert App().session.config.execution == "main"
+
+
 def test_the_project_s_file_comes_last(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (elsewhere / "pyproject.toml").write_text(
         "[tool.oncue]\ntimeout = 60\nmultilaunch = true\nmisfire_grace = '5 min'\n"
