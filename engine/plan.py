@@ -38,6 +38,7 @@ from .history import History, Source, TaskLog
 from .periods import is_window, period_of
 from .periods.algebra import Expression, Operation, Operator, Step
 from .records import FINISHED, Action
+from .schedule import NEVER
 from .verdict import ConstantPlan, ParameterSource, Plan, Reads, Verdict, touches
 
 ACTIONS = {
@@ -57,7 +58,6 @@ SINCE = {
 }
 
 
-NEVER = nodes.Constant(False)
 STOREY = 16  # levels of a condition between two landings
 
 
