@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..engine.schedule import Overlap
 from .errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ OPPOSITES = {
 }
 
 
+SWITCHES = {"multilaunch": ("overlap", {True: Overlap.ALLOW, False: Overlap.SKIP})}
+"""Switches that say what a newer option says with more words."""
+
+
 def newer(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options under the names they have now. Raises DefinitionError for one that is given by
     both, and for one that is no more."""
@@ -35,19 +40,33 @@ def newer(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name in GONE:
             raise DefinitionError(f"the option {name!r} is gone: {GONE[name]}")
-        now = RENAMED.get(name) or OPPOSITES.get(name) or name
+        now = RENAMED.get(name) or OPPOSITES.get(name) or SWITCHES.get(name, (name,))[0]
         if now in found or (now != name and now in given):
             raise DefinitionError(f"{name!r} and {now!r} are the same option; give one")
         if name in OPPOSITES:
-            if not isinstance(value, bool):
-                raise DefinitionError(f"{name}={value!r}: it is True or False")
-            value = not value
+            value = not switch(name, value)
+        elif name in SWITCHES and value is not None:
+            value = SWITCHES[name][1][switch(name, value)]
         found[now] = value
     return found
 
 
+def switch(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise DefinitionError(f"{name}={value!r}: it is True or False")
+    return value
+
+
 class OlderNames:
     """Attributes of a task under their older names."""
+
+    @property
+    def multilaunch(self: Task[..., Any]) -> bool | None:  # type: ignore[misc]
+        return None if self.overlap is None else self.overlap is Overlap.ALLOW
+
+    @multilaunch.setter
+    def multilaunch(self: Task[..., Any], value: bool | None) -> None:  # type: ignore[misc]
+        self.overlap = newer({"multilaunch": value})["overlap"]
 
     @property
     def disabled(self: Task[..., Any]) -> bool:  # type: ignore[misc]

@@ -13,10 +13,10 @@ from ..conds.diagnostic import nearest
 from ..conds.durations import Duration
 from ..conds.nodes import Condition
 from ..engine.civil import Zone
-from ..engine.schedule import NEVER
+from ..engine.schedule import NEVER, Overlap
 from ..grammar.phrases import Phrases
 from . import options
-from .compat import RENAMED, newer
+from .compat import RENAMED, SWITCHES, newer
 from .errors import DefinitionError
 from .options import Limit, Option, optional
 from .restart import WAYS
@@ -64,8 +64,11 @@ class Config:
     timeout = Option[Limit](
         options.limit, Duration.of("30 minutes"), doc="How long a run may take; `never`: for ever."
     )
-    multilaunch = Option[bool](
-        options.switch, False, doc="Whether a task may start again while it runs."
+    overlap = Option[Overlap](
+        options.overlap,
+        Overlap.SKIP,
+        doc="What becomes of an occurrence that comes due while its task runs: `skip`, `queue`, "
+        "`allow` or `replace`.",
     )
     func_run_id = Option[Callable[[Any, Any], str]](
         options.function, new_run_id, doc="Gives a run its label, from its task and parameters."
@@ -148,6 +151,11 @@ class Config:
         self._session.configured("profile")
 
     @property
+    def multilaunch(self) -> bool:
+        """Whether `overlap` is `allow`, by its older name."""
+        return self.overlap is Overlap.ALLOW
+
+    @property
     def phrases(self) -> Phrases:
         return self._session.phrases
 
@@ -204,9 +212,10 @@ def from_file(path: Path) -> dict[str, Any]:
 
 
 def text_for(name: str, value: str) -> Any:
-    option = options.options_of(Config).get(name)
+    option = A_SWITCH if name in SWITCHES else options.options_of(Config).get(name)
     return value if option is None else options.from_text(option, value)
 
 
 PREFIX = "ONCUE_"
-KNOWN = (*options.options_of(Config), *RENAMED, "profile")
+KNOWN = (*options.options_of(Config), *RENAMED, *SWITCHES, "profile")
+A_SWITCH = Option[bool](options.switch)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import timedelta, tzinfo
+from enum import StrEnum
 from functools import cache
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
@@ -17,11 +18,14 @@ from ..conds.durations import Duration
 from ..conds.nodes import Condition, Constant, Retry
 from ..engine.civil import Zone
 from ..engine.civil import zone as zone_of
+from ..engine.schedule import Overlap
 from ..grammar.phrases import Phrases
+from .compat import SWITCHES
 from .errors import DefinitionError
 from .executors import EXECUTIONS
 
 T = TypeVar("T")
+W = TypeVar("W", bound=StrEnum)
 DurationLike = Duration | timedelta | str | float
 NEVER: Literal["never"] = "never"  # how a time limit says that there is none
 Limit = Duration | Literal["never"]
@@ -111,7 +115,7 @@ def read_all(kind: type, owner: Speaker, given: Mapping[str, Any]) -> dict[str, 
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
-    near = nearest(name, sorted(known))
+    near = nearest(name, sorted({*known, *SWITCHES}))
     return f"there is no option {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
@@ -184,6 +188,20 @@ def one_of(*known: str) -> Reader[str]:
 
 
 execution = one_of(*EXECUTIONS)
+
+
+class word_of(Generic[W]):
+    """One of an enumeration's words, or its member."""
+
+    def __init__(self, kind: type[W]) -> None:
+        self._kind = kind
+        self._read = one_of(*(str(member) for member in kind))
+
+    def __call__(self, given: Any, name: str, owner: Speaker) -> W:
+        return self._kind(self._read(given, name, owner))
+
+
+overlap = word_of(Overlap)
 
 
 def function(given: Any, name: str, owner: Speaker) -> Callable[..., Any]:

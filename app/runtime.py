@@ -26,7 +26,7 @@ from ..engine.history import History, TaskLog
 from ..engine.periods import Period
 from ..engine.plan import Planner
 from ..engine.records import Action, Record
-from ..engine.schedule import NEVER, Request, Schedule
+from ..engine.schedule import NEVER, Overlap, Request, Schedule
 from ..engine.verdict import Plan
 from .arguments import BaseArgument
 from .binding import ArgumentError, bound, collect, missing, refuse_in_process
@@ -275,7 +275,7 @@ class Runtime:
             yield f"it starts when the app {'starts' if task.on_startup else 'ends'}, and only then"
         if entry is None:
             return
-        if entry.log.live and not entry.schedule.multilaunch:
+        if entry.log.live and entry.schedule.overlap is not Overlap.ALLOW:
             since = min(run.mark.at for run in list(entry.log.live.values()))
             yield f"it is running, since {to_datetime(since, entry.schedule.zone)}"
         if entry.not_before > now and entry.crash_wait:

@@ -19,11 +19,11 @@ from ..conds.durations import Duration
 from ..conds.nodes import Condition, Retry
 from ..engine.civil import Zone
 from ..engine.records import Action
-from ..engine.schedule import NEVER, Request, Schedule
+from ..engine.schedule import NEVER, Overlap, Request, Schedule
 from ..grammar.phrases import Phrases
 from . import options
 from .binding import Needs, asks_for_flag, needs_of, refuse_in_process
-from .compat import OlderNames, newer
+from .compat import SWITCHES, OlderNames, newer
 from .errors import DefinitionError, OncueError
 from .executors import pack
 from .options import Limit, Option, optional
@@ -95,8 +95,11 @@ class Task(OlderNames, Generic[P, R]):
         options.switch, False, doc="Runs for as long as the app does: has no timeout, and is "
         "ended at a shut-down instead of waited for.",
     )  # fmt: skip
-    multilaunch = Option[bool | None](
-        optional(options.switch), doc="Whether it may start again while it runs."
+    overlap = Option[Overlap | None](
+        optional(options.overlap),
+        doc="What becomes of an occurrence that comes due while the task runs: it starts if it is "
+        "still due afterwards (`skip`), starts then all the same (`queue`), starts beside the run "
+        "(`allow`), or in its place (`replace`).",
     )
     func_run_id = Option[Callable[[Any, Any], str] | None](
         optional(options.function), doc="Gives a run its label, from the task and the parameters."
@@ -159,7 +162,7 @@ class Task(OlderNames, Generic[P, R]):
         if name[0] != "_" and name not in OWN and not hasattr(type(self), name):
             kind: type = type(self)
             known = options.options_of(kind)
-            if nearest(name, known):
+            if nearest(name, [*known, *SWITCHES]):
                 raise DefinitionError(options.unknown(name, known))
         super().__setattr__(name, value)
 
@@ -208,14 +211,13 @@ class Task(OlderNames, Generic[P, R]):
         config = self.session.config
         timeout = options.NEVER if self.permanent else self.timeout or config.timeout
         grace = self.misfire_grace or config.misfire_grace
-        many = self.multilaunch if self.multilaunch is not None else config.multilaunch
         return Schedule(
             self.start_cond,
             self.timezone or config.timezone,
             end_cond=self.end_cond,
             retries=self.retries,
             priority=self.priority,
-            multilaunch=many,
+            overlap=self.overlap or config.overlap,
             timeout=timeout.microseconds if isinstance(timeout, Duration) else None,
             misfire_grace=grace.microseconds,
             enabled=self.enabled,

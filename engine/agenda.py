@@ -33,12 +33,13 @@ from .civil import BEGINNING, FOREVER
 from .history import History, Mark, Run, Source, TaskLog
 from .plan import Planner, without_retry
 from .records import BIT, Action, Record
-from .schedule import NEVER, SECOND, Request, Schedule
+from .schedule import NEVER, SECOND, Overlap, Request, Schedule
 from .verdict import Plan, Read, Reads, Verdict, named, touches
 
 CYCLE_SLEEP = SECOND // 10
 CRASH_WAIT = SECOND
 RUN, CRASH = Action.RUN, Action.CRASH  # quicker to name
+ALLOW = Overlap.ALLOW
 STARTED = BIT[RUN]
 SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
@@ -110,14 +111,18 @@ NO_REQUESTS: deque[Request] = deque(maxlen=0)
 
 class Claim:
     """`record` is the RUN record to be written. The claim holds only if the log has, after
-    `position`, no record of its task, nor of what is in `reads`."""
+    `position`, no record of its task, nor of what is in `reads`. `lease` is for how many
+    microseconds the run is the claimer's; None: for as long as its instance lives."""
 
-    __slots__ = ("position", "reads", "record")
+    __slots__ = ("lease", "position", "reads", "record")
 
-    def __init__(self, record: Record, reads: Reads, position: int) -> None:
+    def __init__(
+        self, record: Record, reads: Reads, position: int, lease: int | None = None
+    ) -> None:
         self.record = record
         self.reads = reads
         self.position = position
+        self.lease = lease
 
     @property
     def keys(self) -> frozenset[Read]:
@@ -137,8 +142,10 @@ class Start(Claim):
         position: int,
         decided_at: int,
         request: Request | None = None,
+        lease: int | None = None,
     ) -> None:
         self.record = record
+        self.lease = lease
         self.mark = mark
         self.reads = reads
         self.position = position
@@ -499,7 +506,7 @@ class Agenda:
     def _consider(self, entry: Entry, instant: int, now: int) -> Start | None:
         entry.reads = ()
         schedule = entry.schedule
-        if entry.log.live and not schedule.multilaunch:
+        if entry.log.live and schedule.overlap is not ALLOW:
             return None
         if entry.redo is not None:
             instant, entry.redo = entry.redo, None
@@ -639,7 +646,7 @@ class Agenda:
         """When the task may start again: at once, unless its start has changed nothing."""
         verdict = self._ask(entry, entry.plan, instant)
         entry.not_before = instant + ((verdict.value and self.cycle_sleep) or 1)
-        if entry.schedule.multilaunch:
+        if entry.schedule.overlap is ALLOW:
             entry.reads = verdict.reads
             self._push(entry, entry.not_before if verdict.value else verdict.until)
             if entry.requests:

@@ -43,7 +43,7 @@ class Run:
     __slots__ = ("attempt", "ending", "mark", "paced_at", "run_id", "scheduled_at")
 
     def __init__(self, record: Record, mark: Mark) -> None:
-        _, _, at, _, scheduled_at, self.attempt, _, self.run_id, _ = record
+        _, _, at, _, scheduled_at, self.attempt, _, self.run_id, _, _ = record
         self.mark = mark
         self.scheduled_at = self.paced_at = at if scheduled_at is None else scheduled_at
         self.ending: Action | None = None

@@ -46,7 +46,8 @@ class Record(NamedTuple):
     decided, and 0 or one more than the run it retries (None: the log does not say).
     `run` names the run an ending record ends: the sequence number of its RUN record, None where
     a log carries no such link; then `run_id`, a label, or the order of the log has to do.
-    `error` is the traceback of a failed run.
+    `error` is the traceback of a failed run. `until` is when the lease of a run that failed
+    ends, if it was extended.
     """
 
     task: str
@@ -58,11 +59,12 @@ class Record(NamedTuple):
     run: int | None = None
     run_id: str | None = None
     error: str | None = None
+    until: int | None = None
 
     def labelled(self, run_id: str) -> Record:
         """The same, with this label."""
-        task, action, at, seq, scheduled_at, attempt, run, _, error = self
-        return Record(task, action, at, seq, scheduled_at, attempt, run, run_id, error)
+        task, action, at, seq, scheduled_at, attempt, run, _, error, until = self
+        return Record(task, action, at, seq, scheduled_at, attempt, run, run_id, error, until)
 
     @property
     def logical(self) -> int:

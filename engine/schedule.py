@@ -8,29 +8,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from ..conds.nodes import Condition, Constant, Not, Retry, all_of, any_of
 from .civil import Zone
+from .policy import COMMIT, Policy
 
 SECOND = 1_000_000
 MISFIRE_GRACE = 60 * SECOND
 NEVER = Constant(False)
 
 
+class CatchUp(StrEnum):
+    """What is done about occurrences that came and went while nobody looked: nothing but what
+    `misfire_grace` forgives (SKIP), the newest is run (ONCE), each is, in order (ALL)."""
+
+    SKIP = "skip"
+    ONCE = "once"
+    ALL = "all"
+
+
+class Overlap(StrEnum):
+    """What becomes of an occurrence that comes due while the task runs: it starts if it is still
+    due when the run has ended (SKIP), starts then all the same (QUEUE), starts beside it (ALLOW),
+    or ends the run and starts in its place (REPLACE)."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    ALLOW = "allow"
+    REPLACE = "replace"
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """Durations are in microseconds. `timeout` is how long a run may take, None: for ever.
-    `misfire_grace` is how late an occurrence that nobody looked at may still start. `standing`:
-    the task starts by its condition; else only when it is asked to."""
+    `misfire_grace` is how late an occurrence that nobody looked at may still start; `max_lateness`
+    (None: any) the same of one that is caught up with, waits in a queue, or is owed because its
+    run was released. `lease` is how long a run is its instance's without an extension, None: for
+    as long as that lives. `standing`: the task starts by its condition; else only when it is asked
+    to."""
 
     start_cond: Condition
     zone: Zone
     end_cond: Condition = NEVER
     retries: Retry | None = None
     priority: int = 0
-    multilaunch: bool = False
+    overlap: Overlap = Overlap.SKIP
     timeout: int | None = None
     misfire_grace: int = MISFIRE_GRACE
+    catch_up: CatchUp = CatchUp.SKIP
+    max_lateness: int | None = None
+    policy: Policy = COMMIT
+    lease: int | None = None
     enabled: bool = True
     standing: bool = True
 

@@ -29,7 +29,7 @@ def test_every_option_has_a_meaning_and_the_defaults_are_those_of_rocketry() -> 
         "execution": None,
         "task_pre_exist": "raise",
         "timeout": config.timeout,
-        "multilaunch": False,
+        "overlap": "skip",
         "misfire_grace": config.misfire_grace,
         "cycle_sleep": config.cycle_sleep,
         "max_process_count": None,

@@ -10,7 +10,7 @@ from oncue.engine.civil import from_datetime, to_datetime, zone
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Record
-from oncue.engine.schedule import Request, Schedule
+from oncue.engine.schedule import Overlap, Request, Schedule
 from oncue.grammar.parser import parse
 
 UTC = zone("UTC")
@@ -48,10 +48,9 @@ class World:
         many: bool = False,
         **options: Any,
     ) -> World:
-        """`until` is the end_cond, `many` means multilaunch; the options are a Schedule's."""
-        schedule = Schedule(
-            parse(condition), UTC, end_cond=parse(until), multilaunch=many, **options
-        )
+        """`until` is the end_cond, `many` is the overlap policy `allow`; the options are a Schedule's."""
+        options = {"overlap": Overlap.ALLOW if many else Overlap.SKIP, **options}
+        schedule = Schedule(parse(condition), UTC, end_cond=parse(until), **options)
         self.agenda.add(name, schedule)
         return self
 

@@ -11,6 +11,7 @@ import ast
 import re
 
 from ...grammar.phrases import Phrases
+from ..compat import SWITCHES
 from ..config import Config
 from ..options import options_of, unknown
 from ..task import KINDS, Task
@@ -23,7 +24,7 @@ from .report import Level, Note
 from .source import Source
 
 TASK_MAKERS = frozenset(("FuncTask", "CommandTask", "CodeTask"))
-OF_TASKS = frozenset(options_of(Task)) | {
+OF_TASKS = frozenset((*options_of(Task), *SWITCHES)) | {
     *KINDS, "name", "func_name", "shell", "cwd", "env", "argform", "output_variable", "session",
 }  # fmt: skip
 
@@ -208,7 +209,7 @@ class Rewriter:
             self.conditions.given(value)
         elif name == "timezone":
             self.differs(at, ZONE)
-        elif name not in options_of(Config):
+        elif name not in options_of(Config) and name not in SWITCHES:
             self.by_hand(at, f"{unknown(name, options_of(Config))}; it was ignored")
 
     def _group(self, node: ast.Call) -> None:

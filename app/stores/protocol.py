@@ -1,14 +1,23 @@
 """What every store promises.
 
-A commit is a list of claims and finishes that become durable in one step, in order, before the
-code of any claimed run starts. A claim is the RUN record of a start and the lease on its run; a
-finish is the ending record and the lease's release.
+A commit is a list of steps that become durable together, in order, before the code of any claimed
+run starts. A claim is the RUN record of a start and the lease on its run; a finish is the ending
+record and the lease's release; an extension makes a lease last longer; a missed occurrence is
+noted down.
 
 A claim is refused when the log holds, after the position its decision was based on, a record of
 its own task or of a key its verdict read. The test and the write are one atomic step, so two
-instances never both start what excludes each other. A finish is refused when the lease is gone:
-somebody has written `crash` for that run. What follows in a commit from a refused step is
-refused with it. Sequence numbers are given in commit order, from 1.
+instances never both start what excludes each other. A finish or an extension is refused when the
+lease is gone: somebody has written `crash` for that run. What follows in a commit from a refused
+step is refused with it. Sequence numbers are given in commit order, from 1.
+
+A lease is either its instance's, and lasts for as long as that lives, or lasts for so long from the
+claim or the latest extension on, by the store's clock. That it ran out changes nothing by itself:
+whoever next opens or follows the store writes `crash` for its run. The number of the RUN record is
+the run's fencing token: of two runs of a task the later has the higher.
+
+A store has any number of apps, each in a namespace of its own, and each with any number of
+instances.
 """
 
 from __future__ import annotations
@@ -17,7 +26,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from ...engine.agenda import Claim
+from ...engine.agenda import Claim, Missed
 from ...engine.records import Action, Key, Record
 from ...engine.verdict import Read
 
@@ -27,7 +36,8 @@ notices a clock that was moved."""
 
 
 __all__ = [
-    "CLOCK_CHECK", "Answer", "Claim", "Finish", "Refused", "Step", "Store", "judge"
+    "CLOCK_CHECK", "Answer", "Claim", "Extension", "Finish", "Instance", "Missed", "Query",
+    "Refused", "Registered", "Step", "Store", "judge",
 ]  # fmt: skip
 
 
@@ -35,6 +45,14 @@ class Finish(NamedTuple):
     """`record.run` names the run."""
 
     record: Record
+
+
+class Extension(NamedTuple):
+    """From now on the lease of a run lasts for so many microseconds."""
+
+    task: str
+    run: int
+    lease: int
 
 
 class Query(NamedTuple):
@@ -66,8 +84,30 @@ class Refused(Enum):
     LEASE_LOST = "the run's lease was lost"
 
 
-Step = Claim | Finish
-Answer = int | Refused  # the sequence number of the record, or why it was not written
+class Registered(NamedTuple):
+    """What is known of a task: since when its condition reads as it does, and up to when all that
+    came due was decided by somebody (None: never yet)."""
+
+    since: int
+    decided: int | None
+
+
+class Instance(NamedTuple):
+    """One app instance on the store. `since` is when it joined, by the app's clock; `alive` whether
+    it is taken to live, `own` whether it is this one."""
+
+    id: str
+    host: str
+    pid: int
+    since: int
+    alive: bool
+    own: bool
+
+
+Step = Claim | Finish | Extension | Missed
+Answer = int | Refused
+"""The sequence number of the record written (of a step that writes none: the newest there is), or
+why nothing was."""
 
 
 class Store(Protocol):
@@ -105,6 +145,29 @@ class Store(Protocol):
     def count(self, query: Query) -> int:
         """How many they are."""
 
+    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+        """Say how the conditions of these tasks read now. One that reads as it did stays registered
+        since then; another is so since `now`, and nothing is decided of it yet."""
+
+    async def decided(self, tasks: Mapping[str, int]) -> None:
+        """Up to when all that came due of these tasks, registered before, was decided. What is
+        known of an instant that is later stays."""
+
+    def missed(self, tasks: Sequence[str] | None = None, newest: int | None = None) -> list[Missed]:
+        """The occurrences noted as missed that no run has served since, by instant; of these tasks,
+        and so many of the latest. Blocks, as `read` does."""
+
+    def registered(self) -> dict[str, Registered]:
+        """What is known of the tasks ever registered. Blocks, as `read` does."""
+
+    def instances(self) -> list[Instance]:
+        """Who has the store open. Blocks, as `read` does."""
+
+    async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
+        """Drop records from before an instant, and missed occurrences: at most so many, the oldest
+        first; how many were dropped. What `load` gives for the look-back stays, for each task that
+        is not in it the latest record of each action, and so does what is live."""
+
     async def close(self) -> None:
         """Leave the instances. Live runs of this instance are left to be written as crashed."""
 
@@ -118,12 +181,14 @@ def judge(
     answers: list[Refused | None] = []
     for step in steps:
         refused: Refused | None = None
-        if isinstance(step, Finish):
-            if step.record.run not in held:
+        match step:
+            case Finish(record) if record.run not in held:
                 refused = Refused.LEASE_LOST
-        elif overtaken(step) or (undone and not undone.isdisjoint(step.keys)):
-            refused = Refused.NEWER
-        if refused is not None:
-            undone.update(Key(step.record.task, action) for action in Action)
+                undone.update(Key(record.task, action) for action in Action)
+            case Extension() if step.run not in held:
+                refused = Refused.LEASE_LOST
+            case Claim() if overtaken(step) or (undone and not undone.isdisjoint(step.keys)):
+                refused = Refused.NEWER
+                undone.update(Key(step.record.task, action) for action in Action)
         answers.append(refused)
     return answers

@@ -21,7 +21,7 @@ from oncue.engine.agenda import Agenda, Ended
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Record
-from oncue.engine.schedule import Request, Schedule
+from oncue.engine.schedule import Overlap, Request, Schedule
 from oncue.grammar.parser import parse
 from oncue.tests.property.model import holds, windows_near
 from oncue.tests.property.test_scheduler import CONDITIONS, HOUR, MINUTE, NAMES, START, UTC
@@ -43,7 +43,7 @@ schedules = st.builds(
     st.sampled_from(STARTING),
     st.sampled_from(ENDING),
     priority=st.integers(0, 2),
-    multilaunch=st.booleans(),
+    overlap=st.sampled_from([Overlap.SKIP, Overlap.ALLOW]),
     timeout=st.none() | st.sampled_from([15 * MINUTE, 2 * HOUR]),
     enabled=st.sampled_from([True, True, True, False]),
     standing=st.sampled_from([True, True, True, False]),
@@ -133,7 +133,7 @@ class Reference:
 
     def starts_at(self, task: Task, instant: int) -> bool:
         schedule = task.schedule
-        if self.live(task.name) and not schedule.multilaunch:
+        if self.live(task.name) and schedule.overlap is Overlap.SKIP:
             return False
         if task.requests and (task.enabled or task.requests[0].forced):
             if instant <= task.latest:
