@@ -527,7 +527,7 @@ def test_a_thread_that_returns_after_its_flag_has_succeeded() -> None:
 def test_a_deaf_thread_does_not_keep_the_app_from_ending(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("oncue.app.runtime.GRACE", 50_000)
+    monkeypatch.setattr("oncue.app.runs.GRACE", 50_000)
     app = App()
     gate = threading.Event()
 

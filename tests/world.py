@@ -48,7 +48,7 @@ class World:
         many: bool = False,
         **options: Any,
     ) -> World:
-        """`until` is the end_cond, `many` is the overlap policy `allow`; the options are a Schedule's."""
+        """`until` is the end_cond, `many` means overlap; the options are a Schedule's."""
         options = {"overlap": Overlap.ALLOW if many else Overlap.SKIP, **options}
         schedule = Schedule(parse(condition), UTC, end_cond=parse(until), **options)
         self.agenda.add(name, schedule)

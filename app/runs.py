@@ -1,0 +1,234 @@
+"""The runs of an app instance: from a start that was claimed to an ending that is to be written.
+
+All of it happens on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..engine.agenda import Start
+from ..engine.records import Action, Record
+from .binding import ArgumentError
+from .config import new_run_id
+from .errors import DefinitionError, OncueError, SchedulerExit, SchedulerRestart
+from .executors import EXECUTIONS, Call, Ending, Executor, ProcessExecutor, conclude
+from .hooks import NOTHING_RAISED, ExcInfo, finish
+from .journal import SECOND, tell
+from .launch import NONE, Launcher, Launchers, Live, parameters_of
+
+if TYPE_CHECKING:
+    from .executors import Running
+    from .session import Session
+    from .task import Task
+
+SUCCESS, TERMINATE = Action.SUCCESS, Action.TERMINATE  # quicker to name
+GRACE = 3 * SECOND  # for a run that was told to end, before a shut-down leaves it behind
+FORCED_GRACE = 1.0  # seconds for all of them, when nobody waits any more
+TIMED_OUT = "its timeout is over"
+
+
+class Runs:
+    """`live` are those that have been claimed and have not ended, by the number of their RUN
+    record. `stops` is how often the app was told to end: after the first time what is claimed is
+    begun all the same, after the second nothing is. `wake` is called when a run has ended,
+    `failed` with what a run makes the app end of, `raised` with what a run raised."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        wake: Callable[[], None],
+        failed: Callable[[str, BaseException | None], None],
+        raised: Callable[[BaseException], None],
+    ) -> None:
+        self.session = session
+        self.live: dict[int, Live] = {}
+        self.stops = 0
+        self.launchers = Launchers(session)
+        self._wake = wake
+        self._failed = failed
+        self._raised = raised
+        self._ended: list[Record] = []
+        self._unwanted: dict[str, str | None] = {}  # told to end while their claims are written
+        self._executors: dict[str, Executor] = {}
+        self._blocking: asyncio.Future[Running] | None = None  # a `main` run under way
+
+    # --- to begin -------------------------------------------------------------------------
+
+    def label(self, start: Start) -> None:
+        """Give a run its label, before it is claimed."""
+        launcher = self.launchers[start.record.task]
+        try:
+            label = str(launcher.label(launcher.task, parameters_of(start)))
+        except Exception as error:
+            name = launcher.task.name
+            self._failed(f"the func_run_id of task {name!r} failed: {error!r}", error)
+            label = new_run_id(launcher.task, NONE)
+        start.record = start.record.labelled(label)
+
+    def claimed(self, start: Start, seq: int) -> Live:
+        """A start was granted."""
+        launcher = self.launchers[start.record.task]
+        live = self.live[seq] = Live(launcher, start, seq, self._end)
+        if live.record.task in self._unwanted:
+            self.stop(live, self._unwanted[live.record.task])
+        return live
+
+    async def launch(self, runs: list[Live]) -> None:
+        """Begin those that go beside each other, then the others, one by one."""
+        await self._launch([run for run in runs if not run.launcher.blocks])
+        await self._launch([run for run in runs if run.launcher.blocks])
+
+    async def _launch(self, runs: list[Live]) -> None:
+        for live in runs:
+            tell(live.record)
+            if self.stops and self._comes_too_late(live.launcher):
+                self._end(live, Ending(Action.CRASH, error="not begun: the app was shutting down"))
+            elif live.told:
+                self._end(live, Ending(TERMINATE))
+            elif (call := self._call(live)) is not None:
+                executor = self._executor(live.launcher.execution)
+                if live.launcher.blocks:
+                    await self._block(executor, call)
+                    continue
+                live.running = await executor.start(call)
+                if live.told:
+                    live.running.terminate()
+
+    def _comes_too_late(self, launcher: Launcher) -> bool:
+        """What is claimed is begun, but for a `main` run, which would keep the end waiting."""
+        return self.stops > (launcher.task.on_shutdown or not launcher.blocks)
+
+    def _call(self, live: Live) -> Call | None:
+        """The call of a run; None if it cannot be made, which is the end of the run then."""
+        try:
+            if self.session.hooks.has("task_execute"):
+                self.session.hooks.begin_run(live.launcher.task, live.hooks)
+            return live.launcher.call(live.parameters, live.done)
+        except (ArgumentError, DefinitionError) as error:
+            self._end(live, Ending(Action.FAIL, error=str(error)))
+        except Exception as error:
+            self._end(live, conclude(error))
+            if not self.session.config.silence_task_prerun:
+                self._failed(f"task {live.record.task!r} could not be set up: {error!r}", error)
+        return None
+
+    async def _block(self, executor: Executor, call: Call) -> None:
+        """A `main` run: this thread has nothing else until it ends."""
+        self._blocking = blocking = asyncio.ensure_future(executor.start(call))
+        try:
+            await blocking
+        except asyncio.CancelledError:
+            if self.stops < 2:
+                raise
+        finally:
+            self._blocking = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a `main` run is under way."""
+        return self._blocking is not None
+
+    def unblock(self) -> None:
+        """End the `main` run that is under way."""
+        if self._blocking is not None:
+            self._blocking.cancel()
+
+    def _executor(self, execution: str) -> Executor:
+        executor = self._executors.get(execution)
+        if executor is None:
+            made = EXECUTIONS[execution]
+            config = self.session.config
+            process = config.max_process_count, config.tasks_as_daemon
+            executor = made(*process) if made is ProcessExecutor else made()
+            self._executors[execution] = executor
+        return executor
+
+    # --- to end ---------------------------------------------------------------------------
+
+    def of(self, task: Task[..., Any]) -> Iterator[Live]:
+        return (live for live in self.live.values() if live.launcher.task is task)
+
+    def terminate(self, task: Task[..., Any], why: str | None) -> None:
+        """End the runs of a task, those too whose claims are being written."""
+        self._unwanted[task.name] = why
+        for live in self.of(task):
+            self.stop(live, why)
+
+    def forgive(self) -> None:
+        """What is claimed from now on is wanted."""
+        self._unwanted.clear()
+
+    def stop(self, live: Live, why: str | None) -> None:
+        """Tell a run to end; one that has not begun ends instead of beginning."""
+        if live.told:
+            return
+        live.why = why
+        live.end_at = self.session.clock.now() + GRACE
+        if live.running is not None:
+            live.running.terminate()
+
+    def leave_alone(self, task: Task[..., Any], loop: asyncio.AbstractEventLoop) -> None:
+        """The task is gone from the agenda: its runs keep their time limit."""
+        limit = task.schedule.timeout
+        for live in self.of(task):
+            if limit is not None:
+                left = (live.record.at + limit - self.session.clock.now()) / SECOND
+                loop.call_later(max(0, left), self.stop, live, TIMED_OUT)
+
+    def _end(self, live: Live, ending: Ending) -> None:
+        run = live.record
+        del self.live[live.seq]
+        error = ending.error
+        if live.hooks:
+            self._finish_hooks(live, ending)
+        if ending.raised is not None and isinstance(
+            ending.raised, SchedulerExit | SchedulerRestart
+        ):
+            self._raised(ending.raised)
+        if ending.action is SUCCESS:
+            self.session.returns[run.task] = ending.value
+        elif ending.action is TERMINATE and error is None and live.why is not None:
+            error = f"ended: {live.why}"
+        at = self.session.clock.now()
+        if at < run.at:
+            at = run.at
+        self._ended.append(
+            Record(run.task, ending.action, at, 0, None, None, live.seq, run.run_id, error)
+        )
+        self._wake()
+
+    def _finish_hooks(self, live: Live, ending: Ending) -> None:
+        try:
+            finish(live.hooks, exc_info(ending))
+        except Exception as error:
+            self._failed(f"a hook failed after a run of {live.record.task!r}: {error!r}", error)
+
+    @property
+    def any_ended(self) -> bool:
+        return bool(self._ended)
+
+    def drain(self) -> list[Record]:
+        """The endings since this was last asked."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def none_listens(self, now: int) -> bool:
+        """Whether all that is left was told to end and does not."""
+        return all(live.end_at <= now for live in self.live.values())
+
+    async def close(self) -> list[str]:
+        """Let everything go; the names of tasks that are left behind because they do not end."""
+        grace = FORCED_GRACE if self.stops > 1 else 0
+        return [name for each in self._executors.values() for name in await each.close(grace)]
+
+
+def exc_info(ending: Ending) -> ExcInfo:
+    """What a run raised, as `sys.exc_info()` has it; of a process there is only the text."""
+    raised = ending.raised
+    if raised is None and ending.action is Action.FAIL:
+        raised = OncueError(ending.error or "the run failed")
+    return NOTHING_RAISED if raised is None else (type(raised), raised, raised.__traceback__)

@@ -1,0 +1,66 @@
+"""What is looked at before tasks run: what can be known to go wrong is refused or named then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..conds.lint import lint
+from ..engine.agenda import Agenda
+from ..engine.schedule import NEVER
+from ..engine.verdict import Plan
+from .arguments import BaseArgument
+from .binding import collect, missing, refuse_in_process
+from .errors import DefinitionError
+from .executors import pack
+from .journal import scheduler_log
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .task import Task
+
+UNKNOWN_TASK = "unknown-task"
+
+
+def refuse_missing(tasks: Iterable[Task[..., Any]], session: Session) -> None:
+    """Refuse to run tasks whose arguments are known to be missing, if they can ever start."""
+    found: list[str] = []
+    for task in tasks:
+        if task.start_cond == NEVER and task.schedule.standing:
+            continue
+        values = collect(task.needs, session.parameters, task.parameters)
+        lines = missing(task.needs, values, session)
+        found += [f"task {task.name!r}: argument {line}" for line in lines]
+        if task.execution == "process":
+            refuse_in_process(values, task.name)
+    if found:
+        raise DefinitionError("; ".join(found))
+
+
+def refuse_unsendable(task: Task[..., Any]) -> None:
+    """Raise DefinitionError for a process task of which something cannot be sent to one: now rather
+    than at its first run."""
+    if task.execution == "process":
+        pack(task.function, plain(task.parameters), task.name)
+
+
+def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are values already."""
+    return {k: v for k, v in parameters.items() if not isinstance(v, BaseArgument)}
+
+
+def warn_of_unknown(agenda: Agenda, session: Session) -> None:
+    """Name the tasks that conditions wait for and that do not exist; until one does, what is
+    asked of it is false."""
+    unknown: set[Plan] = set()
+    for name, log in agenda.history.tasks.items():
+        log.known = name in session
+        if not log.known:
+            unknown.update(log.readers)
+    names = [task.name for task in session] if unknown else []
+    for entry in agenda.entries.values():
+        if entry.plan not in unknown:
+            continue
+        for hint in lint(entry.schedule.condition, tasks=names):
+            if hint.code == UNKNOWN_TASK:
+                scheduler_log.warning("task %s: %s", entry.name, hint.message)
