@@ -10,7 +10,11 @@ start's `scheduled_at` is its logical instant.
 - A task that cannot start (disabled, or running without multilaunch) is not looked at: the event
   that makes it startable puts it back.
 - An occurrence that came and went while nobody looked is started if it ended less than
-  `misfire_grace` ago, and only the newest of a task; the others are in `missed`.
+  `misfire_grace` ago (to catch up: `max_lateness`), and only the newest of a task; the others are
+  in `missed`. To catch up with all, and for a queue, each is started, in order: the task is
+  `behind` then, and decided again from where it stands.
+- A run that was released is owed: it starts again with the same `scheduled_at` while its
+  condition, asked at that instant with the newest log, holds, until the task starts anew.
 - A start that does not consume (its condition still holds with its own run applied) makes the
   task's next start wait `cycle_sleep`; a crash makes it wait 1 s, doubling to 60 s.
 - A start that was requested asks no condition, and waits for nothing but the task itself.
@@ -32,8 +36,9 @@ from itertools import count
 from .civil import BEGINNING, FOREVER
 from .history import History, Mark, Run, Source, TaskLog
 from .plan import Planner, without_retry
+from .policy import FailureMode
 from .records import BIT, Action, Record
-from .schedule import NEVER, SECOND, Overlap, Request, Schedule
+from .schedule import NEVER, SECOND, CatchUp, Overlap, Request, Schedule
 from .verdict import Plan, Read, Reads, Verdict, named, touches
 
 CYCLE_SLEEP = SECOND // 10
@@ -43,6 +48,7 @@ ALLOW = Overlap.ALLOW
 STARTED = BIT[RUN]
 SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
+MANY = 1 << 62  # more than there ever is
 MOST_MISSED = 1000  # how often a task is asked what it has missed, beyond what is forgiven
 
 
@@ -64,15 +70,18 @@ class Item:
 class Entry(Item):
     """One task on the agenda. `fresh` is its plan with `retry` taken as false: a start that
     only the full plan allows is a retry. `watch` looks after its live runs, `latest` is the
-    instant of its latest start, `requests` are the starts asked for."""
+    instant of its latest start, `requests` are the starts asked for. `behind` is from when on it
+    has still to be decided, where that is not the present; `queued` whether what has come due
+    since then waited for a run of the task itself."""
 
     __slots__ = (
+        "behind",
         "crash_wait",
         "enabled",
         "fresh",
         "latest",
         "not_before",
-        "redo",
+        "queued",
         "requests",
         "schedule",
         "watch",
@@ -87,7 +96,8 @@ class Entry(Item):
         self.watch: Watch | None = None
         self.enabled = schedule.enabled
         self.not_before = self.latest = BEGINNING
-        self.redo: int | None = None
+        self.behind: int | None = None
+        self.queued = False
         self.requests: deque[Request] = NO_REQUESTS
         self.crash_wait = 0
 
@@ -107,6 +117,7 @@ Rank = tuple[bool, int, int, int]
 """What is asked for by occasion first, then by -priority and order of definition; no two items
 have the same, since the last is a number of their own."""
 NO_REQUESTS: deque[Request] = deque(maxlen=0)
+NOTHING_OWED = Verdict(False, BEGINNING, FOREVER)
 
 
 class Claim:
@@ -166,6 +177,7 @@ class Ended(StrEnum):
 
     BY_CONDITION = "its end_cond holds"
     BY_TIMEOUT = "its timeout is over"
+    BY_NEWER = "a newer occurrence takes its place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,25 +211,41 @@ class Agenda:
         self.stops: list[Stop] = []
         self.checked = 0
         self.others: tuple[Plan, ...] = ()  # plans of this planner that are no task's
+        self._past: dict[Entry, int] = {}  # from when on the past of a task may be asked of
         self._failing: dict[Plan, str] = {}  # what was said of those that raise
         self._left = 0  # how many schedules were dropped since the last sweep
         self._by_plan: dict[Plan, list[Item]] = {}
         self._heap: list[tuple[int, Rank, Item]] = []
+        self._held: list[tuple[int, Rank, Entry]] = []  # what there was no room for
+        self._room = MANY
         self._inbox: deque[tuple[int, Record, Mark]] = deque()
         self._defined = 0
         self._serial = count()
 
     # --- tasks ----------------------------------------------------------------------------
 
-    def add(self, name: str, schedule: Schedule) -> Entry:
+    def add(self, name: str, schedule: Schedule, since: int | None = None) -> Entry:
+        """Plan a task. `since` is from when on nobody has decided what came due of it; None: there
+        was nothing to decide."""
         if name in self.entries:
             raise ValueError(f"there is a task {name!r} on the agenda already")
         self._defined += 1
         entry = self._enter(name, schedule, self._defined)
         outcome = entry.log.outcome
         if outcome is not None and outcome.action is Action.CRASH:
-            self._wait_after(entry, Action.CRASH, outcome.mark.at)
+            self._wait_after(entry, outcome.action, outcome.mark.at)
+        if since is not None:
+            self.search(name, since)
         return entry
+
+    def search(self, name: str, since: int) -> None:
+        """What came due of a task since then was decided by nobody, but for what has run."""
+        entry = self.entries[name]
+        if entry.log.logical:
+            since = max(since, entry.log.logical[-1])
+        if since < self.logical and not entry.plan.costly:
+            entry.behind = since
+            self._push(entry, self.logical)
 
     def _enter(self, name: str, schedule: Schedule, place: int) -> Entry:
         node, zone = schedule.condition, schedule.zone
@@ -225,11 +253,17 @@ class Agenda:
         anew = without_retry(node)
         fresh = plan if anew is node else self.planner.plan(anew, name, zone)
         rank = (schedule.standing, -schedule.priority, place, next(self._serial))
-        entry = Entry(name, schedule, plan, fresh, self.history.of(name), rank)
+        log = self.history.of(name)
+        entry = Entry(name, schedule, plan, fresh, log, rank)
         self.entries[name] = entry
+        if log.policy != schedule.policy:
+            log.adopt(schedule.policy)
+            self.rewritten(name)
         self._subscribe(entry)
         self._push(entry, self.logical)
         self._watch_live(entry)
+        if log.starts:
+            self._hold(entry)
         return entry
 
     def _subscribe(self, item: Item) -> None:
@@ -241,6 +275,8 @@ class Agenda:
         old = self._leave(name)
         entry = self._enter(name, schedule, old.rank[2])
         entry.not_before, entry.latest = old.not_before, old.latest
+        if old.schedule.condition == schedule.condition:
+            entry.behind, entry.queued = old.behind, old.queued
         entry.requests, entry.crash_wait = old.requests, old.crash_wait
         if old.watch is not None and old.watch.told:
             self._watch(entry).told |= old.watch.told
@@ -252,6 +288,7 @@ class Agenda:
     def _leave(self, name: str) -> Entry:
         entry = self.entries.pop(name)
         entry.enabled = False
+        self._past.pop(entry, None)
         for item in (entry, entry.watch):
             if item is None:
                 continue
@@ -352,13 +389,15 @@ class Agenda:
             if record.action is RUN:
                 self._keep_watch(entry, record.at)
             else:
-                if entry.crash_wait or record.action is CRASH:
+                released = record.action is CRASH or log.policy.undoing & BIT[record.action]
+                if entry.crash_wait or released:
                     self._wait_after(entry, record.action, instant)
+                    self._hold(entry)
                 self._push(entry, instant)
         if log.readers:
             self._changed(log, BIT[record.action], instant)
         if log.room < 0:
-            self.planner.trim(log, instant)
+            self.planner.trim(log, min(instant, self._oldest_for(log)))
         return log
 
     def _keep_watch(self, entry: Entry, at: int) -> None:
@@ -399,9 +438,15 @@ class Agenda:
         self.rewritten(task)
 
     def _wait_after(self, entry: Entry, ending: Action, instant: int) -> None:
+        """A run has ended. After one that was released the task waits; one whose lease has to end
+        first waits for that."""
+        policy = entry.log.policy
         if ending is not CRASH:
-            entry.crash_wait = 0
-            return
+            if not policy.undoing & BIT[ending]:
+                entry.crash_wait = 0
+                return
+            if policy.failure is FailureMode.NONE:
+                return
         entry.crash_wait = min(max(CRASH_WAIT, 2 * entry.crash_wait), CRASH_WAIT_MOST)
         entry.not_before = max(entry.not_before, instant + entry.crash_wait)
 
@@ -435,7 +480,7 @@ class Agenda:
             self._push(item, now)
         for entry in self.entries.values():
             entry.not_before = entry.latest = BEGINNING
-            entry.redo = None
+            entry.behind, entry.queued = None, False
             if entry.crash_wait and entry.log.outcome is not None:
                 entry.not_before = entry.log.outcome.mark.at + entry.crash_wait
 
@@ -451,15 +496,23 @@ class Agenda:
 
     # --- decisions ------------------------------------------------------------------------
 
-    def decide(self, now: int) -> list[Start]:
+    def decide(self, now: int, room: int = MANY) -> list[Start]:
         """The starts due up to `now`, each already in the history as a provisional run; the
-        caller claims them and calls `settle` or `refused` for each."""
+        caller claims them and calls `settle` or `refused` for each. No more than there is room
+        for: what else is due is decided when there is."""
         if now < self.logical:
             self.reset(now)
+        self._room = room
         starts, known = Starts(), len(self.missed)
         elsewhere = {record.task for _, record, _ in self._inbox if record.action is RUN}
         try:
             self._advance(starts, now)
+            while self._held and len(starts.made) < room:
+                for _ in range(min(len(self._held), room - len(starts.made))):
+                    entry = heappop(self._held)[2]
+                    if self.entries.get(entry.name) is entry:
+                        self._push(entry, self.logical)
+                self._advance(starts, now)
             if len(self.missed) > known:  # some perhaps twice: a task may be looked at again
                 missed = dict.fromkeys(self.missed[known:])
                 self.missed[known:] = [m for m in missed if not self._served(m, elsewhere)]
@@ -490,11 +543,21 @@ class Agenda:
             if instant > self.logical:
                 self.logical = instant
             if isinstance(item, Entry):
+                if len(starts.made) >= self._room:
+                    self._hold_back(item)
+                    continue
                 start = self._consider(item, self.logical, now)
                 if start is not None:
                     starts.add(start)
             elif isinstance(item, Watch):
                 self._look_after(item, self.logical)
+
+    def _hold_back(self, entry: Entry) -> None:
+        """There is no room for what it may start; it is decided later, from now on."""
+        heappush(self._held, (self.logical, entry.rank, entry))
+        if not entry.plan.costly and entry.behind is None:
+            entry.behind = self.logical
+            self._hold(entry)
 
     def _retract(self, starts: Starts, log: TaskLog, bit: int) -> None:
         """A start decided before a record that it read must still hold with it."""
@@ -505,36 +568,133 @@ class Agenda:
 
     def _consider(self, entry: Entry, instant: int, now: int) -> Start | None:
         entry.reads = ()
-        schedule = entry.schedule
-        if entry.log.live and schedule.overlap is not ALLOW:
+        schedule, log, behind = entry.schedule, entry.log, entry.behind
+        if log.live and schedule.overlap is not ALLOW:
+            if schedule.overlap is Overlap.REPLACE:
+                self._replace(entry, instant)
             return None
-        if entry.redo is not None:
-            instant, entry.redo = entry.redo, None
+        if behind is not None:
+            instant, entry.behind = min(instant, behind), None
         if entry.requests and (entry.enabled or entry.requests[0].forced):
-            return self._serve(entry, max(instant, entry.latest + 1), now)
+            start = self._serve(entry, max(instant, entry.latest + 1), now)
+            if entry.queued and entry.behind is None:
+                entry.behind = behind
+            return start
         if not (entry.enabled and schedule.standing):
             return None
-        if instant < entry.not_before:
+        if self.logical < entry.not_before:
+            entry.behind = behind
             self._push(entry, entry.not_before)
             return None
+        owed = self._owed(entry) if entry in self._past else NOTHING_OWED
+        if owed.value:
+            entry.behind = behind
+            return self._start(entry, owed.since, now, owed, owed=True)
+        return self._decide(entry, instant, now, owed)
+
+    def _owed(self, entry: Entry) -> Verdict:
+        """Whether what the latest run was to do has still to be done: `since` is that run's
+        instant. If not, `until` is when that may be another."""
+        if entry.log.lapse(self.logical):
+            self.planner.rewritten(entry.log)
+        run = entry.log.owed(self.logical)
+        if run is None:
+            return NOTHING_OWED._replace(until=entry.log.lapses(self.logical)[1])
+        if not 0 <= self.logical - run.scheduled_at <= lateness(entry.schedule):
+            return NOTHING_OWED
+        value, _, _, reads = self._ask(entry, entry.plan, run.scheduled_at)
+        self.checked += 1
+        if value and entry.schedule.end_cond is not NEVER:
+            ending = self._ask(entry, self._watch(entry).plan, self.logical)
+            if ending.value:
+                return ending._replace(value=False)
+        return Verdict(value, run.scheduled_at, FOREVER, reads)
+
+    def _decide(self, entry: Entry, instant: int, now: int, owed: Verdict) -> Start | None:
+        """By its condition, from `instant` on."""
+        schedule, plan = entry.schedule, entry.plan
+        in_order = schedule.catch_up is CatchUp.ALL
         forgiven = now - schedule.misfire_grace
-        if instant < forgiven and not entry.plan.costly:
+        if entry.queued or schedule.catch_up is not CatchUp.SKIP:
+            in_order |= entry.queued and schedule.overlap is Overlap.QUEUE
+            forgiven = now - lateness(schedule)
+        if instant < forgiven and not plan.costly:
             instant = self._miss(entry, instant, forgiven)
-        verdict = self._ask(entry, entry.plan, instant if instant >= forgiven else forgiven)
+        verdict = self._ask(entry, plan, instant if instant >= forgiven else forgiven)
         self.checked += 1
         if not verdict.value:
-            entry.reads = verdict.reads
-            self._push(entry, verdict.until)
+            entry.reads = verdict.reads + owed.reads
+            self._go_on(entry, verdict.until, now)
+            self._push(entry, owed.until)
             return None
         if instant < forgiven:  # what is open then, since it opened
             instant = max(instant, verdict.since)
-        if verdict.until <= now:
-            newer = self._newer(entry, verdict.until, now)
-            if newer is not None:
-                self.missed.append(Missed(entry.name, instant))
-                self._push(entry, newer)
-                return None
-        return self._start(entry, instant, now, verdict.since, verdict.reads)
+        if not in_order:
+            if verdict.until <= now:
+                newer = self._newer(entry, verdict.until, now)
+                if newer is not None:
+                    self.missed.append(Missed(entry.name, instant))
+                    self._go_on(entry, newer, now)
+                    return None
+            elif instant < self.logical and plan.paced is not None:
+                instant = self.logical  # the newest of those that an interval has brought
+        return self._start(entry, instant, now, verdict)
+
+    def _go_on(self, entry: Entry, instant: int, now: int) -> None:
+        """Look at the task again at `instant`, be that past or to come."""
+        if instant < self.logical:
+            entry.behind = instant
+        elif instant > now:
+            entry.queued = False  # it has caught up
+        self._push(entry, instant)
+        if entry in self._past or entry.behind is not None:
+            self._hold(entry)
+
+    def _hold(self, entry: Entry) -> None:
+        """Keep of the logs what will be asked of the past of this task."""
+        past = FOREVER if entry.behind is None else entry.behind
+        run = entry.log.starts[-1] if entry.log.starts else None
+        if run is not None and entry.log.counted(run) < FOREVER:
+            past = min(past, run.scheduled_at)
+        if past < FOREVER:
+            self._past[entry] = past
+        else:
+            self._past.pop(entry, None)
+
+    def _oldest_for(self, log: TaskLog) -> int:
+        """The earliest instant at which something may be asked of a log."""
+        readers = (e for e in self._past if e.log is log or log in e.plan.sources)
+        return min((self._past[entry] for entry in readers), default=FOREVER)
+
+    def lookback(self, now: int) -> dict[str, int]:
+        """From when on every record of each task is needed, FOREVER: the latest are enough."""
+        return self.planner.lookback(min((now, *self._past.values())))
+
+    def decided(self) -> dict[str, int]:
+        """Up to when all that came due of each task was decided here."""
+        return {
+            name: self.logical if entry.behind is None else min(entry.behind, self.logical)
+            for name, entry in self.entries.items()
+            if entry.enabled and entry.schedule.standing and not entry.plan.costly
+        }
+
+    def _replace(self, entry: Entry, instant: int) -> None:
+        """An occurrence that comes due while the task runs ends that run, to start then."""
+        if not (entry.enabled and entry.schedule.standing):
+            return
+        if entry.behind is None:
+            verdict = self._ask(entry, entry.plan, instant)
+            self.checked += 1
+            if not verdict.value:
+                entry.reads = verdict.reads
+                self._push(entry, verdict.until)
+                return
+            entry.behind, entry.queued = instant, True
+        told = self._watch(entry).told
+        for run in entry.log.live.values():
+            if run not in told:
+                told.add(run)
+                self.stops.append(Stop(entry.name, run.mark, Ended.BY_NEWER))
 
     def _miss(self, entry: Entry, instant: int, forgiven: int) -> int:
         """Nobody looked for longer than is forgiven: what came and went by then is missed. When
@@ -585,7 +745,7 @@ class Agenda:
         if request.asking and not self._ask(entry, entry.plan, instant).value:
             self._push(entry, instant)
             return None
-        return self._start(entry, instant, now, instant, (), request)
+        return self._start(entry, instant, now, Verdict(True, instant, FOREVER), request=request)
 
     def _look_after(self, watch: Watch, instant: int) -> None:
         """Say which live runs are to be ended now, and look again when the next may be."""
@@ -622,35 +782,62 @@ class Agenda:
         entry: Entry,
         instant: int,
         now: int,
-        since: int,
-        reads: Reads,
+        verdict: Verdict,
+        *,
         request: Request | None = None,
+        owed: bool = False,
     ) -> Start:
+        """`owed`: of an occurrence whose run was released, which is the instant then."""
         log, outcome, attempt = entry.log, entry.log.outcome, 0
         if outcome is not None and request is None and entry.fresh is not entry.plan:
             if not self._ask(entry, entry.fresh, instant).value:
                 attempt = outcome.attempt + 1
         mark = Mark(now, self.history.next_provisional())
-        scheduled_at = instant if request else entry.plan.phase(instant, since)
+        scheduled_at = instant
+        if request is None and not owed:
+            scheduled_at = entry.plan.phase(instant, verdict.since)
         record = Record(entry.name, RUN, now, mark.seq, scheduled_at, attempt)
         log.add(record, mark)
-        start = Start(record, mark, reads, self.history.position, instant, request)
+        decided_at = self.logical if owed else instant
+        start = Start(
+            record, mark, verdict.reads, self.history.position, decided_at, request,
+            entry.schedule.lease,
+        )  # fmt: skip
         if log.readers:
             self._changed(log, STARTED, instant)
         self._keep_watch(entry, now)
-        entry.latest = instant
-        self._pace(entry, instant)
+        entry.latest = max(entry.latest, decided_at)
+        again = self._pace(entry, decided_at)
+        if request is None and not owed:
+            self._queue(entry, instant, now, again)
+        if entry in self._past or entry.behind is not None:
+            self._hold(entry)
         return start
 
-    def _pace(self, entry: Entry, instant: int) -> None:
-        """When the task may start again: at once, unless its start has changed nothing."""
+    def _pace(self, entry: Entry, instant: int) -> Verdict:
+        """When the task may start again: at once, unless its start has changed nothing. What is
+        said of it now."""
         verdict = self._ask(entry, entry.plan, instant)
         entry.not_before = instant + ((verdict.value and self.cycle_sleep) or 1)
-        if entry.schedule.overlap is ALLOW:
+        if entry.schedule.overlap is ALLOW or entry.schedule.overlap is Overlap.REPLACE:
             entry.reads = verdict.reads
             self._push(entry, entry.not_before if verdict.value else verdict.until)
             if entry.requests:
                 self._push(entry, instant + 1)
+        return verdict
+
+    def _queue(self, entry: Entry, instant: int, now: int, again: Verdict) -> None:
+        """A start by condition was made: is there more to start of what has come due?"""
+        schedule = entry.schedule
+        if entry.plan.costly:
+            return  # it cannot be asked about the past
+        if schedule.overlap is Overlap.QUEUE:
+            entry.queued = True
+        elif schedule.catch_up is not CatchUp.ALL or again.until > now:
+            return
+        entry.behind = again.until if again.value else instant
+        if schedule.overlap is ALLOW:
+            self._push(entry, self.logical)
 
     def refused(self, start: Start) -> None:
         """The store knows a newer record that matters: decide again, at the same logical
@@ -662,10 +849,15 @@ class Agenda:
         entry = self.entries.get(task)
         if entry is not None:
             entry.not_before = entry.latest = BEGINNING
-            entry.redo = min(start.decided_at, entry.redo or FOREVER)
+            entry.behind = min(start.decided_at, entry.behind or FOREVER)
             if start.request is not None:
                 entry.requests.appendleft(start.request)
             self._push(entry, self.logical)
+
+
+def lateness(schedule: Schedule) -> int:
+    """How late an occurrence may start that is not forgotten."""
+    return FOREVER if schedule.max_lateness is None else schedule.max_lateness
 
 
 class Starts:

@@ -203,6 +203,10 @@ class EveryPlan(Plan):
         logical = self.log.logical
         return bool(self.log.leased) or logical[-1] + self.microseconds > now
 
+    @property
+    def paced(self) -> Plan | None:
+        return self
+
     def phase(self, now: int, since: int) -> int:
         latest = None if self.since else self.log.latest_start(now)
         if latest is None or now < latest.paced_at:

@@ -38,15 +38,17 @@ class Mark:
 
 class Run:
     """One run. `mark` is its RUN record (of a run known by its ending alone, that); `ending` is
-    None while it is live; `paced_at` is what intervals are measured from."""
+    None while it is live; `paced_at` is what intervals are measured from. `until` is when the
+    lease of one that failed ends, if it was extended."""
 
-    __slots__ = ("attempt", "ending", "mark", "paced_at", "run_id", "scheduled_at")
+    __slots__ = ("attempt", "ending", "mark", "paced_at", "run_id", "scheduled_at", "until")
 
     def __init__(self, record: Record, mark: Mark) -> None:
         _, _, at, _, scheduled_at, self.attempt, _, self.run_id, _, _ = record
         self.mark = mark
         self.scheduled_at = self.paced_at = at if scheduled_at is None else scheduled_at
         self.ending: Action | None = None
+        self.until: int | None = None
 
 
 class Outcome:
@@ -136,7 +138,15 @@ class TaskLog(Source):
 
     def counted(self, run: Run) -> int:
         """Until when a run counts."""
-        return FOREVER if run.ending is None else self.policy.counts_until(run.ending, run.mark.at)
+        if run.ending is None:
+            return FOREVER
+        return self.policy.counts_until(run.ending, run.mark.at, run.until)
+
+    def owed(self, now: int) -> Run | None:
+        """The latest start, if it was released: what it was to do has not been done."""
+        run = self.starts[-1] if self.starts else None
+        owed = run is not None and run.ending is not None and self.counted(run) <= now
+        return run if owed else None
 
     def latest_start(self, now: int) -> Run | None:
         """The latest start that counts at `now`."""
@@ -150,6 +160,14 @@ class TaskLog(Source):
         ends = [self.counted(run) for run in self.leased]
         since = max((end for end in ends if end <= now), default=BEGINNING)
         return since, min((end for end in ends if end > now), default=FOREVER)
+
+    def lapse(self, now: int) -> bool:
+        """Release for good the runs whose leases have ended; whether there were any."""
+        ended = [run for run in self.leased if self.counted(run) <= now]
+        for run in ended:
+            run.until = BEGINNING
+            self.leased.remove(run)
+        return bool(ended)
 
     def latest(self, actions: Iterable[Action]) -> Mark | None:
         """The latest record of any of `actions`."""
@@ -229,7 +247,7 @@ class TaskLog(Source):
         attempt = None
         for run in ended:
             del self.live[run.mark.seq]
-            run.ending = action
+            run.ending, run.until = action, record.until
             if releases:
                 self._release(run)
             if run.attempt is not None and (attempt is None or run.attempt > attempt):
@@ -266,6 +284,7 @@ class TaskLog(Source):
         cut(self.logical, since)
         self.leased = [run for run in self.leased if self.counted(run) > now]
         held = {id(run) for run in self.leased}
+        held.update(id(run) for run in self.starts[-1:])  # it may be owed
         for run in reversed(self.starts):  # what counts when those that live are released
             if run.ending is not None and self.counted(run) == FOREVER:
                 held.add(id(run))

@@ -62,9 +62,9 @@ STOREY = 16  # levels of a condition between two landings
 
 
 class Composite(Plan):
-    """A plan of other plans. `paced` is the interval among them that gives a start its phase."""
+    """A plan of other plans."""
 
-    __slots__ = ("_sources", "costly", "height", "landings", "paced", "terms")
+    __slots__ = ("_paced", "_sources", "costly", "height", "landings", "terms")
     operator: ClassVar[Operator]
 
     def __init__(self, terms: tuple[Plan, ...]) -> None:
@@ -76,18 +76,18 @@ class Composite(Plan):
         below = dict.fromkeys(plan for term in terms for plan in term.landings)
         grounded = (term for term in terms if term.height and term.height % STOREY == 0)
         self.landings = (*below, *grounded)
-        self.paced: EveryPlan | None = None
-        for term in terms:
-            candidate = term.paced if isinstance(term, Composite) else term
-            if self.paced is None and isinstance(candidate, EveryPlan):
-                self.paced = candidate
+        self._paced = next((term.paced for term in terms if term.paced is not None), None)
 
     @property
     def sources(self) -> Iterable[Source]:
         return self._sources
 
+    @property
+    def paced(self) -> Plan | None:
+        return self._paced
+
     def phase(self, now: int, since: int) -> int:
-        return now if self.paced is None else self.paced.phase(now, since)
+        return now if self._paced is None else self._paced.phase(now, since)
 
     def outlook(self, now: int) -> Expression:
         steps: list[Step] = []

@@ -55,13 +55,15 @@ class Policy:
         counting = (a for a in Action if self.counts_until(a, 0) > BEGINNING)
         object.__setattr__(self, "starting", bits(*counting) & ~bits(Action.CRASH))
 
-    def counts_until(self, ending: Action | None, started: int) -> int:
+    def counts_until(self, ending: Action | None, started: int, extended: int | None = None) -> int:
         """Until when a run that started and ended so counts; FOREVER if nothing releases it
-        any more, BEGINNING if it was released as it ended."""
+        any more, BEGINNING if it was released as it ended. `extended`: to when its lease was."""
         if ending is None or not self.undoing & BIT[ending]:
             return FOREVER
         leased = ending is FAIL and self.failure is FailureMode.NONE
-        return started + self.lease if leased else BEGINNING
+        if not leased:
+            return BEGINNING
+        return started + self.lease if extended is None else extended
 
 
 COMMIT = Policy()

@@ -97,6 +97,11 @@ class Plan:
     def evaluate(self, now: int) -> Verdict:
         raise TypeError(f"{type(self).__name__} gives no verdicts")
 
+    @property
+    def paced(self) -> Plan | None:
+        """The interval in it that gives a start its phase."""
+        return None
+
     def phase(self, now: int, since: int) -> int:
         """The logical instant of a start decided at `now`, the condition true since `since`."""
         return now

@@ -46,19 +46,21 @@ class World:
         *,
         until: str = "false",
         many: bool = False,
+        since: str | None = None,
         **options: Any,
     ) -> World:
-        """`until` is the end_cond, `many` means overlap; the options are a Schedule's."""
+        """`until` is the end_cond, `many` means overlap, `since` when somebody last decided; the
+        options are a Schedule's."""
         options = {"overlap": Overlap.ALLOW if many else Overlap.SKIP, **options}
         schedule = Schedule(parse(condition), UTC, end_cond=parse(until), **options)
-        self.agenda.add(name, schedule)
+        self.agenda.add(name, schedule, None if since is None else instant(since))
         return self
 
-    def look(self, now: str | None = None) -> list[str]:
+    def look(self, now: str | None = None, **room: int) -> list[str]:
         """Wake up once at `now`; the starts, as `task scheduled_at[ again n]`."""
         if now is not None:
             self.now = instant(now)
-        return [self._claim(start) for start in self.agenda.decide(self.now)]
+        return [self._claim(start) for start in self.agenda.decide(self.now, **room)]
 
     def until(self, end: str, *, lasting: int = 0) -> list[str]:
         """Wake up at every instant the agenda asks for; each run ends in success after

@@ -144,12 +144,26 @@ class Reference:
             return True
         if not (task.enabled and schedule.standing) or instant < task.not_before:
             return False
+        owed = self.owed(task, instant)
+        if owed is not None:
+            self.start(task, instant, owed)
+            return True
         if not self.holds(schedule.condition, instant, task.name):
             return False
         if self.is_missed(task, instant):
             return False
         self.start(task, instant, self.phase(task, instant))
         return True
+
+    def owed(self, task: Task, instant: int) -> int | None:
+        """The instant of the latest run, if that has crashed and is to be done again."""
+        runs = [r for r in self.log if r.task == task.name and r.action is Action.RUN]
+        crashed = {r.run for r in self.log if r.action is Action.CRASH}
+        if not runs or runs[-1].seq not in crashed or runs[-1].logical > instant:
+            return None
+        due = self.holds(task.schedule.condition, runs[-1].logical, task.name)
+        ends = self.holds(task.schedule.end_cond, instant, task.name)
+        return runs[-1].logical if due and not ends else None
 
     def is_missed(self, task: Task, instant: int) -> bool:
         """Whether it came true again before now, when this occurrence was over."""

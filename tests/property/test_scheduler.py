@@ -130,18 +130,30 @@ class Scheduling(RuleBasedStateMachine):
             for name, node in self.tasks.items():
                 if reference.live(name) or instant < reference.not_before[name]:
                     continue
+                owed = self.owed(name)
+                if owed is not None and holds(node, owed, reference.log, name):
+                    found.append((name, self.start(name, node, instant, owed)))
+                    continue
                 if holds(node, instant, reference.log, name):
                     found.append((name, self.start(name, node, instant)))
         reference.asleep_from = self.now
         return found
 
-    def start(self, name: str, node: Condition, minute: int) -> int:
+    def owed(self, name: str) -> int | None:
+        """The instant of the latest run, if that has crashed."""
         log = self.reference.log
-        scheduled = self.phase(name, node, minute)
+        runs = [r for r in log if r.task == name and r.action is Action.RUN]
+        crashed = {r.run for r in log if r.action is Action.CRASH}
+        return runs[-1].logical if runs and runs[-1].seq in crashed else None
+
+    def start(self, name: str, node: Condition, minute: int, owed: int | None = None) -> int:
+        log = self.reference.log
+        scheduled = self.phase(name, node, minute) if owed is None else owed
+        of = minute if owed is None else owed
         record = Record(name, Action.RUN, self.now, len(log) + 1, scheduled_at=scheduled)
         endings = [r for r in log if r.task == name and r.action is not Action.RUN]
         bad = endings and endings[-1].action in (Action.FAIL, Action.CRASH)
-        again = bad and not holds(without_retry(node), minute, log, name)
+        again = bad and not holds(without_retry(node), of, log, name)
         before = [r for r in log if r.task == name and r.action is Action.RUN]
         last = next((r.attempt for r in reversed(before)), 0) or 0
         log.append(record._replace(attempt=last + 1 if again else 0))
