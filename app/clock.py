@@ -13,11 +13,16 @@ class Clock(Protocol):
     def now(self) -> int: ...
 
 
+def wall() -> int:
+    """Microseconds since the Unix epoch, by the wall clock of this machine."""
+    return time.time_ns() // 1000
+
+
 class SystemClock:
     """The wall clock of this machine."""
 
     def now(self) -> int:
-        return time.time_ns() // 1000
+        return wall()
 
 
 class FunctionClock:
@@ -35,5 +40,5 @@ stopwatch = time.monotonic
 
 
 def uptime() -> int:
-    """Seconds on a clock that all processes of this host share and that is never set."""
-    return int(time.monotonic())
+    """Microseconds on a clock that all processes of this host share and that is never set."""
+    return time.monotonic_ns() // 1000

@@ -16,7 +16,8 @@ from oncue.app.stores import store_at
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Claim, Finish, Query, Refused, Step, Store
 from oncue.app.stores.reading import Reader
-from oncue.app.stores.sqlite import SCHEMA, SqliteStore
+from oncue.app.stores.schema import SCHEMA, Tables, statements
+from oncue.app.stores.sqlite import SqliteStore
 from oncue.engine.history import TaskLog
 from oncue.engine.records import BIT, Action, Key, Record
 
@@ -70,13 +71,13 @@ def test_numbers_are_given_in_commit_order(make: Make) -> None:
 def test_a_record_comes_back_whole(make: Make) -> None:
     async def story() -> None:
         whole = Record("a", Action.RUN, at=5, scheduled_at=4, attempt=2, run_id="label")
-        ending = Record("a", Action.FAIL, at=9, run=1, run_id="label", error="Traceback …")
+        ending = Record("a", Action.FAIL, at=9, run=1, run_id="label", error="Trace …", until=60)
         async with opened(make()) as store:
             await commit(store, Claim(whole, (), 0))
             await commit(store, Finish(ending))
             one, two = store.read(Query(tasks=("a",)))
-            assert one == Record("a", Action.RUN, 5, 1, 4, 2, None, "label", None)
-            assert two == Record("a", Action.FAIL, 9, 2, None, None, 1, "label", "Traceback …")
+            assert one == Record("a", Action.RUN, 5, 1, 4, 2, None, "label", None, None)
+            assert two == Record("a", Action.FAIL, 9, 2, None, None, 1, "label", "Trace …", 60)
 
     asyncio.run(story())
 
@@ -268,7 +269,9 @@ FROM run
 def fill(path: Path, rounds: int) -> None:
     """A log of that many rounds; indexes are made afterwards, which is quicker."""
     with closing(sqlite3.connect(path)) as db:
-        indexes = [statement for statement in SCHEMA.split(";") if "CREATE INDEX" in statement]
+        indexes = [
+            statement for statement in statements(SCHEMA, Tables("")) if "CREATE INDEX" in statement
+        ]
         for name in ("record_by_key", "record_by_run", "record_by_time"):
             db.execute(f"DROP INDEX {name}")
         db.execute(FILL, {"runs": TASKS * rounds, "tasks": TASKS})
@@ -305,7 +308,7 @@ def test_a_start_with_a_million_rows_reads_those_it_needs(tmp_path: Path) -> Non
 
 CHILD = """
 import asyncio, sys
-from oncue.app.stores.sqlite import SCHEMA, SqliteStore
+from oncue.app.stores.sqlite import SqliteStore
 from oncue.app.stores.protocol import Claim
 from oncue.engine.records import Action, Record
 
@@ -426,7 +429,7 @@ def damaged(path: Path) -> None:
     ("prepare", "message"),
     [
         (other_program, "a database of another program"),
-        (newer_schema, "has schema version 99, this oncue knows up to 1; upgrade oncue"),
+        (newer_schema, "has schema version 99, this oncue knows up to 2; upgrade oncue"),
         (other_program_that_died, "a database of another program"),
         (newer_schema_that_died, "has schema version 99"),
         (not_a_database, "is not an SQLite database"),
@@ -461,7 +464,7 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
 
 OPENER = """
 import asyncio, sys
-from oncue.app.stores.sqlite import SCHEMA, SqliteStore
+from oncue.app.stores.sqlite import SqliteStore
 
 async def main():
     store = SqliteStore(sys.argv[1])
@@ -496,9 +499,9 @@ def test_the_clock_being_set_makes_no_living_instance_gone(
         one, two = SqliteStore(str(path)), SqliteStore(str(path))
         async with opened(one), opened(two):
             assert await commit(one, claim("a", 0)) == [1]
-            monkeypatch.setattr("oncue.app.stores.sqlite.UNIX_NOW", "9999999999")
+            monkeypatch.setattr("oncue.app.stores.writing.wall", lambda: 1 << 60)
             assert await two.follow(1, 0) == []
-            monkeypatch.setattr("oncue.app.stores.sqlite.uptime", lambda: 1 << 40)
+            monkeypatch.setattr("oncue.app.stores.writing.uptime", lambda: 1 << 60)
             assert [r.action for r in await two.follow(1, 0)] == [Action.CRASH]
             assert await commit(one, finish("a", 1)) == [Refused.LEASE_LOST]
             monkeypatch.undo()

@@ -1,97 +1,123 @@
-"""The log in memory: one instance, nothing survives the process.
-
-It keeps the newest `KEPT` records and, of older ones, what a start would need: the latest of each
-task and action, the live runs, and what lies in the look-back that was last asked for.
-"""
+"""The log in memory: nothing survives the process. A ledger of its own, or one that it shares with
+other instances, is what a file is to the stores on a disk."""
 
 from __future__ import annotations
 
+import os
+import platform
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
-from .protocol import CLOCK_CHECK, Answer, Claim, Query, Step, judge
-
-KEPT = 100_000
+from .ledger import Held, Ledger, by_instant
+from .protocol import (
+    CLOCK_CHECK,
+    CROWDED_PATIENCE,
+    Answer,
+    Claim,
+    Extension,
+    Finish,
+    Instance,
+    Missed,
+    Query,
+    Registered,
+    Step,
+    judge,
+)
 
 
 class MemoryStore:
-    """`_log` are the records, `_seqs` their numbers; they are put together where they are read."""
+    """One instance on a ledger."""
 
-    patience = CLOCK_CHECK
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self.ledger = Ledger() if ledger is None else ledger
+        self.id = ""
+        self._since = 0
+        self._held: Held = {}
 
-    def __init__(self) -> None:
-        self._log: list[Record] = []
-        self._seqs: list[int] = []
-        self._newest = 0
-        self._held: dict[int, Record] = {}  # the RUN records of the live runs
-        self._lookback: dict[str, int] = {}
+    @property
+    def patience(self) -> int:
+        return CLOCK_CHECK if len(self.ledger.instances) < 2 else CROWDED_PATIENCE
 
     async def open(self, now: int) -> None:
-        """The runs that the life before this one left live have crashed."""
-        for run, started in sorted(self._held.items()):
-            self._append(Record(started.task, Action.CRASH, now, run=run, run_id=started.run_id))
-        self._held.clear()
+        self.id = str(self.ledger.name())
+        self._since = now
+        self._join()
+        self.ledger.reap(now)
+
+    def _join(self) -> None:
+        self.ledger.join(self.id, self._since)
+        self._held = self.ledger.held[self.id]
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
-        self._lookback |= lookback
-        return self.peek(lookback, 0)
+        self.ledger.lookback |= lookback
+        return self._load(lookback)
+
+    def _load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
+        ledger = self.ledger
+        needed = ledger.needed(lookback, lookback)
+        places = (i for i, seq in enumerate(ledger.seqs) if seq in needed)
+        return ledger.newest, self._numbered(places)
 
     def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
-        places = (i for i, record in enumerate(self._log) if record.task in lookback)
-        return self._newest, self._numbered(places)
+        newest, records = self._load(lookback)
+        crashed = [
+            Record(run.task, Action.CRASH, now, newest + n, run=seq, run_id=run.run_id)
+            for n, (_, seq, run) in enumerate(self.ledger.over(), 1)
+        ]
+        return newest, records + [record for record in crashed if record.task in lookback]
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+        ledger = self.ledger
+        if self.id not in ledger.instances:
+            self._join()  # taken for gone; what was live has crashed, what begins is ours
+        held = self._held
+        missed: list[Missed] = []
         answers: list[Answer] = []
-        for step, refused in zip(steps, judge(steps, self._overtaken, self._held), strict=True):
+        for step, refused in zip(steps, judge(steps, self._overtaken, held), strict=True):
             if refused is not None:
                 answers.append(refused)
                 continue
-            seq = self._append(step.record)
-            if isinstance(step, Claim):
-                self._held[seq] = step.record
-            elif step.record.run is not None:
-                del self._held[step.record.run]
-            answers.append(seq)
+            match step:
+                case Claim():
+                    record = step.record
+                    held[ledger.append(record)] = record, self._end(step.lease)
+                    if ledger.missed and record.scheduled_at is not None:
+                        ledger.missed.discard(Missed(record.task, record.scheduled_at))
+                case Finish(record):
+                    ledger.append(record)
+                    del held[record.run]  # type: ignore[arg-type]
+                case Extension():
+                    held[step.run] = held[step.run][0], self._end(step.lease)
+                case Missed():
+                    missed.append(step)
+            answers.append(ledger.newest)
+        if missed:
+            ledger.note_missed(missed)
         return answers
 
+    def _end(self, lease: int | None) -> int:
+        return FOREVER if lease is None else self.ledger.clock() + lease
+
     def _overtaken(self, claim: Claim) -> bool:
-        if claim.position >= self._newest:
+        ledger = self.ledger
+        if claim.position >= ledger.newest:
             return False
         keys = claim.keys
         return any(
             record.task == claim.record.task or (record.task, record.action) in keys
-            for record in self._log[bisect_right(self._seqs, claim.position) :]
+            for record in ledger.log[bisect_right(ledger.seqs, claim.position) :]
         )
 
-    def _append(self, record: Record) -> int:
-        self._newest = seq = self._newest + 1
-        self._log.append(record)
-        self._seqs.append(seq)
-        if len(self._log) >= 2 * KEPT:
-            self._trim()
-        return seq
-
-    def _trim(self) -> None:
-        """Drop what is old and would not be asked for."""
-        old = self._newest - KEPT
-        heads = {(r.task, r.action): seq for seq, r in zip(self._seqs, self._log, strict=True)}
-        needed = {*heads.values(), *self._held}
-        kept = [
-            (seq, record)
-            for seq, record in zip(self._seqs, self._log, strict=True)
-            if seq > old or seq in needed or record.at >= self._lookback.get(record.task, FOREVER)
-        ]
-        self._seqs = [seq for seq, _ in kept]
-        self._log = [record for _, record in kept]
-
     async def follow(self, position: int, now: int) -> list[Record]:
-        return self._numbered(range(bisect_right(self._seqs, position), len(self._log)))
+        self.ledger.reap(now)
+        ledger = self.ledger
+        return self._numbered(range(bisect_right(ledger.seqs, position), len(ledger.log)))
 
     def read(self, query: Query) -> list[Record]:
         found: list[Record] = []
-        pairs = list(zip(self._seqs, self._log, strict=False))  # as they are now
+        pairs = list(zip(self.ledger.seqs, self.ledger.log, strict=False))  # as they are now
         for seq, record in reversed(pairs):
             numbered = record._replace(seq=seq)
             if query.matches(numbered):
@@ -104,7 +130,46 @@ class MemoryStore:
         return len(self.read(query))
 
     def _numbered(self, places: Iterable[int]) -> list[Record]:
-        return [self._log[place]._replace(seq=self._seqs[place]) for place in places]
+        log, seqs = self.ledger.log, self.ledger.seqs
+        return [log[place]._replace(seq=seqs[place]) for place in places]
+
+    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+        ledger = self.ledger
+        for task, condition in conditions.items():
+            known = ledger.conditions.get(task)
+            if known is None or known[0] != condition:
+                ledger.conditions[task] = condition, now
+                ledger.decided.pop(task, None)
+        return {task: self._registered(task) for task in conditions}
+
+    def _registered(self, task: str) -> Registered:
+        return Registered(self.ledger.conditions[task][1], self.ledger.decided.get(task))
+
+    async def decided(self, tasks: Mapping[str, int]) -> None:
+        ledger = self.ledger
+        for task, instant in tasks.items():
+            if task in ledger.conditions:
+                ledger.decided[task] = max(instant, ledger.decided.get(task, instant))
+
+    def registered(self) -> dict[str, Registered]:
+        return {task: self._registered(task) for task in list(self.ledger.conditions)}
+
+    def missed(self, tasks: Sequence[str] | None = None, newest: int | None = None) -> list[Missed]:
+        found = sorted(
+            (each for each in list(self.ledger.missed) if tasks is None or each.task in tasks),
+            key=by_instant,
+        )
+        return found if newest is None else found[max(0, len(found) - newest) :]
+
+    def instances(self) -> list[Instance]:
+        ledger, host, pid = self.ledger, platform.node(), os.getpid()
+        return [
+            Instance(id_, host, pid, since, not ledger.is_gone(id_), id_ == self.id)
+            for id_, since in list(ledger.instances.items())
+        ]
+
+    async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
+        return self.ledger.trim(before, lookback, most)
 
     async def close(self) -> None:
-        return None
+        self.ledger.instances.pop(self.id, None)

@@ -33,11 +33,13 @@ from ...engine.verdict import Read
 CLOCK_CHECK = 5_000_000
 """Even a store that nobody else writes to is looked at so often, in microseconds: the same waking
 notices a clock that was moved."""
+CROWDED_PATIENCE = 250_000
+"""How often it is looked at while other instances are on it, where it gives no notice by itself."""
 
 
 __all__ = [
-    "CLOCK_CHECK", "Answer", "Claim", "Extension", "Finish", "Instance", "Missed", "Query",
-    "Refused", "Registered", "Step", "Store", "judge",
+    "CLOCK_CHECK", "CROWDED_PATIENCE", "Answer", "Claim", "Extension", "Finish", "Instance",
+    "Missed", "Query", "Refused", "Registered", "Step", "Store", "judge",
 ]  # fmt: skip
 
 
@@ -178,14 +180,18 @@ def judge(
     """Why each step is refused, or None: `overtaken` tells whether the log has a newer record
     of what a claim read, `held` the runs whose lease is this instance's."""
     undone: set[Read] = set()
+    ended: set[int | None] = set()
     answers: list[Refused | None] = []
     for step in steps:
         refused: Refused | None = None
         match step:
-            case Finish(record) if record.run not in held:
-                refused = Refused.LEASE_LOST
-                undone.update(Key(record.task, action) for action in Action)
-            case Extension() if step.run not in held:
+            case Finish(record):
+                if record.run in held and record.run not in ended:
+                    ended.add(record.run)
+                else:
+                    refused = Refused.LEASE_LOST
+                    undone.update(Key(record.task, action) for action in Action)
+            case Extension() if step.run not in held or step.run in ended:
                 refused = Refused.LEASE_LOST
             case Claim() if overtaken(step) or (undone and not undone.isdisjoint(step.keys)):
                 refused = Refused.NEWER

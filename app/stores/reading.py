@@ -5,39 +5,55 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
-from .protocol import Query
+from .protocol import Missed, Query, Registered
+from .schema import Tables
 
-COLUMNS = "seq, task, action, at, scheduled_at, attempt, run, run_id, error"
-HEADS = "SELECT " + ", ".join(
-    f"(SELECT max(seq) FROM record WHERE task = :task AND action = '{action}')" for action in Action
-)
-LIVE = "SELECT task, seq FROM lease CROSS JOIN record WHERE record.seq = lease.run"
+COLUMNS = "seq, task, action, at, scheduled_at, attempt, run, run_id, error, until"
 
 
 class Reader:
-    """Reads by a connection."""
+    """Reads by a connection the tables of a namespace."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, db: sqlite3.Connection, tables: Tables) -> None:
+        self.db = db
+        self._tables = tables
+        record, lease = tables.record, tables.lease
+        self._heads = "SELECT " + ", ".join(
+            f"(SELECT max(seq) FROM {record} WHERE task = :task AND action = '{action}')"
+            for action in Action
+        )
+        self._ended = (
+            f"SELECT run.seq FROM {record} run WHERE task = ?1 AND action = 'run' AND seq > ?2 "
+            f"AND seq < ?3 AND EXISTS (SELECT 1 FROM {record} ending WHERE ending.run = run.seq "
+            "AND ending.action = ?4) ORDER BY seq DESC LIMIT 1"
+        )
+        self._live = f"SELECT task, seq FROM {lease} CROSS JOIN {record} WHERE seq = {lease}.run"
 
     def select(self, condition: str, *values: object) -> list[Record]:
-        rows = self._db.execute(f"SELECT {COLUMNS} FROM record {condition}", values)
+        rows = self.db.execute(f"SELECT {COLUMNS} FROM {self._tables.record} {condition}", values)
         return [record_of(row) for row in rows]
 
     def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         """What `Store.load` gives; in a transaction, so that it is one view of the log."""
         found: dict[int, Record] = {}
-        (newest,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM record").fetchone()
+        highest = f"SELECT coalesce(max(seq), 0) FROM {self._tables.record}"
+        (newest,) = self.db.execute(highest).fetchone()
         live: dict[str, set[int]] = {}
-        for task, run in self._db.execute(LIVE):  # leases first: there are few
+        for task, run in self.db.execute(self._live):  # leases first: there are few
             live.setdefault(task, set()).add(run)
         for task, since in lookback.items():
             needed = self._needed(task, since, live.get(task, set()))
             found |= {record.seq: record for record in needed}
         return newest, [found[seq] for seq in sorted(found)]
+
+    def always(self, task: str) -> set[int]:
+        """The numbers of what `load` gives of a task whatever the look-back is."""
+        runs = {run for of, run in self.db.execute(self._live) if of == task}
+        return {record.seq for record in self._needed(task, FOREVER, runs)}
 
     def query(self, query: Query) -> list[Record]:
         """The records that satisfy the query, by sequence."""
@@ -48,26 +64,43 @@ class Reader:
 
     def count(self, query: Query) -> int:
         condition, values = clauses(query)
-        (found,) = self._db.execute(f"SELECT count(*) FROM record {condition}", values).fetchone()
+        counted = f"SELECT count(*) FROM {self._tables.record} {condition}"
+        (found,) = self.db.execute(counted, values).fetchone()
         return int(found) if query.newest is None else min(found, query.newest)
+
+    def missed(self, tasks: Sequence[str] | None, newest: int | None) -> list[Missed]:
+        """By instant. A run that serves one takes it away when it is written."""
+        wanted = "" if tasks is None else "WHERE task IN (SELECT value FROM json_each(:tasks)) "
+        rows = self.db.execute(
+            f"SELECT task, scheduled_at FROM {self._tables.missed} {wanted}"
+            "ORDER BY scheduled_at DESC, task DESC LIMIT :newest",
+            {"tasks": json.dumps(tasks), "newest": -1 if newest is None else newest},
+        )
+        return [Missed(*row) for row in rows][::-1]
+
+    def registered(self) -> dict[str, Registered]:
+        rows = self.db.execute(f"SELECT name, since, decided FROM {self._tables.task}")
+        return {name: Registered(since, decided) for name, since, decided in rows}
 
     def _needed(self, task: str, since: int, live: set[int]) -> list[Record]:
         """What `load` gives of one task: a handful of look-ups, and the window asked for."""
         records = self.select("WHERE task = ? AND at >= ?", task, since)
         seen = {record.seq for record in records}
-        heads = [seq for seq in self._db.execute(HEADS, {"task": task}).fetchone() if seq]
+        heads = [seq for seq in self.db.execute(self._heads, {"task": task}).fetchone() if seq]
         records += self._by_number({*heads, *live} - seen)
-        records = self._whole(records)
-        return self._whole(records + self._overlapping(task, records, {*heads}))
+        records += self._by_number(self._latest_ended(records, {*heads}) - {r.seq for r in records})
+        return self._whole(records)
 
-    def _overlapping(self, task: str, records: list[Record], heads: set[int]) -> list[Record]:
-        """The runs begun while one of those was under way that the latest endings ended: the
-        latest run of an outcome is among these, or among them, whichever ended first."""
-        runs = "WHERE task = ? AND action = 'run' AND seq > ? AND seq < ?"
-        known = {record.seq for record in records}
-        spans = [(r.run, r.seq) for r in records if r.seq in heads and r.run]
-        found = {run.seq: run for span in spans for run in self.select(runs, task, *span)}
-        return [run for seq, run in found.items() if seq not in known]
+    def _latest_ended(self, records: list[Record], heads: set[int]) -> set[int]:
+        """The latest run of each ending: the one that the latest such record ended, or one begun
+        since, which ended before it."""
+        found = set()
+        for record in records:
+            if record.seq in heads and record.run:
+                span = (record.task, record.run, record.seq, record.action)
+                later = self.db.execute(self._ended, span).fetchone()
+                found.add(record.run if later is None else later[0])
+        return found
 
     def _whole(self, records: list[Record]) -> list[Record]:
         """The records, with the runs that they end and the endings of the runs among them."""
@@ -104,7 +137,7 @@ def clauses(query: Query) -> tuple[str, list[object]]:
 
 
 def record_of(row: tuple[object, ...]) -> Record:
-    seq, task, action, at, scheduled_at, attempt, run, run_id, error = row
+    seq, task, action, at, scheduled_at, attempt, run, run_id, error, until = row
     return Record(
         str(task),
         Action(str(action)),
@@ -115,4 +148,5 @@ def record_of(row: tuple[object, ...]) -> Record:
         run=run,  # type: ignore[arg-type]
         run_id=run_id,  # type: ignore[arg-type]
         error=error,  # type: ignore[arg-type]
+        until=until,  # type: ignore[arg-type]
     )

@@ -1,0 +1,152 @@
+"""One log in memory, and who is on it: what several `MemoryStore`s of a process may share.
+
+It keeps the newest `KEPT` records and, of older ones, what a start would need: the latest of each
+task and action, the live runs, and what lies in the look-back that was last asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping
+from itertools import count
+
+from ...engine.agenda import Missed
+from ...engine.civil import FOREVER
+from ...engine.records import Action, Record
+from ..clock import uptime
+
+KEPT = 100_000
+
+Held = dict[int, tuple[Record, int]]
+"""The leases of an instance, by run: the RUN record, and when it ends by the ledger's clock."""
+
+
+class Ledger:
+    """`log` are the records, `seqs` their numbers; they are put together where they are read.
+    `clock` times the leases, in microseconds; without one they are timed by the uptime of the host,
+    which is never set. `instances` are those that have it open, by when they joined."""
+
+    def __init__(self, clock: Callable[[], int] = uptime) -> None:
+        self.clock = clock
+        self.log: list[Record] = []
+        self.seqs: list[int] = []
+        self.newest = 0
+        self.held: dict[str, Held] = {}
+        self.instances: dict[str, int] = {}
+        self.missed: set[Missed] = set()
+        self.conditions: dict[str, tuple[str, int]] = {}  # of each task, and since when
+        self.decided: dict[str, int] = {}
+        self.lookback: dict[str, int] = {}
+        self.name: Callable[[], int] = count(1).__next__
+        self._lost: set[str] = set()
+
+    def lose(self, instance: str) -> None:
+        """Take an instance for gone, as if its process had ended; who next opens or follows the
+        log writes `crash` for its runs."""
+        self._lost.add(instance)
+
+    def is_gone(self, instance: str) -> bool:
+        return instance not in self.instances or instance in self._lost
+
+    def join(self, instance: str, now: int) -> None:
+        self.instances[instance] = now
+        self.held.setdefault(instance, {})
+        self._lost.discard(instance)
+
+    def over(self) -> list[tuple[str, int, Record]]:
+        """The live runs whose lease is over, or whose instance is gone, by sequence."""
+        now = self.clock()
+        found = [
+            (instance, run, record)
+            for instance, held in list(self.held.items())
+            for run, (record, end) in list(held.items())
+            if end <= now or self.is_gone(instance)
+        ]
+        return sorted(found, key=lambda each: each[1])
+
+    def reap(self, now: int) -> None:
+        """Write their `crash`, and forget the instances that are gone."""
+        for instance, run, record in self.over():
+            self.append(Record(record.task, Action.CRASH, now, run=run, run_id=record.run_id))
+            del self.held[instance][run]
+        for instance in [each for each in self.held if self.is_gone(each)]:
+            self.instances.pop(instance, None)
+            del self.held[instance]
+        self._lost.clear()
+
+    def append(self, record: Record) -> int:
+        self.newest = seq = self.newest + 1
+        self.log.append(record)
+        self.seqs.append(seq)
+        if len(self.log) >= 2 * KEPT:
+            self._shorten()
+        return seq
+
+    def _shorten(self) -> None:
+        """Drop what is beyond the newest `KEPT` and would not be asked for."""
+        needed = self.needed(self.lookback)
+        old = self.newest - KEPT
+        self._drop({seq for seq in self.seqs if seq <= old and seq not in needed})
+
+    def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
+        """As `Store.trim`."""
+        missed = sorted((m for m in self.missed if m.scheduled_at < before), key=by_instant)[:most]
+        self.missed -= set(missed)
+        instants = dict(zip(self.seqs, (record.at for record in self.log), strict=True))
+        young = {r.run for r in self.log if r.at >= before}  # their endings are
+        needed = self.needed(lookback)
+        doomed = [
+            seq
+            for seq, record in zip(self.seqs, self.log, strict=True)
+            if seq not in needed
+            and seq not in young
+            and max(record.at, instants.get(record.run or 0, 0)) < before
+        ][: most - len(missed)]
+        self._drop(set(doomed))
+        return len(missed) + len(doomed)
+
+    def needed(self, lookback: Mapping[str, int], tasks: Container[str] | None = None) -> set[int]:
+        """The numbers of what `Store.load` gives for a look-back; of these tasks, or of all."""
+        heads: dict[tuple[str, Action], int] = {}
+        runs: dict[tuple[str, Action], int] = {}  # the latest of each ending
+        ended_by: dict[int, int] = {}
+        run_of: dict[int, int] = {}
+        found = {run for held in self.held.values() for run in held}
+        for seq, record in zip(self.seqs, self.log, strict=True):
+            task, action, run = record.task, record.action, record.run
+            if tasks is not None and task not in tasks:
+                found.discard(seq)
+                continue
+            heads[task, action] = seq
+            if run is not None:
+                runs[task, action] = max(run, runs.get((task, action), run))
+                ended_by[run], run_of[seq] = seq, run
+            if record.at >= lookback.get(task, FOREVER):
+                found.add(seq)
+        found.update(heads.values(), runs.values())
+        found.update([run_of[seq] for seq in found if seq in run_of])
+        found.update([ended_by[seq] for seq in found if seq in ended_by])
+        return found
+
+    def _drop(self, doomed: set[int]) -> None:
+        kept = [
+            (seq, record)
+            for seq, record in zip(self.seqs, self.log, strict=True)
+            if seq not in doomed
+        ]
+        self.seqs = [seq for seq, _ in kept]
+        self.log = [record for _, record in kept]
+
+    def note_missed(self, missed: Iterable[Missed]) -> None:
+        """Those that no run has served."""
+        noted = set(missed)
+        first = min(each.scheduled_at for each in noted)
+        served = {
+            Missed(r.task, r.scheduled_at)
+            for r in self.log
+            if r.at >= first and r.action is Action.RUN and r.scheduled_at is not None
+        }
+        self.missed |= noted - served
+
+
+def by_instant(missed: Missed) -> tuple[int, str]:
+    return missed.scheduled_at, missed.task

@@ -1,0 +1,270 @@
+"""What an instance writes to the log in an SQLite file.
+
+While nobody else has written to the file, which SQLite tells by `data_version`, an instance knows
+the newest number and its own leases without asking.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+from ...engine.records import Action, Key, Record
+from ..clock import uptime, wall
+from .files import here, is_alive
+from .protocol import Answer, Claim, Extension, Finish, Missed, Registered, Step, judge
+from .reading import COLUMNS, Reader
+from .schema import Tables
+
+LEASE_SECONDS = 15
+SWEPT = 1000  # records that are looked at in one transaction to drop the old
+
+Others = list[tuple[str, bool]]
+"""Other instances, and whether each is gone."""
+
+
+class Writer:
+    """Writes by a connection, for one instance. `_version` is what `data_version` was when
+    `_newest` and `_held` were right; None: they are not."""
+
+    def __init__(self, db: sqlite3.Connection, tables: Tables, instance: str, now: int) -> None:
+        self._db = db
+        self._tables = tables
+        self._instance = instance
+        self._since = now
+        self._version: int | None = None
+        self._newest = 0
+        self._held: set[int | None] = set()
+        self._swept = 0  # what `trim` has looked at
+        t = tables
+        marks = ",".join("?" * len(COLUMNS.split(",")))
+        self._insert = f"INSERT INTO {t.record} ({COLUMNS}) VALUES ({marks})"
+        self._lease = f"INSERT INTO {t.lease} VALUES (?, ?, ?, ?)"
+        self._release = f"DELETE FROM {t.lease} WHERE run = ?"
+        self._extend = f"UPDATE {t.lease} SET expires_at = ?, expires_up = ? WHERE run = ?"
+        self._served = f"DELETE FROM {t.missed} WHERE task = ? AND scheduled_at = ?"
+        self._miss = (
+            f"INSERT OR IGNORE INTO {t.missed} SELECT :task, :at WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {t.record} WHERE task = :task AND at >= :at AND action = 'run' "
+            "AND scheduled_at = :at)"
+        )
+        self._sweep = (  # with the latest instant of the run each is of
+            "SELECT this.seq, this.task, "
+            "max(this.at, coalesce(ending.at, this.at), coalesce(run.at, this.at)) "
+            f"FROM {t.record} this LEFT JOIN {t.record} ending ON ending.run = this.seq "
+            f"LEFT JOIN {t.record} run ON run.seq = this.run "
+            "WHERE this.seq > ? ORDER BY this.seq LIMIT ?"
+        )
+
+    def commit(self, steps: Sequence[Step]) -> list[Answer]:
+        with transaction(self._db):
+            self._know()
+            version, self._version = self._version, None  # unless all goes well
+            answers = self._write(steps)
+        self._version = version
+        return answers
+
+    def _know(self) -> None:
+        """Be right about the newest number and the leases of this instance, which is joined
+        again if it was taken for gone: what was live has crashed, what begins is ours."""
+        ((version,),) = self._db.execute("PRAGMA data_version")
+        if version == self._version:
+            return
+        t, own = self._tables, (self._instance,)
+        if not self._db.execute(f"SELECT 1 FROM {t.instance} WHERE id = ?", own).fetchone():
+            join(self._db, t, self._instance, self._since)
+        held = self._db.execute(f"SELECT run FROM {t.lease} WHERE instance = ?", own)
+        self._held = {run for (run,) in held}
+        self._newest = newest_of(self._db, t)
+        self._version = version
+
+    def _write(self, steps: Sequence[Step]) -> list[Answer]:
+        answers: list[Answer] = []
+        records: list[tuple[object, ...]] = []
+        leases: list[tuple[object, ...]] = []
+        released: list[tuple[object, ...]] = []
+        served: list[tuple[object, ...]] = []
+        newest, up, at = self._newest, uptime(), wall()
+        db, held = self._db, self._held
+        for step, refused in zip(steps, judge(steps, self._overtaken, held), strict=True):
+            if refused is not None:
+                answers.append(refused)
+                continue
+            match step:
+                case Claim():
+                    newest += 1
+                    records.append(row_of(step.record, newest))
+                    leases.append((newest, self._instance, *ends(step.lease, at, up)))
+                    served.append((step.record.task, step.record.scheduled_at))
+                case Finish():
+                    newest += 1
+                    records.append(row_of(step.record, newest))
+                    released.append((step.record.run,))
+                case Extension():
+                    db.execute(self._extend, (*ends(step.lease, at, up), step.run))
+                case Missed():
+                    db.execute(self._miss, {"task": step.task, "at": step.scheduled_at})
+            answers.append(newest)
+        db.executemany(self._insert, records)
+        db.executemany(self._lease, leases)
+        db.executemany(self._release, released)
+        db.executemany(self._served, served)
+        held.update(run for run, *_ in leases)  # type: ignore[misc]
+        held.difference_update(run for (run,) in released)
+        self._newest = newest
+        return answers
+
+    def _overtaken(self, claim: Claim) -> bool:
+        """Whether the log has, after the claim's position, a record of its task or of its reads."""
+        position = claim.position
+        if position >= self._newest:
+            return False
+        t = self._tables
+        own = f"SELECT 1 FROM {t.record} WHERE seq > ? AND task = ?"
+        if self._db.execute(own, (position, claim.record.task)).fetchone():
+            return True
+        read = f"SELECT 1 FROM {t.record} WHERE task = ? AND action = ? AND seq > ?"
+        keys = {(r.task, str(r.action)) for r in claim.keys if isinstance(r, Key)}
+        return any(self._db.execute(read, (*key, position)).fetchone() for key in keys)
+
+    def reap(self, now: int) -> Others:
+        """Write `crash` for the live runs whose instance is gone, or whose lease is over; the
+        other instances, as they are then."""
+        db, t = self._db, self._tables
+        others = others_than(db, t, self._instance)
+        if not any(gone for _, gone in others) and not crashes(db, t, [], now, 0):
+            return others
+        with transaction(db):
+            gone = [id_ for id_, is_gone in others_than(db, t, self._instance) if is_gone]
+            written = crashes(db, t, gone, now, newest_of(db, t))
+            db.executemany(self._insert, [row_of(record, record.seq) for record in written])
+            db.executemany(self._release, [(r.run,) for r in written])
+            db.executemany(f"DELETE FROM {t.instance} WHERE id = ?", [(id_,) for id_ in gone])
+            self._version = None
+        return [other for other in others if other[0] not in gone]
+
+    def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+        db, t = self._db, self._tables
+        with transaction(db):
+            db.executemany(
+                f"INSERT INTO {t.task} (name, condition, since) VALUES (?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET condition = excluded.condition, "
+                "since = excluded.since, decided = NULL WHERE condition != excluded.condition",
+                [(name, condition, now) for name, condition in conditions.items()],
+            )
+            known = f"SELECT since, decided FROM {t.task} WHERE name = ?"
+            return {name: Registered(*db.execute(known, (name,)).fetchone()) for name in conditions}
+
+    def decided(self, tasks: Mapping[str, int]) -> None:
+        with transaction(self._db) as db:
+            db.executemany(
+                f"UPDATE {self._tables.task} SET decided = ?2 "
+                "WHERE name = ?1 AND (decided IS NULL OR decided < ?2)",
+                tasks.items(),
+            )
+
+    def trim(self, before: int, lookback: Mapping[str, int], most: int) -> tuple[int, bool]:
+        """Drop what is old of the next `SWEPT` records; how many, and whether there are more to
+        look at. From the oldest on, up to where none is old: then the next call begins anew."""
+        db, t = self._db, self._tables
+        with transaction(db):
+            dropped = db.execute(
+                f"DELETE FROM {t.missed} WHERE (task, scheduled_at) IN (SELECT * FROM {t.missed} "
+                "WHERE scheduled_at < ? ORDER BY scheduled_at LIMIT ?)",
+                (before, most),
+            ).rowcount
+            rows = db.execute(self._sweep, (self._swept, SWEPT)).fetchall()
+            old = [
+                (seq, task)
+                for seq, task, at in rows
+                if at < min(before, lookback.get(task, before))
+            ]
+            reader = Reader(db, t)
+            kept = {seq for task in {task for _, task in old} for seq in reader.always(task)}
+            doomed = [(seq,) for seq, _ in old if seq not in kept][: most - dropped]
+            db.executemany(f"DELETE FROM {t.record} WHERE seq = ?", doomed)
+            self._swept = rows[-1][0] if old else 0
+        return dropped + len(doomed), bool(old)
+
+
+class transaction:
+    """BEGIN … COMMIT, or ROLLBACK on any exception."""
+
+    def __init__(self, db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> None:
+        self._db = db
+        self._begin = begin
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._db.execute(self._begin)
+        return self._db
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            self._db.execute("COMMIT" if error is None else "ROLLBACK")
+        except sqlite3.Error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+
+def newest_of(db: sqlite3.Connection, t: Tables) -> int:
+    (newest,) = db.execute(f"SELECT coalesce(max(seq), 0) FROM {t.record}").fetchone()
+    return int(newest)
+
+
+def ends(lease: int | None, at: int, up: int) -> tuple[int | None, int | None]:
+    """When a lease that begins now ends, by the wall clock and by the uptime."""
+    return (None, None) if lease is None else (at + lease, up + lease)
+
+
+def others_than(db: sqlite3.Connection, t: Tables, instance: str) -> Others:
+    rows = db.execute(
+        f"SELECT id, host, pid, expires_at, expires_up FROM {t.instance} WHERE id != ?", (instance,)
+    ).fetchall()
+    return [(id_, is_gone(*seen)) for id_, *seen in rows]
+
+
+def is_gone(host: str, pid: int, expires_at: int, expires_up: int) -> bool:
+    return expires_up < uptime() or not is_alive(pid) if host == here() else expires_at < wall()
+
+
+def crashes(
+    db: sqlite3.Connection, t: Tables, gone: Sequence[str], now: int, newest: int
+) -> list[Record]:
+    """The `crash` of each live run whose lease is over, or whose instance is gone or was never
+    there; numbered from the newest on."""
+    lost = frozenset(gone)
+    leases = db.execute(
+        f"SELECT run, instance, host, {t.lease}.expires_at, {t.lease}.expires_up FROM {t.lease} "
+        f"LEFT JOIN {t.instance} ON id = instance ORDER BY run"
+    ).fetchall()
+    up, at = uptime(), wall()
+    runs = [
+        run
+        for run, instance, host, expires_at, expires_up in leases
+        if host is None
+        or instance in lost
+        or (expires_at is not None and (expires_up <= up if host == here() else expires_at <= at))
+    ]
+    of_run = f"SELECT task, run_id FROM {t.record} WHERE seq = ?"
+    found = [(run, *db.execute(of_run, (run,)).fetchone()) for run in runs]
+    return [
+        Record(task, Action.CRASH, now, newest + number, run=run, run_id=label)
+        for number, (run, task, label) in enumerate(found, 1)
+    ]
+
+
+def row_of(record: Record, seq: int) -> tuple[object, ...]:
+    task, action, at, _, scheduled_at, attempt, run, run_id, error, until = record
+    return (seq, task, action._value_, at, scheduled_at, attempt, run, run_id, error, until)
+
+
+def join(db: sqlite3.Connection, t: Tables, instance: str, since: int) -> None:
+    """Be one of the instances for `LEASE_SECONDS` from now on."""
+    lease = LEASE_SECONDS * 1_000_000
+    db.execute(
+        f"INSERT INTO {t.instance} VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+        "expires_at = excluded.expires_at, expires_up = excluded.expires_up",
+        (instance, here(), os.getpid(), wall() + lease, uptime() + lease, since),
+    )
