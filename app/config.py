@@ -78,6 +78,16 @@ class Config:
         Duration.of("1 minute"),
         doc="How late an occurrence may start at which nobody looked.",
     )
+    concurrency_limit = Option[int | None](
+        optional(options.count),
+        doc="How many runs go beside each other here; what is due beyond that waits, and is left "
+        "to other instances. None: any number.",
+    )
+    keep = Option[Duration | None](
+        optional(options.duration),
+        doc="For how long records are kept in the store, but for what conditions still ask for and "
+        "the latest of each task and action. None: for ever.",
+    )
     cycle_sleep = Option[Duration | None](
         optional(options.duration),
         Duration.of(0.1),

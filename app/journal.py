@@ -9,18 +9,22 @@ are kept and tried again every `STORE_RETRY`, and decisions are made anew once i
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
-from ..engine.agenda import Agenda, Start
+from ..engine.agenda import Agenda, Missed, Start
 from ..engine.civil import FOREVER
 from ..engine.history import Mark
 from ..engine.records import Action, Record
 from .errors import StoreError
 from .repo import level_of, message_of
 from .stores.protocol import Answer, Finish, Refused, Step, Store
+from .upkeep import Upkeep
 
 SECOND = 1_000_000
 STORE_RETRY = SECOND
 LAST_TRIES = 10
+LEASE_MARGIN = SECOND // 50  # the store's clock may be read a moment later than ours
+LEASE_CHECK = SECOND // 4
 
 task_log = logging.getLogger("oncue.task")
 scheduler_log = logging.getLogger("oncue.scheduler")
@@ -42,6 +46,10 @@ class Journal:
         self.agenda = agenda
         self.live: dict[int, Record] = {}
         self.look_at = 0
+        self.upkeep = Upkeep(store, agenda)
+        self._decided: dict[str, int] = {}  # to be written at the end
+        self._missed: list[Missed] = []  # not in the store yet
+        self._leases: dict[int, int] = {}  # when those of our live runs end that do so by time
         self._unsaved: list[Ended] = []
         self._own: set[int] = set()  # numbers of our records beyond the history's position
         self._wanted: set[str] = set()  # tasks whose log is to be read anew, as far as needed
@@ -50,6 +58,10 @@ class Journal:
         self._failures = 0  # since it last did what was asked
         self._unwritten = False  # whether the last attempt to write has failed
         self.error: StoreError | None = None  # the latest
+
+    def leave(self) -> None:
+        """From now on nothing more is decided."""
+        self._decided = self.agenda.decided()
 
     @property
     def settled(self) -> bool:
@@ -65,16 +77,21 @@ class Journal:
     def failing(self) -> bool:
         return self._down
 
-    async def load(self, now: int) -> None:
-        """Read what the plans made so far need of the log."""
-        for record in self._take_all(await self.store.load(self.agenda.planner.lookback(now)), now):
+    async def load(self, conditions: Mapping[str, str], now: int) -> None:
+        """Read what the plans made so far need of the log, to decide from when on nobody has.
+        `conditions` is how those of the tasks read."""
+        since = self.upkeep.begin(await self.store.register(conditions, now), now)
+        lookback = self.agenda.planner.lookback(min(now, since))
+        for record in self._take_all(await self.store.load(lookback), now):
             if record.action is Action.CRASH and record.at == now:
                 tell(record)  # written just now, on opening the store
         self.look_at = now + self.store.patience
 
     def peek(self, now: int) -> None:
         """The same of a store that is not open."""
-        self._take_all(self.store.peek(self.agenda.planner.lookback(now), now), now)
+        since = self.upkeep.begin(self.store.registered(), now)
+        lookback = self.agenda.planner.lookback(min(now, since))
+        self._take_all(self.store.peek(lookback, now), now)
 
     def _take_all(self, loaded: tuple[int, list[Record]], now: int) -> list[Record]:
         position, records = loaded
@@ -94,6 +111,10 @@ class Journal:
         self._reread = True
         self.look_at = now
 
+    def miss(self, missed: list[Missed]) -> None:
+        """These occurrences were served by no run."""
+        self._missed += missed
+
     def end(self, record: Record, now: int) -> None:
         """A run of ours has ended."""
         mark = Mark(record.at, self.agenda.history.next_provisional())
@@ -105,14 +126,17 @@ class Journal:
     async def commit(self, starts: list[Start], now: int) -> list[Begun]:
         """Write the endings and claim the starts in one commit; the runs to be launched."""
         endings, self._unsaved = self._unsaved, []
+        missed, self._missed = self._missed, []
         steps: list[Step] = [finish for finish, _ in endings]
         steps += starts
+        steps += missed
         if not steps:
             return []
         try:
             answers = await self.store.commit(steps)
         except BaseException as error:
             self._unsaved = endings + self._unsaved
+            self._missed = missed + self._missed
             for start in reversed(starts):
                 self.agenda.refused(start)
             if not isinstance(error, StoreError):
@@ -123,12 +147,14 @@ class Journal:
         self._down, self._unwritten, self._failures = False, False, 0
         for (finish, mark), answer in zip(endings, answers, strict=False):
             self._ended(finish.record, mark, answer, now)
-        claimed = self._claimed(starts, answers[len(endings) :], now)
-        self._advance(answers, now)
+        written = answers[: len(endings) + len(starts)]
+        claimed = self._claimed(starts, written[len(endings) :], now)
+        self._advance(written, now)
         return claimed
 
     def _ended(self, record: Record, mark: Mark, answer: Answer, now: int) -> None:
         run = self.live.pop(record.run or 0, None)
+        self._leases.pop(record.run or 0, None)
         if isinstance(answer, Refused):
             scheduler_log.error("%s of %s: %s", record.action, record.task, answer.value)
             self.want({record.task}, now)
@@ -145,6 +171,9 @@ class Journal:
                 continue
             self.agenda.settle(start.record.task, start.mark, answer)
             self.live[answer] = start.record
+            if start.lease is not None:
+                self._leases[answer] = now + start.lease
+                self.look_at = min(self.look_at, now + start.lease + LEASE_MARGIN)
             claimed.append((start, answer))
         for start in reversed(refused):  # each goes before those that came after it
             self.agenda.refused(start)
@@ -171,6 +200,11 @@ class Journal:
         """Look at the store if it is time to; whether it answers, as far as known."""
         if now < self.look_at:
             return not self.failing
+        try:
+            self._wanted |= await self.upkeep.register_new(now)
+        except StoreError as error:
+            self._fail(error, now)
+            return False
         anew = bool(self._wanted or self._reread)
         if anew:
             await self.commit([], now)  # what is read anew has to hold our endings
@@ -180,6 +214,7 @@ class Journal:
         try:
             fresh, read_to = await self._read_anew(now) if anew else (set[str](), position)
             records = await self.store.follow(position, now)
+            await self.upkeep.see_to(now)
         except StoreError as error:
             self._fail(error, now)
             return False
@@ -192,13 +227,18 @@ class Journal:
         if not self._unsaved:
             self._down = False
             self._failures *= self._unwritten
-        self.look_at = now + self.store.patience
+        self.look_at = min(now + self.store.patience, self.upkeep.due, self._lease_end(now))
         return True
+
+    def _lease_end(self, now: int) -> int:
+        """When the next lease of ours ends, a moment after that; one that has may be so soon."""
+        end = min(self._leases.values(), default=FOREVER)
+        return max(end + LEASE_MARGIN, now + LEASE_CHECK)
 
     async def _read_anew(self, now: int) -> tuple[set[str], int]:
         """Put what the store holds in the place of what we know; of which tasks, and up to which
         number."""
-        lookback = self.agenda.planner.lookback(now)
+        lookback = self.agenda.lookback(now)
         wanted = lookback.keys() | self._wanted if self._reread else self._wanted
         position, records = await self.store.load({t: lookback.get(t, FOREVER) for t in wanted})
         by_task: dict[str, list[Record]] = {task: [] for task in wanted}
@@ -222,8 +262,11 @@ class Journal:
     async def close(self) -> None:
         """Write the last endings. Raises StoreError, naming what could not be written."""
         try:
-            if self._unsaved:
-                await self.store.commit([finish for finish, _ in self._unsaved])
+            steps: list[Step] = [*(finish for finish, _ in self._unsaved), *self._missed]
+            if steps:
+                await self.store.commit(steps)
+            if self._decided:
+                await self.store.decided(self._decided)
         except StoreError as error:
             lost = ", ".join(f"{f.record.action} of {f.record.task}" for f, _ in self._unsaved)
             raise StoreError(f"{error}; not written: {lost}") from error

@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..engine.agenda import CYCLE_SLEEP, Agenda, ConditionFailed, Start, Stop
+from ..engine.agenda import CYCLE_SLEEP, MANY, Agenda, ConditionFailed, Start, Stop
 from ..engine.atoms import Scheduler
 from ..engine.civil import FOREVER, to_datetime
 from ..engine.explain import Explanation
@@ -123,6 +123,8 @@ class Runtime:
 
     def _close_agenda(self) -> None:
         """From now on nothing starts but what is to start at the end."""
+        if self.loaded and self._once is None:
+            self.journal.leave()
         for task in self.session:
             entry = self.agenda.entries.get(task.name)
             if entry is None:
@@ -174,6 +176,7 @@ class Runtime:
         self.planner.history.of(task.name).known = True
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
         self._plan(task)
+        self.journal.upkeep.register(task.name, registered_as(task))
 
     def _want(self, plan: Plan, *tasks: str) -> None:
         """Before the next decision, read what a plan made just now needs of the log, and of these
@@ -196,11 +199,13 @@ class Runtime:
         schedule = task.schedule
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
         self.agenda.change(task.name, self._schedule(task))
+        self.journal.upkeep.register(task.name, registered_as(task))
 
     def configured(self) -> None:
         """The config is new, or has changed."""
         config = self.session.config
         sleep = config.cycle_sleep
+        self.journal.upkeep.keep = None if config.keep is None else config.keep.microseconds
         self.agenda.cycle_sleep = 0 if sleep is None else sleep.microseconds
         self.planner.rhythm = CYCLE_SLEEP if sleep is None else sleep.microseconds
         self.agenda.silenced = self._silenced if config.silence_cond_check else None
@@ -284,7 +289,7 @@ class Runtime:
         await self.journal.store.open(now)
         try:
             self._compile()
-            await self.journal.load(now)
+            await self.journal.load({t.name: registered_as(t) for t in self.session}, now)
             self._plan_all()
         except BaseException:
             await self.journal.store.close()
@@ -311,7 +316,7 @@ class Runtime:
 
     def _plan(self, task: Task[..., Any]) -> None:
         self.runs.launchers.renew(task)
-        self.agenda.add(task.name, self._schedule(task))
+        self.agenda.add(task.name, self._schedule(task), self.journal.upkeep.since(task.name))
         if self._once is not None:
             return  # what was asked for before waits for a life in which others may start
         for request in task.waited():
@@ -380,6 +385,7 @@ class Runtime:
         now = self.clock.now()
         if now < self.agenda.logical:
             self.journal.want_all(now)  # the look-back is another now
+            self.journal.upkeep.set_back(now)
         if not (self.runs.stops or self._once) and self._is_over(now):
             self.shut_down()
         for record in self.runs.drain():
@@ -419,16 +425,24 @@ class Runtime:
             self.agenda.absorb()
             return []
         try:
-            starts = self.agenda.decide(now)
+            starts = self.agenda.decide(now, self._room)
         except ConditionFailed as failure:
             self._fail(f"{failure}: {failure.__cause__!r}", failure.__cause__)
             return []
-        for missed in self.agenda.drain_missed():
-            moment = to_datetime(missed.scheduled_at, self.session.config.timezone)
-            scheduler_log.warning("missed: %s at %s", missed.task, moment)
+        missed = self.agenda.drain_missed()
+        for each in missed:
+            moment = to_datetime(each.scheduled_at, self.session.config.timezone)
+            scheduler_log.warning("missed: %s at %s", each.task, moment)
+        self.journal.miss(missed)
         for start in starts:
             self.runs.label(start)
         return starts
+
+    @property
+    def _room(self) -> int:
+        """How many runs may begin beside those that are live here."""
+        limit = self.session.config.concurrency_limit
+        return MANY if limit is None else max(0, limit - len(self.runs.live))
 
     def _fail(self, what: str, error: BaseException | None) -> None:
         """Something that is not silenced: the app stops in order, with this as the cause."""
@@ -476,3 +490,9 @@ class Runtime:
         if not self.journal.failing:
             until = min(until, self.agenda.wake or FOREVER)
         return max(0, until - self.clock.now()) / SECOND
+
+
+def registered_as(task: Task[..., Any]) -> str:
+    """How the store knows a task's condition: another text is another condition."""
+    zone = task.schedule.zone
+    return f"{task.start_cond} in {zone.name}"

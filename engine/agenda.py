@@ -238,14 +238,25 @@ class Agenda:
             self.search(name, since)
         return entry
 
-    def search(self, name: str, since: int) -> None:
-        """What came due of a task since then was decided by nobody, but for what has run."""
+    def search(self, name: str, since: int) -> bool:
+        """What came due of a task since then was decided by nobody, but for what has run; whether
+        there is anything to decide."""
         entry = self.entries[name]
         if entry.log.logical:
             since = max(since, entry.log.logical[-1])
-        if since < self.logical and not entry.plan.costly:
-            entry.behind = since
-            self._push(entry, self.logical)
+        if since >= self.logical or entry.plan.costly:
+            return False
+        entry.behind = since
+        self._push(entry, self.logical)
+        self._hold(entry)
+        return True
+
+    def read_by(self, name: str) -> set[str]:
+        """The tasks whose logs the decisions about a task read."""
+        entry = self.entries[name]
+        plans = (entry.plan,) if entry.watch is None else (entry.plan, entry.watch.plan)
+        sources = (entry.log, *(source for plan in plans for source in plan.sources))
+        return {source.task for source in sources if isinstance(source, TaskLog)}
 
     def _enter(self, name: str, schedule: Schedule, place: int) -> Entry:
         node, zone = schedule.condition, schedule.zone
@@ -358,9 +369,8 @@ class Agenda:
 
     def asked(self, now: int) -> set[str]:
         """The tasks whose logs the decisions due now may read."""
-        due = (item for at, _, item in self._heap if at <= now and at == item.due)
-        sources = {source for item in due for source in (item.log, *item.plan.sources)}
-        return {source.task for source in sources if isinstance(source, TaskLog)}
+        due = {item.name for at, _, item in self._heap if at <= now and at == item.due}
+        return {task for name in due for task in self.read_by(name)}
 
     # --- records --------------------------------------------------------------------------
 

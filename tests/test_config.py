@@ -24,7 +24,7 @@ def test_every_option_has_a_meaning_and_the_defaults_are_those_of_rocketry() -> 
     assert {
         name: getattr(config, name)
         for name in options_of(Config)
-        if name not in ("func_run_id", "timezone")
+        if name not in ("func_run_id", "timezone", "concurrency_limit", "keep")
     } == {
         "execution": None,
         "task_pre_exist": "raise",
