@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .app.app import App as App
+    from .app.context import AppContext as AppContext
+    from .app.context import Context as Context
     from .app.face import Verdict as Verdict
     from .app.face import Window as Window
     from .app.face import check as check
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from .app.face import upcoming as upcoming
     from .app.face import windows as windows
     from .app.groups import Grouper as Grouper
+    from .app.heartbeat import with_heartbeat as with_heartbeat
     from .app.session import Session as Session
     from .app.task import Task as Task
     from .conds.diagnostic import Diagnostic as Diagnostic
@@ -35,8 +38,10 @@ if TYPE_CHECKING:
 _HOME = {
     "Action": ".engine.records",
     "App": ".app.app",
+    "AppContext": ".app.context",
     "Condition": ".conds.nodes",
     "ConditionSyntaxError": ".grammar.errors",
+    "Context": ".app.context",
     "Diagnostic": ".conds.diagnostic",
     "ExecutionMode": ".engine.policy",
     "Explanation": ".engine.explain",
@@ -54,6 +59,7 @@ _HOME = {
     "parse": ".grammar.parser",
     "upcoming": ".app.face",
     "windows": ".app.face",
+    "with_heartbeat": ".app.heartbeat",
 }
 __all__ = list(_HOME)
 __version__ = "0.1.0"

@@ -6,6 +6,9 @@ from .app.errors import (
     DefinitionError as DefinitionError,
 )
 from .app.errors import (
+    LeaseLostException as LeaseLostException,
+)
+from .app.errors import (
     OncueError as OncueError,
 )
 from .app.errors import (
@@ -28,6 +31,7 @@ from .grammar.errors import ConditionSyntaxError as ConditionSyntaxError
 __all__ = [
     "ConditionSyntaxError",
     "DefinitionError",
+    "LeaseLostException",
     "OncueError",
     "SchedulerExit",
     "SchedulerRestart",

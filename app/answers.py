@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def explanation(agenda: Agenda, task: Task[..., Any], now: int) -> Explanation:
-    schedule = task.schedule
+    schedule = task.plan
     found = Explainer(agenda.planner, task.name, now).explain(schedule.condition, schedule.zone)
     return replace(found, obstacles=tuple(obstacles(agenda, task, now)))
 
@@ -41,7 +41,7 @@ def obstacles(agenda: Agenda, task: Task[..., Any], now: int) -> Iterator[str]:
 
 def next_due(agenda: Agenda, task: Task[..., Any], now: int) -> int:
     """When its condition next holds, if nothing more is recorded; FOREVER if never."""
-    schedule = task.schedule
+    schedule = task.plan
     if not (schedule.standing and task.enabled):
         return FOREVER
     plan = agenda.planner.plan(schedule.condition, task.name, schedule.zone)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from ..engine.explain import Explanation
 from .clock import Clock, SystemClock
 from .config import from_outside
+from .context import AppContext
 from .errors import OncueError
+from .executors import refuse_in_worker
 from .groups import Definer, Grouper
 from .session import Session
 from .stores import store_at
 
 F = TypeVar("F", bound=Callable[..., Any])
+LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _inside: ContextVar[Session] = ContextVar("oncue_inside")  # of which code is called; tasks inherit
 
 
@@ -67,6 +73,19 @@ class App(Definer):
     async def serve(self) -> None:
         """`run`, on a running event loop; signals are left to their owner."""
         await self.session.serve()
+
+    def main(self) -> None:
+        """`run`, for programs that do nothing else: logs to stdout from level INFO on, where
+        logging is not configured yet."""
+        refuse_in_worker("app.main()")
+        if not logging.getLogger("oncue").hasHandlers():
+            logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=LINE)
+        self.run()
+
+    def create(self) -> AbstractAsyncContextManager[AppContext]:
+        """The app, about to run: `async with app.create() as ctx: await ctx.run()`. Signals are
+        left to their owner. Raises OncueError when the app is running already."""
+        return self.session.create()
 
     def start(self) -> None:
         """Run in a thread of its own; returns once it runs. `stop` ends it: a program that ends

@@ -451,14 +451,19 @@ def arguments_in(function: Callable[..., Any]) -> dict[str, BaseArgument]:
     return found
 
 
-def annotations_of(function: Callable[..., Any]) -> dict[str, BaseArgument]:
+def notes_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Its annotations, evaluated where they can be."""
     try:
-        notes = inspect.get_annotations(function, eval_str=True)
+        return inspect.get_annotations(function, eval_str=True)
     except Exception:  # a name that is there for type checkers alone
-        notes = getattr(function, "__annotations__", {})
+        notes: Mapping[str, Any] = getattr(function, "__annotations__", {})
+        return notes
+
+
+def annotations_of(function: Callable[..., Any]) -> dict[str, BaseArgument]:
     return {
         name: wish
-        for name, note in notes.items()
+        for name, note in notes_of(function).items()
         for wish in getattr(note, "__metadata__", ())
         if is_argument(wish, name)
     }

@@ -25,9 +25,11 @@ from .arguments import (
     Task,
     TerminationFlag,
     arguments_in,
+    notes_of,
     signature_of,
     value_of,
 )
+from .context import Context, is_context
 from .errors import DefinitionError
 from .work import Code, Command, DelayedFunction, PlainFailure
 
@@ -37,6 +39,24 @@ HIDDEN: Mapping[str, BaseArgument] = {
     "_thread_terminate_": TerminationFlag(),
 }
 """Parameters that are given to whoever names them."""
+
+
+class ContextArgument(BaseArgument):
+    """The context of the run."""
+
+    @property
+    def materialize(self) -> Materialize:
+        return "pre"
+
+    def get_value(
+        self, task: Any = None, session: Any = None, context: Any = None, **kwargs: Any
+    ) -> Any:
+        if context is None:
+            raise Missing("there is no run to have a context")
+        return context
+
+
+CONTEXT = ContextArgument()
 
 
 class ArgumentError(PlainFailure):
@@ -52,6 +72,10 @@ class Needs:
     required: tuple[str, ...]
     arguments: Mapping[str, BaseArgument]
     anything: bool = False
+
+    @property
+    def wants_context(self) -> bool:
+        return any(value is CONTEXT for value in self.arguments.values())
 
     def takes(self, name: str) -> bool:
         return self.anything or name in self.names
@@ -90,7 +114,14 @@ def needs_of(work: Callable[..., Any]) -> Needs:
     hidden = {name: HIDDEN[name] for name in names if name in HIDDEN}
     if not names and not anything:
         return NOTHING
+    hidden |= dict.fromkeys(contexts_in(work, names), CONTEXT)
     return Needs(frozenset(names), tuple(required), {**hidden, **arguments_in(work)}, anything)
+
+
+def contexts_in(work: Callable[..., Any], names: list[str]) -> list[str]:
+    """Those of its parameters that are given the context: what is called so or annotated so."""
+    notes = notes_of(work)
+    return [n for n in names if n == "context" or (n in notes and is_context(notes[n]))]
 
 
 def takes_nothing(work: Callable[..., Any]) -> bool:
@@ -180,26 +211,27 @@ def prepare(
     task: Any,
     session: Any,
     flag: threading.Event | None = None,
+    context: Context | None = None,
     in_process: bool = False,
     materialize: Materialize = "post",
 ) -> Prepared:
     """Make the values of a run that are to be made before it. Raises ArgumentError for one that
     cannot be had, and what the code of an argument raises, with a note that names it."""
-    context = {"task": task, "session": session, "flag": flag}
+    scope = {"task": task, "session": session, "flag": flag, "context": context}
     ready: dict[str, Any] = {}
     later: dict[str, BaseArgument] = {}
     for name, value in values.items():
         if isinstance(value, BaseArgument):
-            value = made(name, value.stage, context)
+            value = made(name, value.stage, scope)
         if not isinstance(value, BaseArgument):
             ready[name] = value
         elif made_before(value, in_process, materialize):
-            ready[name] = made(name, partial(value_of, value), context)
+            ready[name] = made(name, partial(value_of, value), scope)
         else:
             later[name] = value
     if not later and not isinstance(work, DelayedFunction):
         return Prepared(work, ready)
-    return Prepared(Bound(work, later, {} if in_process else context), ready)
+    return Prepared(Bound(work, later, {"context": context} if in_process else scope), ready)
 
 
 def made_before(value: BaseArgument, in_process: bool, materialize: Materialize) -> bool:
@@ -222,11 +254,12 @@ def made(name: str, make: Callable[..., Any], context: Mapping[str, Any]) -> Any
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Code whose remaining arguments are made in the run. `context` is empty in a process."""
+    """Code whose remaining arguments are made in the run. In a process `scope` has the context
+    alone."""
 
     work: Callable[..., Any]
     later: Mapping[str, BaseArgument]
-    context: Mapping[str, Any]
+    scope: Mapping[str, Any]
 
     def __call__(self, **ready: Any) -> Any:
         work, values = self.work, {**ready, **self.later}
@@ -234,14 +267,13 @@ class Bound:
             work = work.load()
             values = self._delayed(work, values)
         arguments = {
-            name: made(name, partial(value_of, value), self.context)
-            for name, value in values.items()
+            name: made(name, partial(value_of, value), self.scope) for name, value in values.items()
         }
         return work(**arguments)
 
     def _delayed(self, function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
         """Now the function is known, and with it what it asks for."""
-        session = self.context.get("session")
+        session = self.scope.get("session")
         parameters = {} if session is None else session.parameters
         needs = needs_of(function)
         found = collect(needs, parameters, values)

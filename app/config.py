@@ -13,7 +13,7 @@ from ..conds.diagnostic import nearest
 from ..conds.durations import Duration
 from ..conds.nodes import Condition
 from ..engine.civil import Zone
-from ..engine.schedule import NEVER, Overlap
+from ..engine.schedule import NEVER, CatchUp, Overlap
 from ..grammar.phrases import Phrases
 from . import options
 from .compat import RENAMED, SWITCHES, newer
@@ -35,6 +35,7 @@ def new_run_id(task: Any, parameters: Any) -> str:
     return f"{_random.getrandbits(128):032x}"
 
 
+LEASE = Duration.of("1 minute")
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     "production": dict.fromkeys(
         ("silence_cond_check", "silence_task_prerun", "silence_task_logging"), True
@@ -77,6 +78,23 @@ class Config:
         options.grace,
         Duration.of("1 minute"),
         doc="How late an occurrence may start at which nobody looked.",
+    )
+    catch_up = Option[CatchUp | None](
+        optional(options.catch_up),
+        doc="What is done about occurrences that came and went while no app ran: `skip`, `once` or "
+        "`all`. None: `once` for tasks that start by schedule, interval or execute_at, for others "
+        "`skip`.",
+    )
+    max_lateness = Option[Duration | None](
+        optional(options.grace),
+        doc="How late an occurrence may start that is caught up with, waits, or is run again. "
+        "None: any.",
+    )
+    lease_duration = Option[Duration](
+        options.duration,
+        LEASE,
+        doc="How long a run is its instance's alone without a heartbeat, of tasks that start by "
+        "schedule, interval or execute_at and do not say.",
     )
     concurrency_limit = Option[int | None](
         optional(options.count),

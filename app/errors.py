@@ -15,6 +15,11 @@ class StoreError(OncueError):
     """The store cannot be opened, is not ours, or does not answer."""
 
 
+class LeaseLostException(OncueError):
+    """The run is not its instance's any more: it took longer than its lease, and was written as
+    crashed. What it does now it may do beside another run."""
+
+
 class SchedulerExit(Exception):
     """Raised by a task to end the app in order; its run has succeeded."""
 

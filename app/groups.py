@@ -15,10 +15,11 @@ from . import options
 from .arguments import BaseArgument, FuncArg
 from .binding import refuse_in_process
 from .clock import SystemClock
+from .kinds import KINDS
 from .options import DurationLike, Option, optional
 from .session import Session
 from .stores import store_at
-from .task import KINDS, Task
+from .task import Task
 
 P = ParamSpec("P")
 R = TypeVar("R")

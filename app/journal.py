@@ -8,16 +8,18 @@ are kept and tried again every `STORE_RETRY`, and decisions are made anew once i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from ..engine.agenda import Agenda, Missed, Start
 from ..engine.civil import FOREVER
 from ..engine.history import Mark
 from ..engine.records import Action, Record
-from .errors import StoreError
+from .errors import LeaseLostException, StoreError
 from .repo import level_of, message_of
-from .stores.protocol import Answer, Finish, Refused, Step, Store
+from .stores.protocol import Answer, Extension, Finish, Refused, Step, Store
 from .upkeep import Upkeep
 
 SECOND = 1_000_000
@@ -25,6 +27,7 @@ STORE_RETRY = SECOND
 LAST_TRIES = 10
 LEASE_MARGIN = SECOND // 50  # the store's clock may be read a moment later than ours
 LEASE_CHECK = SECOND // 4
+ENDED_APP = "the app has ended, and with it the lease"
 
 task_log = logging.getLogger("oncue.task")
 scheduler_log = logging.getLogger("oncue.scheduler")
@@ -35,6 +38,13 @@ Ended = tuple[Finish, Mark]
 
 Begun = tuple[Start, int]
 """A start whose claim was granted, and the number of its RUN record."""
+
+
+class Asked(NamedTuple):
+    """An extension that somebody waits for; the answer is until when the lease lasts."""
+
+    step: Extension
+    answer: asyncio.Future[int]
 
 
 class Journal:
@@ -51,6 +61,8 @@ class Journal:
         self._missed: list[Missed] = []  # not in the store yet
         self._leases: dict[int, int] = {}  # when those of our live runs end that do so by time
         self._unsaved: list[Ended] = []
+        self._asked: list[Asked] = []
+        self._closing = False
         self._own: set[int] = set()  # numbers of our records beyond the history's position
         self._wanted: set[str] = set()  # tasks whose log is to be read anew, as far as needed
         self._reread = False  # whether all are
@@ -121,13 +133,56 @@ class Journal:
         self.agenda.take(record, now, mark)
         self._unsaved.append((Finish(record), mark))
 
+    # --- leases ---------------------------------------------------------------------------
+
+    def holds(self, task: str, run: int) -> bool:
+        """Whether a run of ours is live still, as far as is known."""
+        return run in self.live and run in self.agenda.history.of(task).live
+
+    def extend(self, step: Extension) -> asyncio.Future[int]:
+        """Make the lease of a run of ours last longer, with the next commit: until when. Fails of a
+        StoreError, and of LeaseLostException."""
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if self._closing:
+            answer.set_exception(LeaseLostException(f"task {step.task!r}: {ENDED_APP}"))
+        elif self._down and self.error is not None:
+            answer.set_exception(self.error)
+        else:
+            self._asked.append(Asked(step, answer))
+        return answer
+
+    def refuse_extensions(self) -> None:
+        """From now on: nothing is committed any more but endings."""
+        self._closing = True
+        for step, answer in self._take_asked():
+            answer.set_exception(LeaseLostException(f"task {step.task!r}: {ENDED_APP}"))
+
+    def _take_asked(self) -> list[Asked]:
+        """The extensions that somebody still waits for."""
+        asked, self._asked = self._asked, []
+        return [each for each in asked if not each.answer.done()]
+
+    def _extended(self, asked: Asked, answer: Answer, now: int) -> None:
+        step, waiting = asked
+        if waiting.done():
+            return
+        if isinstance(answer, Refused):
+            waiting.set_exception(LeaseLostException(f"task {step.task!r}: {answer.value}"))
+            self.want({step.task}, now)
+        else:
+            self._leases[step.run] = now + step.lease
+            waiting.set_result(now + step.lease)
+
     # --- writing --------------------------------------------------------------------------
 
     async def commit(self, starts: list[Start], now: int) -> list[Begun]:
-        """Write the endings and claim the starts in one commit; the runs to be launched."""
+        """Extend leases, write the endings and claim the starts in one commit; the runs to be
+        launched."""
+        asked, self._asked = self._asked and self._take_asked(), []
         endings, self._unsaved = self._unsaved, []
         missed, self._missed = self._missed, []
-        steps: list[Step] = [finish for finish, _ in endings]
+        steps: list[Step] = [each.step for each in asked]
+        steps += [finish for finish, _ in endings]
         steps += starts
         steps += missed
         if not steps:
@@ -135,6 +190,7 @@ class Journal:
         try:
             answers = await self.store.commit(steps)
         except BaseException as error:
+            self._asked = asked + self._asked
             self._unsaved = endings + self._unsaved
             self._missed = missed + self._missed
             for start in reversed(starts):
@@ -145,6 +201,9 @@ class Journal:
             self._fail(error, now)
             return []
         self._down, self._unwritten, self._failures = False, False, 0
+        for each, answer in zip(asked, answers, strict=False):
+            self._extended(each, answer, now)
+        answers = answers[len(asked) :] if asked else answers
         for (finish, mark), answer in zip(endings, answers, strict=False):
             self._ended(finish.record, mark, answer, now)
         written = answers[: len(endings) + len(starts)]
@@ -257,6 +316,8 @@ class Journal:
         self._failures += 1
         self._down = True
         self.error = error
+        for _, answer in self._take_asked():
+            answer.set_exception(error)
         self.look_at = now + STORE_RETRY
 
     async def close(self) -> None:

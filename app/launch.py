@@ -3,36 +3,74 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..engine.agenda import Start
 from ..engine.civil import FOREVER
 from ..engine.records import Record
 from .binding import NOTHING, asks_for_flag, collect, prepare, refuse_lacking
+from .context import Context, OwnPulse
 from .executors import NO_ARGUMENTS, Call, Ending, Running
+from .options import json_values
+from .work import DelayedFunction
 
 if TYPE_CHECKING:
     from .session import Session
     from .task import Task
 
 NONE: Mapping[str, Any] = {}
+Extend = Callable[["Live"], Coroutine[Any, Any, None]]
+"""Makes the lease of a run last longer."""
 
 
 class Launcher:
     """What is the same for all runs of a task, as long as its options and the config are."""
 
-    __slots__ = ("blocks", "execution", "label", "plain", "session", "task")
+    __slots__ = (
+        "blocks",
+        "execution",
+        "label",
+        "on_loop",
+        "plain",
+        "session",
+        "task",
+        "wants_context",
+    )
 
     def __init__(self, session: Session, task: Task[..., Any]) -> None:
         self.session = session
         self.task = task
         self.execution = task.execution
         self.blocks = self.execution == "main"
+        self.on_loop = self.execution in ("main", "async") and not task.awaited
         self.label: Callable[[Any, Any], str] = task.func_run_id or session.config.func_run_id
         self.plain = task.needs is NOTHING and not task.parameters
+        self.wants_context = task.needs.wants_context or isinstance(task.function, DelayedFunction)
 
-    def call(self, parameters: Mapping[str, Any], done: Callable[[Ending], None]) -> Call:
+    def context(self, live: Live, extend: Extend) -> Context:
+        """What a run of it knows of itself."""
+        task, session, record = self.task, self.session, live.record
+        return Context(
+            task,
+            json_values(task.args, "args"),
+            session.app_context,
+            run_id=record.run_id or "",
+            scheduled_at=record.logical,
+            attempt=record.attempt or 0,
+            token=live.seq,
+            lease=live.lease,
+            zone=task.timezone or session.config.timezone,
+            pulse=OwnPulse(partial(extend, live), lambda: live.held_until),
+        )
+
+    def call(
+        self,
+        parameters: Mapping[str, Any],
+        done: Callable[[Ending], None],
+        context: Context | None = None,
+    ) -> Call:
         """The task's code with the arguments of this run, those made that are to be made before
         it. Raises ArgumentError for one that cannot be had, and what the code of an argument
         raises."""
@@ -48,10 +86,16 @@ class Launcher:
             task=task,
             session=self.session,
             flag=flag,
+            context=context,
             in_process=self.execution == "process",
             materialize=self.session.config.param_materialize,  # type: ignore[arg-type]
         )
-        return Call(prepared.function, done, prepared.arguments, task.name, flag)
+        function, beat = prepared.function, None
+        if context is not None and isinstance(pulse := context.pulse, OwnPulse):
+            beat = pulse.from_elsewhere
+            if self.on_loop:
+                function = pulse.within(function)
+        return Call(function, done, prepared.arguments, task.name, flag, beat)
 
 
 class Launchers(dict[str, Launcher]):
@@ -73,10 +117,12 @@ class Launchers(dict[str, Launcher]):
 
 class Live:
     """A run of ours from its claim to its ending. `why` it was told to end; `end_at` is when one
-    that was is waited for no more."""
+    that was is waited for no more. `lease` is for how many microseconds it is ours without an
+    extension, None: as long as we live."""
 
     __slots__ = (
-        "_ended", "end_at", "hooks", "launcher", "parameters", "record", "running", "seq", "why",
+        "_ended", "end_at", "extended_until", "hooks", "launcher", "lease", "parameters", "record",
+        "running", "seq", "why",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +131,8 @@ class Live:
         self.launcher = launcher
         self.seq = seq
         self.record: Record = start.record
+        self.lease = start.lease
+        self.extended_until: int | None = None
         self.parameters = parameters_of(start)
         self.running: Running | None = None
         self.why: str | None = None
@@ -96,6 +144,13 @@ class Live:
     def told(self) -> bool:
         """Whether it was told to end."""
         return self.end_at < FOREVER
+
+    @property
+    def held_until(self) -> int | None:
+        """Until when its lease lasts, None: as long as we live."""
+        if self.lease is None or self.extended_until is not None:
+            return self.extended_until
+        return self.record.at + self.lease
 
     def done(self, ending: Ending) -> None:
         self._ended(self, ending)

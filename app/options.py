@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import timedelta, tzinfo
 from enum import StrEnum
 from functools import cache
+from math import isfinite
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from ..conds.diagnostic import nearest
@@ -18,7 +19,8 @@ from ..conds.durations import Duration
 from ..conds.nodes import Condition, Constant, Retry
 from ..engine.civil import Zone
 from ..engine.civil import zone as zone_of
-from ..engine.schedule import Overlap
+from ..engine.policy import ExecutionMode, FailureMode
+from ..engine.schedule import CatchUp, Overlap
 from ..grammar.phrases import Phrases
 from .compat import SWITCHES
 from .errors import DefinitionError
@@ -52,7 +54,8 @@ Reader = Callable[[Any, str, Speaker], T]
 
 class Option(Generic[T]):
     """A descriptor: what is assigned goes through `read`. Where nothing was, it is `default`; where
-    it is None, it is what `derive` makes of the owner."""
+    it is None, it is what `derive` makes of the owner. What is assigned takes the place of the
+    options `instead_of`."""
 
     def __init__(
         self,
@@ -60,11 +63,13 @@ class Option(Generic[T]):
         default: Any = None,
         *,
         derive: Callable[[Any], T] | None = None,
+        instead_of: tuple[str, ...] = (),
         doc: str = "",
     ) -> None:
         self.read = read
         self.default = default
         self.derive = derive
+        self.instead_of = instead_of
         self.__doc__ = doc
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -82,7 +87,11 @@ class Option(Generic[T]):
 
     def __set__(self, owner: Owner, given: Any) -> None:
         before = owner.values
-        owner.values = {**before, self.name: self.read(given, self.name, owner)}
+        values = {**before, self.name: self.read(given, self.name, owner)}
+        for other in self.instead_of:
+            if other != self.name:
+                values.pop(other, None)
+        owner.values = values
         try:
             owner.assigned(self.name)
         except BaseException:
@@ -202,6 +211,9 @@ class word_of(Generic[W]):
 
 
 overlap = word_of(Overlap)
+catch_up = word_of(CatchUp)
+failure_mode = word_of(FailureMode)
+execution_mode = word_of(ExecutionMode)
 
 
 def function(given: Any, name: str, owner: Speaker) -> Callable[..., Any]:
@@ -217,6 +229,36 @@ def parameters(given: Any, name: str, owner: Speaker) -> dict[str, Any]:
     if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
         raise DefinitionError(f"{name}={given!r}: it is a dictionary, with names as keys")
     return dict(given)
+
+
+def json_object(given: Any, name: str, owner: Speaker) -> dict[str, Any]:
+    """Names and values that JSON can say, as copies."""
+    try:
+        return json_values(parameters(given, name, owner), name)
+    except RecursionError as error:
+        raise DefinitionError(f"{name}: it is nested too deeply, or holds itself") from error
+
+
+def json_values(given: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The same of all, as copies. Raises DefinitionError for what JSON cannot say."""
+    return {key: json_value(value, f"{name}[{key!r}]") for key, value in given.items()}
+
+
+def json_value(given: Any, where: str) -> Any:
+    match given:
+        case None | str() | bool() | int():
+            return given
+        case float() if isfinite(given):
+            return given
+        case list() | tuple():
+            return [json_value(value, f"{where}[{place}]") for place, value in enumerate(given)]
+        case dict() if all(isinstance(key, str) for key in given):
+            return json_values(given, where)
+        case _:
+            raise DefinitionError(
+                f"{where}={given!r}: it is no value of JSON: None, True, False, a finite number, "
+                "text, a list, or a dictionary with names as keys"
+            )
 
 
 def duration(given: Any, name: str, owner: Speaker) -> Duration:

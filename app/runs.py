@@ -13,13 +13,21 @@ from ..engine.agenda import Start
 from ..engine.records import Action, Record
 from .binding import ArgumentError
 from .config import new_run_id
-from .errors import DefinitionError, OncueError, SchedulerExit, SchedulerRestart
+from .errors import (
+    DefinitionError,
+    LeaseLostException,
+    OncueError,
+    SchedulerExit,
+    SchedulerRestart,
+)
 from .executors import EXECUTIONS, Call, Ending, Executor, ProcessExecutor, conclude
 from .hooks import NOTHING_RAISED, ExcInfo, finish
-from .journal import SECOND, tell
+from .journal import SECOND, Journal, tell
 from .launch import NONE, Launcher, Launchers, Live, parameters_of
+from .stores.protocol import Extension, Refused
 
 if TYPE_CHECKING:
+    from .context import Context
     from .executors import Running
     from .session import Session
     from .task import Task
@@ -39,12 +47,14 @@ class Runs:
     def __init__(
         self,
         session: Session,
+        journal: Journal,
         *,
         wake: Callable[[], None],
         failed: Callable[[str, BaseException | None], None],
         raised: Callable[[BaseException], None],
     ) -> None:
         self.session = session
+        self.journal = journal
         self.live: dict[int, Live] = {}
         self.stops = 0
         self.launchers = Launchers(session)
@@ -107,7 +117,8 @@ class Runs:
         try:
             if self.session.hooks.has("task_execute"):
                 self.session.hooks.begin_run(live.launcher.task, live.hooks)
-            return live.launcher.call(live.parameters, live.done)
+            context = self._context(live) if live.launcher.wants_context else None
+            return live.launcher.call(live.parameters, live.done, context)
         except (ArgumentError, DefinitionError) as error:
             self._end(live, Ending(Action.FAIL, error=str(error)))
         except Exception as error:
@@ -116,10 +127,32 @@ class Runs:
                 self._failed(f"task {live.record.task!r} could not be set up: {error!r}", error)
         return None
 
+    def _context(self, live: Live) -> Context:
+        return live.launcher.context(live, self.extend)
+
+    async def extend(self, live: Live) -> None:
+        """Make the lease of a run last longer. Raises LeaseLostException, and StoreError."""
+        task = live.record.task
+        if live.lease is None:
+            if not self.journal.holds(task, live.seq):
+                raise LeaseLostException(f"task {task!r}: {Refused.LEASE_LOST.value}")
+            return
+        extending = self.journal.extend(Extension(task, live.seq, live.lease))
+        if self.blocked:
+            await self._commit_extensions()
+        else:
+            self._wake()
+        live.extended_until = await extending
+
+    async def _commit_extensions(self) -> None:
+        """While a `main` run is under way nothing else does."""
+        await self.journal.commit([], self.session.clock.now())
+
     async def _block(self, executor: Executor, call: Call) -> None:
         """A `main` run: this thread has nothing else until it ends."""
         self._blocking = blocking = asyncio.ensure_future(executor.start(call))
         try:
+            await self._commit_extensions()
             await blocking
         except asyncio.CancelledError:
             if self.stops < 2:
@@ -173,7 +206,7 @@ class Runs:
 
     def leave_alone(self, task: Task[..., Any], loop: asyncio.AbstractEventLoop) -> None:
         """The task is gone from the agenda: its runs keep their time limit."""
-        limit = task.schedule.timeout
+        limit = task.plan.timeout
         for live in self.of(task):
             if limit is not None:
                 left = (live.record.at + limit - self.session.clock.now()) / SECOND
@@ -196,8 +229,9 @@ class Runs:
         at = self.session.clock.now()
         if at < run.at:
             at = run.at
+        until = live.extended_until if ending.action is Action.FAIL else None
         self._ended.append(
-            Record(run.task, ending.action, at, 0, None, None, live.seq, run.run_id, error)
+            Record(run.task, ending.action, at, 0, None, None, live.seq, run.run_id, error, until)
         )
         self._wake()
 

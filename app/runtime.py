@@ -65,7 +65,9 @@ class Runtime:
         self.restarting = False
         self._failure: OncueError | None = None
         self._shut_again: int | None = None  # when a shut_cond that raised is asked again
-        self.runs = Runs(session, wake=self._wake, failed=self._fail, raised=self._obey_raised)
+        self.runs = Runs(
+            session, self.journal, wake=self._wake, failed=self._fail, raised=self._obey_raised
+        )
         self.configured()
 
     # --- from outside ---------------------------------------------------------------------
@@ -158,7 +160,7 @@ class Runtime:
 
     def _schedule(self, task: Task[..., Any]) -> Schedule:
         """What the agenda is to know of a task now."""
-        schedule, enabled = task.schedule, self._may_start(task)
+        schedule, enabled = task.plan, self._may_start(task)
         return schedule if schedule.enabled == enabled else replace(schedule, enabled=enabled)
 
     def _occasion(self, task: Task[..., Any]) -> None:
@@ -172,7 +174,7 @@ class Runtime:
             return  # it is planned with all the others
         refuse_missing([task], self.session)
         refuse_unsendable(task)
-        schedule = task.schedule
+        schedule = task.plan
         self.planner.history.of(task.name).known = True
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
         self._plan(task)
@@ -196,7 +198,7 @@ class Runtime:
         if option == "enabled":
             self.agenda.enable(task.name, self._may_start(task))
             return
-        schedule = task.schedule
+        schedule = task.plan
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
         self.agenda.change(task.name, self._schedule(task))
         self.journal.upkeep.register(task.name, registered_as(task))
@@ -305,7 +307,7 @@ class Runtime:
     def _compile(self) -> None:
         """Make the plans of all tasks, which say what of the log is needed."""
         for task in self.session:
-            schedule = task.schedule
+            schedule = task.plan
             self.planner.plan(schedule.condition, task.name, schedule.zone)
 
     def _plan_all(self) -> None:
@@ -371,6 +373,7 @@ class Runtime:
 
     async def _close(self) -> None:
         now = self.clock.now()
+        self.journal.refuse_extensions()
         left = await self.runs.close()
         for record in self.runs.drain():
             self.journal.end(record, now)
@@ -494,5 +497,5 @@ class Runtime:
 
 def registered_as(task: Task[..., Any]) -> str:
     """How the store knows a task's condition: another text is another condition."""
-    zone = task.schedule.zone
+    zone = task.plan.zone
     return f"{task.start_cond} in {zone.name}"

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -25,18 +25,18 @@ from ..engine.explain import Explanation
 from ..engine.history import TaskLog
 from ..engine.schedule import Request
 from ..grammar.phrases import Phrases
-from . import options
 from .clock import Clock, FunctionClock
-from .compat import newer
 from .config import Config
+from .context import AppContext
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
 from .hooks import Hooks
+from .kinds import KINDS, FuncTask
 from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
 from .stores.protocol import Store
-from .task import KINDS, FuncTask, LiveRun, Task, refuse_contradictions
+from .task import LiveRun, Task, read_options, refuse_contradictions
 
 AnyTask = Task[..., Any]
 T = TypeVar("T")
@@ -88,6 +88,7 @@ class Session:
         self.renamings: dict[Callable[..., object], Mapping[str, str]] = {}
         self._registered: list[Callable[[Session], None]] = []
         self._life: Runtime | None = None
+        self.app_context: AppContext | None = None  # while it runs, or is about to
         self.config = Config(self, config)
         self._repo = Repo(store, self.config.timezone)
 
@@ -142,9 +143,9 @@ class Session:
 
     def read_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a function's task, checked before there is a function."""
-        name = given.get("name")
         rest = {key: value for key, value in given.items() if key != "name"}
-        return {"name": name, **options.read_all(FuncTask, self, newer(rest))}
+        values, extra = read_options(FuncTask, self, rest)
+        return {"name": given.get("name"), **values, **extra}
 
     def refuse_taken(self, names: Iterable[str]) -> None:
         """Raise DefinitionError if one of these names cannot be had here."""
@@ -301,6 +302,20 @@ class Session:
         everything is planned."""
         await self._serve(ready=ready)
 
+    @asynccontextmanager
+    async def create(self) -> AsyncIterator[AppContext]:
+        """The app, about to run. Raises OncueError when it is running already."""
+        refuse_in_worker()
+        if self.app_context is not None:
+            raise OncueError("the app is running already")
+        self.app_context = context = AppContext(self)
+        try:
+            yield context
+        finally:
+            self.app_context = None
+        if context.again is not None:
+            restart(context.again)
+
     async def _serve(
         self,
         *,
@@ -308,7 +323,18 @@ class Session:
         once: Once | None = None,
         ready: Callable[[], object] | None = None,
     ) -> None:
-        refuse_in_worker()
+        async with self.create() as context:
+            await self.serve_in(context, signals=signals, once=once, ready=ready)
+
+    async def serve_in(
+        self,
+        context: AppContext,
+        *,
+        signals: bool = False,
+        once: Once | None = None,
+        ready: Callable[[], object] | None = None,
+    ) -> None:
+        """One life after another, until no other is to follow here."""
         while True:
             before, life = self._life, self._begin(once)
             self._life = life
@@ -320,7 +346,8 @@ class Session:
             if not life.restarting:
                 return
             if self.config.restarting != "recall":
-                return restart(self.config.restarting)
+                context.again = self.config.restarting
+                return
 
     def restart(self) -> None:
         """End in order, then begin again as `config.restarting` says."""

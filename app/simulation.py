@@ -170,7 +170,7 @@ def simulate(
     director.permanent = {name for name, task in tasks.items() if task.permanent}
     sleep = session.config.cycle_sleep
     simulation = forecast.Simulation(
-        {name: task.schedule for name, task in tasks.items()},
+        {name: task.plan for name, task in tasks.items()},
         first,
         director.course,
         log=(record_of(line, n, zone) for n, line in enumerate(log, 1)),

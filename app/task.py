@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import inspect
 import logging
-import os
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
+from ..conds.cron import CronFields
 from ..conds.diagnostic import nearest
 from ..conds.durations import Duration
 from ..conds.nodes import Condition, Retry
 from ..engine.civil import Zone
+from ..engine.policy import ExecutionMode, FailureMode, Policy
 from ..engine.records import Action
-from ..engine.schedule import NEVER, Overlap, Request, Schedule
+from ..engine.schedule import NEVER, CatchUp, Overlap, Request, Schedule
 from ..grammar.phrases import Phrases
-from . import options
+from . import options, timetable
 from .binding import Needs, asks_for_flag, needs_of, refuse_in_process
-from .compat import SWITCHES, OlderNames, newer
+from .compat import OPPOSITES, RENAMED, SWITCHES, OlderNames, newer
+from .config import LEASE
 from .errors import DefinitionError, OncueError
 from .executors import pack
 from .options import Limit, Option, optional
@@ -64,7 +66,28 @@ class Task(OlderNames, Generic[P, R]):
     _session: Session | None
     _waiting: tuple[Request, ...]  # asked for before the app runs
 
-    start_cond = Option[Condition](options.condition, NEVER, doc="Starts it when it holds.")
+    start_cond = Option[Condition](
+        optional(options.condition),  # type: ignore[arg-type]
+        derive=lambda task: timetable.starting(task.values),
+        instead_of=timetable.WAYS,
+        doc="Starts it when it holds.",
+    )
+    schedule = Option[CronFields | None](
+        optional(timetable.fields),
+        instead_of=timetable.WAYS,
+        doc="Starts it at the times of a cron, of five fields or six with seconds last.",
+    )
+    interval = Option[Duration | None](
+        optional(options.duration),
+        instead_of=timetable.WAYS,
+        doc="Starts it at once, then so long after each `scheduled_at`, without drift.",
+    )
+    execute_at = Option[datetime | None](
+        optional(timetable.moment),
+        instead_of=timetable.WAYS,
+        doc="Starts it once, at that instant or, where that is over, at once; a naive datetime, or "
+        "ISO text, is in the task's zone.",
+    )
     end_cond = Option[Condition](
         options.condition, NEVER, doc="Ends its runs when it holds, and lets none start."
     )
@@ -101,6 +124,37 @@ class Task(OlderNames, Generic[P, R]):
         "still due afterwards (`skip`), starts then all the same (`queue`), starts beside the run "
         "(`allow`), or in its place (`replace`).",
     )
+    failure_mode = Option[FailureMode](
+        optional(options.failure_mode),  # type: ignore[arg-type]
+        derive=lambda task: failure_mode_of(task),
+        doc="What a run that failed is: done all the same (`commit`), retried at once (`unlock`), "
+        "or retried when its lease ends (`none`). By default `none` for tasks that start by "
+        "schedule, interval or execute_at, else `commit`.",
+    )
+    execution_mode = Option[ExecutionMode](
+        options.execution_mode,
+        ExecutionMode.AT_LEAST_ONCE,
+        doc="Whether a run whose process is gone is run again (`at_least_once`) or not "
+        "(`at_most_once`), nor one that failed.",
+    )
+    lease_duration = Option[Duration](
+        optional(options.duration),  # type: ignore[arg-type]
+        derive=lambda task: lease_duration_of(task),
+        doc="How long a run is its instance's alone without a heartbeat. Tasks that start by a "
+        "condition and do not say are so for as long as the instance lives.",
+    )
+    catch_up = Option[CatchUp | None](
+        optional(options.catch_up),
+        doc="What is done about occurrences that came and went while no app ran: nothing (`skip`), "
+        "the newest is run (`once`), each is, in order (`all`).",
+    )
+    max_lateness = Option[Duration | None](
+        optional(options.grace),
+        doc="How late an occurrence may start that is caught up with, waits, or is run again.",
+    )
+    args = Option[dict[str, Any]](
+        options.json_object, {}, doc="Values of JSON that each run has a copy of, `context.args`."
+    )
     func_run_id = Option[Callable[[Any, Any], str] | None](
         optional(options.function), doc="Gives a run its label, from the task and the parameters."
     )
@@ -120,6 +174,8 @@ class Task(OlderNames, Generic[P, R]):
         session: Session | None = None,
         **given: Any,
     ) -> None:
+        if isinstance(work, Task):  # several tasks of one function
+            work = work.function
         put = partial(object.__setattr__, self)  # past our own: there may be many tasks
         put("function", work)
         put("needs", needs_of(work))
@@ -128,7 +184,8 @@ class Task(OlderNames, Generic[P, R]):
         put("_session", session)
         put("_waiting", ())
         put("__doc__", getattr(work, "__doc__", None))
-        put("values", options.read_all(type(self), self, newer(given)))
+        values, extra = read_options(type(self), self, given)
+        put("values", values if not extra else with_extra(values, extra, self))
         put("_session", None)
         refuse_contradictions(self)
         if session is not None:
@@ -171,7 +228,7 @@ class Task(OlderNames, Generic[P, R]):
         module, name = self.function.__module__, getattr(self.function, "__qualname__", None)
         if name is None or "<" in name:
             raise TypeError(f"{self!r} has no name in a module to be found by")
-        return find, (module, name)
+        return find, (module, name, self.name)
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r}: {self.start_cond}>"
@@ -206,11 +263,14 @@ class Task(OlderNames, Generic[P, R]):
             self._session.changed(self, name)
 
     @property
-    def schedule(self) -> Schedule:
+    def plan(self) -> Schedule:
         """What the agenda knows of it."""
-        config = self.session.config
+        config, timed = self.session.config, timetable.is_timed(self.values)
         timeout = options.NEVER if self.permanent else self.timeout or config.timeout
         grace = self.misfire_grace or config.misfire_grace
+        lateness = self.max_lateness or config.max_lateness
+        lease = self.lease_duration.microseconds
+        leased = timed or self.values.get("lease_duration") is not None
         return Schedule(
             self.start_cond,
             self.timezone or config.timezone,
@@ -220,6 +280,10 @@ class Task(OlderNames, Generic[P, R]):
             overlap=self.overlap or config.overlap,
             timeout=timeout.microseconds if isinstance(timeout, Duration) else None,
             misfire_grace=grace.microseconds,
+            catch_up=self.catch_up or config.catch_up or (ONCE if timed else SKIP),
+            max_lateness=None if lateness is None else lateness.microseconds,
+            policy=policy(self.failure_mode, self.execution_mode, lease),
+            lease=lease if leased else None,
             enabled=self.enabled,
             standing=not (self.on_startup or self.on_shutdown),
         )
@@ -343,89 +407,61 @@ class Task(OlderNames, Generic[P, R]):
         self.session.remove_task(self)
 
 
-class FuncTask(Task[P, R]):
-    """A function, or one in a file that is looked up whenever it runs:
-    `FuncTask(path="job.py", func_name="main")`. As a decorator it takes the function later:
-    `@FuncTask(start_cond="daily", session=app.session)`."""
-
-    _later: dict[str, Any] | None = None  # the options of one that has no function yet
-
-    def __init__(
-        self,
-        func: Callable[P, R] | None = None,
-        *,
-        path: str | os.PathLike[str] | None = None,
-        func_name: str | None = None,
-        **given: Any,
-    ) -> None:
-        if func is None and path is None:
-            if func_name is not None:
-                raise DefinitionError(f"func_name={func_name!r} needs the path of a file")
-            self._later = given
-            return
-        if func is not None and (path is not None or func_name is not None):
-            raise DefinitionError("a task has a function or a path, not both")
-        super().__init__(func or delayed(path, func_name), **given)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        later = self._later
-        if later is None:
-            return super().__call__(*args, **kwargs)
-        del self._later
-        super().__init__(*args, **later)
-        return self
-
-
-class CommandTask(Task[..., str]):
-    """A program, or a line for the shell; parameters become its arguments, and what it writes to
-    stdout is what it returns."""
-
-    def __init__(
-        self,
-        command: str | list[str] | tuple[str, ...],
-        *,
-        shell: bool = False,
-        cwd: str | os.PathLike[str] | None = None,
-        env: Mapping[str, str | None] | None = None,
-        argform: str = "long",
-        name: str | None = None,
-        **given: Any,
-    ) -> None:
-        called = name or ""
-        work = Command.of(command, shell=shell, cwd=cwd, env=env, argform=argform, name=called)
-        super().__init__(work, name=name, **given)  # type: ignore[arg-type]  # awaited where it runs
-
-
-class CodeTask(Task[..., Any]):
-    """Source text, run with its parameters as variables. It can do all that this process can:
-    never take it from outside."""
-
-    def __init__(self, code: str, *, output_variable: str = "return_value", **given: Any) -> None:
-        super().__init__(Code(code, output_variable), **given)
-
-
-KINDS: dict[str, Callable[..., Task[..., Any]]] = {
-    "func": FuncTask,
-    "path": FuncTask,
-    "command": CommandTask,
-    "code": CodeTask,
-}
-"""The keyword that says what a task runs, and the type of task it makes."""
-
 NO_PHRASES = Phrases()
 OWN = frozenset(("values", "function", "needs"))  # what a task has besides its options
+AT_LEAST_ONCE = ExecutionMode.AT_LEAST_ONCE
+ONCE, SKIP = CatchUp.ONCE, CatchUp.SKIP
+OTHER_WORDS = (
+    *SWITCHES, *RENAMED, *OPPOSITES, "command", "path", "code", "func", "func_name",
+)  # fmt: skip
+"""What besides the options may be meant by a misspelt word."""
 
 
-def delayed(path: str | os.PathLike[str] | None, func_name: str | None) -> Callable[..., Any]:
-    assert path is not None
-    return DelayedFunction(os.fspath(path), func_name or "main")
-
-
-def find(module: str, name: str) -> Any:
-    """What a task pickles as."""
+def find(module: str, name: str, task: str) -> Any:
+    """What a task pickles as. Its function's name in the module may stand for another task of the
+    same function."""
     from .executors.parcel import at
 
-    return at(module, name)
+    found = at(module, name)
+    return found.session[task] if isinstance(found, Task) and found.name != task else found
+
+
+def read_options(
+    kind: type, owner: options.Speaker, given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of a task given by keyword, read; and what else was given, for its `args`.
+    Raises DefinitionError for what looks like a misspelt option."""
+    known = options.options_of(kind)
+    found = newer(given)
+    extra = {name: found.pop(name) for name in [*found] if name not in known}
+    for name in extra:
+        if nearest(name, [*known, *OTHER_WORDS]):
+            hint = options.unknown(name, [*known, *OTHER_WORDS])
+            raise DefinitionError(f"{hint} (for context.args it is args={{{name!r}: …}})")
+    timetable.refuse_several(found)
+    values = options.read_all(kind, owner, found)
+    for name in timetable.WAYS:
+        if name in values and values[name] is None:
+            del values[name]
+    return values, extra
+
+
+def with_extra(
+    values: dict[str, Any], extra: Mapping[str, Any], task: Task[..., Any]
+) -> dict[str, Any]:
+    """The options of a task with those keywords that are no options among its `args`. Raises
+    DefinitionError where its function has no context to find them in."""
+    word = next(iter(extra))
+    if not task.needs.wants_context:
+        raise DefinitionError(
+            f"there is no option {word!r}, and the function takes no context to find it in; give "
+            f"it a parameter `context`, or say args={{{word!r}: …}}"
+        )
+    args = values.get("args", {})
+    for name in extra:
+        if name in args:
+            raise DefinitionError(f"{name!r} is in args and given beside it; give one")
+    return {**values, "args": {**args, **options.json_object(extra, "args", task)}}
 
 
 def said_of(work: Callable[..., object]) -> str | None:
@@ -441,6 +477,22 @@ def execution_of(task: Task[..., Any]) -> str:
     return config or ("async" if task.awaited else "thread")
 
 
+def failure_mode_of(task: Task[..., Any]) -> FailureMode:
+    """What becomes of a failed run of a task that does not say."""
+    retried = timetable.is_timed(task.values) and task.execution_mode is AT_LEAST_ONCE
+    return FailureMode.NONE if retried else FailureMode.COMMIT
+
+
+def lease_duration_of(task: Task[..., Any]) -> Duration:
+    """How long a lease lasts of a task that does not say."""
+    return LEASE if task._session is None else task._session.config.lease_duration
+
+
+@lru_cache(maxsize=256)
+def policy(failure: FailureMode, execution: ExecutionMode, lease: int) -> Policy:
+    return Policy(failure, execution, lease)
+
+
 def name_of(work: Callable[..., object], name: str | None) -> str:
     given = getattr(work, "__name__", None) if name is None else name
     if not isinstance(given, str) or not given or given == "<lambda>":
@@ -454,6 +506,11 @@ def refuse_contradictions(task: Task[..., Any]) -> None:
     """What no task can be, said before it is one."""
     if task.on_startup and task.on_shutdown:
         raise DefinitionError(f"task {task.name!r}: on_startup and on_shutdown exclude each other")
+    if task.execution_mode is not AT_LEAST_ONCE and task.failure_mode is not FailureMode.COMMIT:
+        raise DefinitionError(
+            f"task {task.name!r}: what runs at most once is not run again when it fails; drop "
+            f"failure_mode={task.failure_mode!s}, or execution_mode=at_most_once"
+        )
     given = {**task.needs.arguments, **task.parameters}
     execution = task.execution if given else None
     if execution == "process":

@@ -26,7 +26,7 @@ def refuse_missing(tasks: Iterable[Task[..., Any]], session: Session) -> None:
     """Refuse to run tasks whose arguments are known to be missing, if they can ever start."""
     found: list[str] = []
     for task in tasks:
-        if task.start_cond == NEVER and task.schedule.standing:
+        if task.start_cond == NEVER and task.plan.standing:
             continue
         values = collect(task.needs, session.parameters, task.parameters)
         lines = missing(task.needs, values, session)

@@ -269,14 +269,14 @@ def test_a_shorter_timeout_is_for_the_live_run_too() -> None:
 def test_options_that_a_task_does_not_say_are_the_configs() -> None:
     app = App(timeout="2 min", multilaunch=True, misfire_grace=0)
     task = app.task("daily", func=nothing)
-    assert task.timeout is None and task.schedule.timeout == 120_000_000
-    assert task.schedule.overlap == "allow" and task.schedule.misfire_grace == 1
+    assert task.timeout is None and task.plan.timeout == 120_000_000
+    assert task.plan.overlap == "allow" and task.plan.misfire_grace == 1
     task.timeout = "never"
     task.multilaunch = False
-    assert task.schedule.timeout is None and task.schedule.overlap == "skip"
+    assert task.plan.timeout is None and task.plan.overlap == "skip"
     app.session.config.timeout = "never"
     task.timeout = None
-    assert task.schedule.timeout is None
+    assert task.plan.timeout is None
 
 
 @pytest.mark.parametrize(

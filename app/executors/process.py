@@ -30,7 +30,7 @@ from multiprocessing.connection import wait
 from queue import SimpleQueue
 
 from ...engine.records import Action
-from ..errors import DefinitionError
+from ..errors import DefinitionError, LeaseLostException, StoreError
 from ..work import signal_name
 from . import worker
 from .parcel import pack
@@ -92,21 +92,29 @@ class Child:
     def alive(self) -> bool:
         return not wait([self._process.sentinel], 0)
 
-    def run(self, parcel: bytes) -> tuple[Ending, bool]:
+    def run(
+        self, parcel: bytes, beat: Callable[[], int | None] | None = None
+    ) -> tuple[Ending, bool]:
         """The ending of what is in the parcel, and whether SIGTERM brought it. Raises Died."""
         if not self.ready:
             self._receive()
             self.ready = True
-        try:
-            self._pipe.send_bytes(parcel)
-        except OSError as error:
-            raise Died from error
+        self._send(parcel)
         while True:
             message = self._receive()
-            if message[:1] == worker.LOG:
-                log_again(message)
-            else:
-                return ending_in(message)
+            match message[:1]:
+                case worker.LOG:
+                    log_again(message)
+                case worker.BEAT:
+                    self._send(answered(beat))
+                case _:
+                    return ending_in(message)
+
+    def _send(self, message: bytes) -> None:
+        try:
+            self._pipe.send_bytes(message)
+        except OSError as error:
+            raise Died from error
 
     def _receive(self) -> bytes:
         """The next message; those that were sent before the worker died are not lost."""
@@ -168,6 +176,17 @@ def log_again(message: bytes) -> None:
     logger = logging.getLogger(None if record.name == "root" else record.name)
     if logger.isEnabledFor(record.levelno):
         logger.handle(record)
+
+
+def answered(beat: Callable[[], int | None] | None) -> bytes:
+    """What a worker is told that asked for more time: until when it has it, or the error."""
+    try:
+        until = None if beat is None else beat()
+    except LeaseLostException as lost:
+        return pickle.dumps((None, lost))
+    except Exception as error:
+        return pickle.dumps((None, StoreError(str(error))))
+    return pickle.dumps((until, None))
 
 
 def ending_in(message: bytes) -> tuple[Ending, bool]:
@@ -341,7 +360,7 @@ class ProcessExecutor:
         if not run.hold(child):
             return child
         try:
-            ending, by_signal = child.run(run.parcel)
+            ending, by_signal = child.run(run.parcel, run.call.beat)
         except Died:
             wanted = run.hold(None)
             reason = child.reap()

@@ -49,6 +49,8 @@ class Call(NamedTuple):
     """A run's code, and where its ending goes. `done` is called on the loop's thread, once.
 
     `name` is the task's, for messages. `flag` is what the task listens to, where it asked for one.
+    `beat` extends the lease of the run from another thread, and says until when; an executor that
+    runs the code elsewhere brings it there.
     """
 
     function: Callable[..., object]
@@ -56,6 +58,7 @@ class Call(NamedTuple):
     arguments: Mapping[str, object] = NO_ARGUMENTS
     name: str = "?"
     flag: threading.Event | None = None
+    beat: Callable[[], int | None] | None = None
 
 
 class Running(Protocol):

@@ -1,5 +1,5 @@
 """A worker process, from the inside: it takes one parcel after another from its pipe, runs it, and
-sends back log lines and an ending.
+sends back log lines, heartbeats (which are answered) and an ending.
 
 Messages to the parent begin with a byte that says what they are. SIGTERM raises
 `Terminated` in the main thread, between two messages; the worker reports how its task ended, and
@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 
 from ...engine.records import Action
 from .. import work as work_of_tasks
-from ..errors import OncueError, SchedulerExit, SchedulerRestart
+from ..errors import LeaseLostException, OncueError, SchedulerExit, SchedulerRestart
 from .protocol import Ending, conclude
 
 NOT_HERE = (
@@ -34,9 +34,11 @@ NOT_HERE = (
 )
 READY = b"R"
 LOG = b"L"
+BEAT = b"B"
 END = b"E"
 
 _working = False
+_line: Line | None = None
 
 
 class Terminated(BaseException):
@@ -58,13 +60,25 @@ def refuse_in_worker(what: str = "app.run()") -> None:
         )
 
 
+def beat() -> int | None:
+    """Extend the lease of the run that is at work here: until when. From any thread; blocks.
+    Raises what it fails of in the app's process, and LeaseLostException when the run is over."""
+    if _line is None:
+        raise OncueError("there is no run in this process whose lease could be extended")
+    return _line.beat()
+
+
 class Line:
     """The way to the parent. A message is whole or not sent: termination waits for its end, and
-    for a moment at which the worker can be stopped: waiting for a parcel, or at the task."""
+    for a moment at which the worker can be stopped: waiting for a parcel, or at the task.
+
+    A heartbeat is asked and answered before another one, or the ending of its run, is sent."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
+        self._beating = threading.Lock()
+        self.at_work = False
         self._sending = False
         self._stoppable = False
         self.terminated = False
@@ -84,6 +98,27 @@ class Line:
                     self._sending = False
         if main:
             self._obey()
+
+    def beat(self) -> int | None:
+        with self._beating:
+            if not self.at_work:
+                raise LeaseLostException("the run is over, and with it its lease")
+            try:
+                self.send(BEAT, None)
+                until, error = pickle.loads(self._pipe.recv_bytes())
+            except (EOFError, OSError) as gone:
+                raise LeaseLostException(
+                    "the app's process is gone, and with it the lease"
+                ) from gone
+        if error is not None:
+            raise error
+        found: int | None = until
+        return found
+
+    def leave_work(self) -> None:
+        """Once a heartbeat that is under way is answered."""
+        with self._beating:
+            self.at_work = False
 
     def terminate(self, *_: object) -> None:
         """The handler of SIGTERM."""
@@ -131,9 +166,9 @@ def plain(value: object) -> object:
 
 def work(pipe: Connection, levels: Mapping[str, int]) -> None:
     """The worker's life; `levels` are those of the parent's loggers."""
-    global _working
+    global _working, _line
     _working = True
-    line = Line(pipe)
+    _line = line = Line(pipe)
     prepare(line, levels)
     line.send(READY, os.getpid())
     while not line.terminated:
@@ -158,7 +193,9 @@ def prepare(line: Line, levels: Mapping[str, int]) -> None:
 
 
 def serve(line: Line, parcel: bytes) -> None:
+    line.at_work = True
     ending, terminated = outcome_of(line, parcel)
+    line.leave_work()
     if isinstance(ending.raised, SchedulerExit | SchedulerRestart):
         ending = Ending(Action.FAIL, error=NOT_HERE)
     say = (str(ending.action), ending.error, terminated)

@@ -13,8 +13,9 @@ import re
 from ...grammar.phrases import Phrases
 from ..compat import SWITCHES
 from ..config import Config
+from ..kinds import KINDS
 from ..options import options_of, unknown
-from ..task import KINDS, Task
+from ..task import Task
 from . import tables
 from .conditions import RED_ENGINE
 from .given import Conditions, literal

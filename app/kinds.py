@@ -1,0 +1,86 @@
+"""The types of tasks, by what they run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .errors import DefinitionError
+from .task import P, R, Task
+from .work import Code, Command, DelayedFunction
+
+
+class FuncTask(Task[P, R]):
+    """A function, or one in a file that is looked up whenever it runs:
+    `FuncTask(path="job.py", func_name="main")`. As a decorator it takes the function later:
+    `@FuncTask(start_cond="daily", session=app.session)`."""
+
+    _later: dict[str, Any] | None = None  # the options of one that has no function yet
+
+    def __init__(
+        self,
+        func: Callable[P, R] | None = None,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        func_name: str | None = None,
+        **given: Any,
+    ) -> None:
+        if func is None and path is None:
+            if func_name is not None:
+                raise DefinitionError(f"func_name={func_name!r} needs the path of a file")
+            self._later = given
+            return
+        if func is not None and (path is not None or func_name is not None):
+            raise DefinitionError("a task has a function or a path, not both")
+        super().__init__(func or delayed(path, func_name), **given)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        later = self._later
+        if later is None:
+            return super().__call__(*args, **kwargs)
+        del self._later
+        super().__init__(*args, **later)
+        return self
+
+
+class CommandTask(Task[..., str]):
+    """A program, or a line for the shell; parameters become its arguments, and what it writes to
+    stdout is what it returns."""
+
+    def __init__(
+        self,
+        command: str | list[str] | tuple[str, ...],
+        *,
+        shell: bool = False,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str | None] | None = None,
+        argform: str = "long",
+        name: str | None = None,
+        **given: Any,
+    ) -> None:
+        called = name or ""
+        work = Command.of(command, shell=shell, cwd=cwd, env=env, argform=argform, name=called)
+        super().__init__(work, name=name, **given)  # type: ignore[arg-type]  # awaited where it runs
+
+
+class CodeTask(Task[..., Any]):
+    """Source text, run with its parameters as variables. It can do all that this process can:
+    never take it from outside."""
+
+    def __init__(self, code: str, *, output_variable: str = "return_value", **given: Any) -> None:
+        super().__init__(Code(code, output_variable), **given)
+
+
+KINDS: dict[str, Callable[..., Task[..., Any]]] = {
+    "func": FuncTask,
+    "path": FuncTask,
+    "command": CommandTask,
+    "code": CodeTask,
+}
+"""The keyword that says what a task runs, and the type of task it makes."""
+
+
+def delayed(path: str | os.PathLike[str] | None, func_name: str | None) -> Callable[..., Any]:
+    assert path is not None
+    return DelayedFunction(os.fspath(path), func_name or "main")

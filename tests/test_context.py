@@ -1,0 +1,257 @@
+"""What a run knows of itself, and how it keeps its lease, in every execution."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import pytest
+
+from oncue import App, Context
+from oncue.app.context import is_context
+from oncue.app.stores.memory import MemoryStore
+from oncue.app.stores.protocol import Answer, Extension, Query, Refused, Step
+from oncue.args import Arg
+from oncue.exc import StoreError
+from oncue.tests.test_tasks import actions, run
+
+if TYPE_CHECKING:
+    import oncue
+
+EXECUTIONS = ("main", "async", "thread", "process")
+LEASE = 40.0  # seconds; no run here lives so long
+
+
+class Watched(MemoryStore):
+    """A memory log that keeps the extensions, and answers them as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.extended: list[Extension] = []
+        self.lost = False
+        self.fails = False
+        self.beaten, self.often = threading.Event(), threading.Event()  # once, three times
+
+    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+        found = [step for step in steps if isinstance(step, Extension)]
+        self.extended += found
+        if self.extended:
+            self.beaten.set()
+        if len(self.extended) >= 3:
+            self.often.set()
+        if found and self.fails:
+            raise StoreError("no disk")
+        if found and self.lost:
+            rest = await super().commit([s for s in steps if not isinstance(s, Extension)])
+            return [Refused.LEASE_LOST for _ in found] + rest
+        return await super().commit(steps)
+
+
+def watched(app: App) -> Watched:
+    store = Watched()
+    app.session.store = store
+    return store
+
+
+def once(function: Callable[..., Any], **options: Any) -> tuple[App, Watched]:
+    """An app that has run a task of the function once, by an interval, and its store."""
+    app = App(shut_cond="task 'task' has finished", cycle_sleep=None)
+    store = watched(app)
+    given = {"interval": "1 day", "lease_duration": LEASE, **options}
+    app.task(func=function, name="task", **given)
+    run(app)
+    return app, store
+
+
+def reasons(app: App) -> list[str]:
+    return [record.error for record in app.session.store.read(Query()) if record.error]
+
+
+# --- what it says -------------------------------------------------------------------------------
+
+
+def tells(context: Context) -> tuple[Any, ...]:
+    lease = context.lease
+    assert lease.until is not None and lease.duration is not None
+    left = lease.until - context.scheduled_at
+    return (
+        context.task.name,
+        context.args,
+        len(context.run_id),
+        context.attempt,
+        lease.token,
+        lease.duration.seconds,
+        timedelta(0) <= left - timedelta(seconds=LEASE) < timedelta(seconds=LEASE),
+        context.scheduled_at,
+    )
+
+
+async def tells_later(context: Context) -> tuple[Any, ...]:
+    await asyncio.sleep(0)
+    return tells(context)
+
+
+@pytest.mark.parametrize("function", [tells, tells_later])
+@pytest.mark.parametrize("execution", EXECUTIONS)
+def test_a_run_knows_of_itself(execution: str, function: Callable[..., Any]) -> None:
+    app, _ = once(function, execution=execution, args={"x": [1]}, timezone="Asia/Tokyo")
+    *said, scheduled_at = app.session.returns["task"]
+    assert said == ["task", {"x": [1]}, 32, 0, 1, LEASE, True]
+    assert scheduled_at.utcoffset() == timedelta(hours=9)
+    assert abs(datetime.now(UTC) - scheduled_at) < timedelta(minutes=5)
+
+
+def by_name(context): ...  # type: ignore[no-untyped-def]
+def by_note(given: Context) -> None: ...
+def by_text(given: "oncue.Context") -> None: ...
+def in_annotated(given: Annotated[Context, "it"]) -> None: ...
+def optional(given: Optional[Context] = None) -> None: ...  # noqa: UP045
+def perhaps(given: Context | None = None, *, x: int = 1) -> None: ...
+def nothing(given: int = 1) -> None: ...
+def strange(given: "click.Context | None" = None) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+def its_own(context: int = Arg("x")) -> None: ...  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (by_name, "context"),
+        (by_note, "given"),
+        (by_text, "given"),
+        (in_annotated, "given"),
+        (optional, "given"),
+        (perhaps, "given"),
+        (nothing, None),
+        (strange, None),
+        (its_own, None),
+    ],
+)
+def test_a_parameter_asks_for_the_context(function: Any, name: str | None) -> None:
+    needs = App().task("daily", func=function).needs
+    assert needs.wants_context == (name is not None)
+    assert name is None or type(needs.arguments[name]).__name__ == "ContextArgument"
+
+
+@pytest.mark.parametrize("note", ["Context", "Context|None", "Optional[Context]", "oncue.Context"])
+def test_a_note_that_cannot_be_evaluated_is_read(note: str) -> None:
+    assert is_context(note)
+    assert not is_context(note.replace("Context", "Contexts"))
+
+
+def test_the_arguments_are_a_copy_for_each_run() -> None:
+    app = App(shut_cond="task 'task' has succeeded at least 2 times", cycle_sleep=None)
+    seen = []
+
+    @app.task("every 1 us", name="task", args={"list": [1]})
+    async def task(context: Context) -> None:
+        seen.append(list(context.args["list"]))
+        context.args["list"].append(2)
+
+    run(app)
+    assert seen[:2] == [[1], [1]] and task.args == {"list": [1]}
+
+
+def test_a_retry_knows_that_it_is_one() -> None:
+    app = App(shut_cond="task 'task' has succeeded")
+    seen = []
+
+    @app.task("daily", name="task", retries=2)
+    async def task(context: Context) -> None:
+        seen.append((context.attempt, context.lease.token, context.lease.until))
+        if context.attempt < 2:
+            raise ValueError
+
+    run(app)
+    assert seen == [(0, 1, None), (1, 3, None), (2, 5, None)]  # an instance's lease has no end
+
+
+def asks_for_more(context: Context) -> None:
+    assert not hasattr(context, "fixture")
+    context.app_context  # noqa: B018
+
+
+def test_the_running_app_stays_in_its_process() -> None:
+    app, _ = once(asks_for_more, execution="process", failure_mode="commit")
+    assert "context.app_context stays in the app's process" in reasons(app)[0]
+
+
+# --- heartbeats ---------------------------------------------------------------------------------
+
+
+def beats(context: Context) -> bool:
+    before = context.lease.until
+    context.heartbeat()
+    assert before is not None and context.lease.until is not None
+    return context.lease.until > before
+
+
+async def beats_later(context: Context) -> bool:
+    before = context.lease.until
+    await context.heartbeat()
+    assert before is not None and context.lease.until is not None
+    return context.lease.until > before
+
+
+CAN = [(beats_later, each) for each in EXECUTIONS] + [(beats, "thread"), (beats, "process")]
+
+
+@pytest.mark.parametrize(("function", "execution"), CAN)
+def test_a_heartbeat_extends_the_lease(function: Callable[..., Any], execution: str) -> None:
+    app, store = once(function, execution=execution)
+    assert app.session.returns["task"] is True
+    assert store.extended == [Extension("task", 1, round(LEASE * 1_000_000))]
+
+
+@pytest.mark.parametrize(("function", "execution"), CAN)
+def test_a_lost_lease_is_told(function: Callable[..., Any], execution: str) -> None:
+    app = App(shut_cond="task 'task' has finished")
+    watched(app).lost = True
+    app.task(func=function, name="task", interval="1 day", execution=execution)
+    run(app)
+    assert "LeaseLostException: task 'task': the run's lease was lost" in reasons(app)[0]
+
+
+@pytest.mark.parametrize("execution", ["async", "thread", "process"])
+def test_a_store_that_fails_is_told(execution: str) -> None:
+    app = App(shut_cond="task 'task' has finished")
+    store = watched(app)
+    store.fails = True
+    function = beats_later if execution == "async" else beats
+    app.task(func=function, name="task", interval="1 day", execution=execution)
+    run(app)
+    assert "StoreError: no disk" in reasons(app)[0] and len(store.extended) == 1
+
+
+@pytest.mark.parametrize("execution", ["main", "async"])
+def test_a_plain_function_on_the_loop_cannot_beat(execution: str) -> None:
+    app, _ = once(beats, execution=execution)
+    assert "make it a coroutine function, or give it execution='thread'" in reasons(app)[0]
+
+
+def test_a_run_in_a_thread_beats_while_a_main_run_has_the_loop() -> None:
+    app = App(shut_cond="after tasks 'beside', 'main'")
+    store = watched(app)
+    begun = threading.Event()
+
+    @app.task(interval="1 day", name="beside", execution="thread", priority=1)
+    def beside(context: Context) -> None:
+        assert begun.wait(LEASE)
+        context.heartbeat()
+
+    @app.task("daily", name="main", execution="main")
+    async def main() -> None:
+        begun.set()
+        assert await asyncio.to_thread(store.beaten.wait, LEASE)
+
+    run(app)
+    assert actions(app, "beside")[-1] == actions(app, "main")[-1] == "success"
+
+
+def only_beats(context: Context) -> None:
+    context.heartbeat()
+
+
+def test_an_instances_lease_needs_no_heartbeat() -> None:
+    app, store = once(only_beats, interval=None, start_cond="daily", lease_duration=None)
+    assert actions(app, "task") == ["run", "success"] and not store.extended
