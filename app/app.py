@@ -21,6 +21,7 @@ from .executors import refuse_in_worker
 from .groups import Definer, Grouper
 from .session import Session
 from .stores import store_at
+from .stores.protocol import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -30,7 +31,10 @@ _inside: ContextVar[Session] = ContextVar("oncue_inside")  # of which code is ca
 class App(Definer):
     """Runs tasks when their conditions say so.
 
-    `store` is the path of an SQLite file; without one the log is in memory. The options are those
+    `store` is the path of an SQLite file, or another address of a store
+    (`sqlite:jobs.db?synchronous=normal`), or a store; without one the log is in memory. Several
+    apps may have one store, each in a namespace of its own; `create=False` makes nothing where no
+    store is, and is an error when the app runs. The options are those
     of `app.session.config`, by keyword or as a dictionary `config`; `shut_cond` ends the app when
     it holds, `timezone` is the zone of conditions that name none. Raises DefinitionError,
     ConditionSyntaxError or ValueError (an unknown zone) for what cannot be; the store is opened by
@@ -39,14 +43,17 @@ class App(Definer):
 
     def __init__(
         self,
-        store: str | os.PathLike[str] | None = None,
+        store: str | os.PathLike[str] | Store | None = None,
         *,
+        namespace: str = "",
+        create: bool = True,
         config: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
         given = {**from_outside(), **(config or {}), **options}
-        self.session = Session(store_at(store), clock or SystemClock(), given)
+        opened_later = store_at(store, namespace=namespace, create=create, clock=clock)
+        self.session = Session(opened_later, clock or SystemClock(), given)
         self._background: Background | None = None
 
     def include_grouper(self, group: Grouper) -> None:

@@ -147,8 +147,9 @@ def test_one_switch_silences_what_would_end_the_app(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("name", ["cls_lock", "debug", "task_priority", "task_logger_basename"])
 def test_an_option_that_is_gone_says_what_is_instead(name: str) -> None:
+    gone: dict[str, Any] = {name: None}
     with pytest.raises(DefinitionError, match=f"the option '{name}' is gone: "):
-        App(**{name: None})
+        App(**gone)
 
 
 def test_another_clock_may_be_given_by_a_function() -> None:

@@ -25,7 +25,8 @@ from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
 from ...engine.records import Record
-from ..errors import StoreError
+from ..errors import DefinitionError, StoreError
+from .address import refuse_namespace
 from .files import APPLICATION_ID, VERSION, identity_of, refuse_unless, refuse_what_is_not_ours
 from .protocol import (
     CLOCK_CHECK,
@@ -42,6 +43,7 @@ from .schema import Tables, create, migrate, namespaces, see_through
 from .writing import LEASE_SECONDS, Writer, crashes, is_gone, join, others_than, transaction
 
 BUSY_SECONDS = 10.0
+SYNCHRONOUS = ("full", "normal")
 
 scheduler_log = logging.getLogger("oncue.scheduler")
 P = ParamSpec("P")
@@ -50,14 +52,18 @@ T = TypeVar("T")
 
 class SqliteStore:
     """`create=False` forbids to make what is not there: the file, or the tables of a namespace.
-    `synchronous` is `full`, or `normal`, by which a loss of power may cost the latest commits."""
+    `synchronous` is `full`, or `normal`, by which a loss of power may cost the latest commits.
+    Raises DefinitionError for a namespace that cannot be, and for another word."""
 
     def __init__(
         self, path: str, *, namespace: str = "", create: bool = True, synchronous: str = "full"
     ) -> None:
+        refuse_namespace(namespace)
+        if synchronous not in SYNCHRONOUS:
+            raise DefinitionError(f"synchronous={synchronous!r}: it is {' or '.join(SYNCHRONOUS)}")
         self.path = os.path.abspath(path)
         self.namespace = namespace
-        self._create = create
+        self.create = create
         self._synchronous = synchronous
         self._tables = Tables(namespace)
         self._id = ""
@@ -206,10 +212,10 @@ class SqliteStore:
 
     def _open(self, now: int) -> None:
         refuse_what_is_not_ours(Path(self.path))
-        if not self._create and not (os.path.exists(self.path) and os.path.getsize(self.path)):
+        if not self.create and not (os.path.exists(self.path) and os.path.getsize(self.path)):
             raise self._absent(f"there is no store at {self.path!r}")
         self._id = uuid4().hex
-        db = connect(self.path, create=self._create)
+        db = connect(self.path, create=self.create)
         try:
             with transaction(db):
                 self._prepare(db)
@@ -235,7 +241,7 @@ class SqliteStore:
             migrate(db, version)
             self._refuse_while_open(db)
         if self.namespace not in namespaces(db):
-            if not self._create:
+            if not self.create:
                 raise self._absent(f"{self.path!r} has no namespace {self.namespace!r}")
             create(db, self._tables)
 

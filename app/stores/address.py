@@ -1,0 +1,125 @@
+"""What the address of a store says: its kind, its place, and options after a `?`.
+
+jobs.db                                          an SQLite file
+sqlite:jobs.db?synchronous=normal&namespace=billing
+sqlite:///jobs.db, sqlite:////var/jobs.db        the same as SQLAlchemy writes it
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from ...conds.diagnostic import nearest
+from ..errors import DefinitionError
+
+SHARED = ("namespace", "create")
+OPTIONS: Mapping[str, tuple[str, ...]] = {"sqlite": (*SHARED, "synchronous")}
+"""The kinds of stores that have addresses, and what may stand after the `?` of each."""
+
+NAMESPACE = re.compile(r"(?!sqlite)[a-z][a-z0-9_]{0,47}")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+SWITCH = {"true": True, "false": False}
+IN_MEMORY = "for a log in memory give no address"
+
+
+class Address(NamedTuple):
+    """`place` is the path of an SQLite file."""
+
+    kind: str
+    place: str
+    namespace: str
+    create: bool
+    options: Mapping[str, str]
+
+
+def read_address(address: str | os.PathLike[str], namespace: str, create: bool) -> Address:
+    """`namespace` and `create` are what was said beside the address. Raises DefinitionError for
+    what cannot be, and for what is said twice and differs."""
+    if isinstance(address, str):
+        kind, place, options = parts(address)
+    else:
+        kind, place, options = "sqlite", os.fspath(address), {}
+    if "namespace" in options:
+        named = options.pop("namespace")
+        if namespace not in ("", named):
+            raise twice(address, f"namespace={named}", f"namespace={namespace!r}")
+        namespace = named
+    if "create" in options:
+        said = options.pop("create")
+        if said not in SWITCH:
+            raise DefinitionError(f"{address}: create={said} is neither true nor false")
+        if not create and SWITCH[said]:
+            raise twice(address, "create=true", "create=False")
+        create = SWITCH[said]
+    refuse_namespace(namespace)
+    return Address(kind, place, namespace, create, options)
+
+
+def parts(address: str) -> tuple[str, str, dict[str, str]]:
+    """The kind, the place and the options of an address that is text."""
+    if not address or address == ":memory:":
+        raise DefinitionError(f"{address!r} is not the address of a store; {IN_MEMORY}")
+    found = SCHEME.match(address)
+    kind = found[1].lower() if found else ""
+    if kind not in OPTIONS:
+        if "://" in address:
+            raise DefinitionError(
+                f"there is no store for '{address.split('://')[0]}://'; give the path of an SQLite "
+                "file, or nothing to keep the log in memory"
+            )
+        if "?" in address:
+            raise DefinitionError(
+                f"{address!r}: only an address that begins with its kind, as in "
+                f"'sqlite:{address}', has options; a path with a '?' in it is given as a Path"
+            )
+        return "sqlite", address, {}
+    place, _, query = address[len(kind) + 1 :].partition("?")
+    return kind, file_of(place, address), options_of(kind, query, address)
+
+
+def file_of(place: str, address: str) -> str:
+    """The path in `sqlite:PATH` and `sqlite:///PATH`."""
+    if place.startswith("//"):
+        if not place.startswith("///"):
+            raise DefinitionError(
+                f"{address!r}: a path comes after one slash more than two, as in "
+                "'sqlite:///jobs.db', or 'sqlite:////var/jobs.db' from the root"
+            )
+        place = place[3:]
+    if place in ("", ":memory:"):
+        raise DefinitionError(f"{address!r} names no file; {IN_MEMORY}")
+    return place
+
+
+def options_of(kind: str, query: str, address: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if query else []
+    except ValueError:
+        raise DefinitionError(f"{address!r}: options are written as in ?a=b&c=d") from None
+    for name, value in pairs:
+        if name not in OPTIONS[kind]:
+            near = nearest(name, OPTIONS[kind])
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(OPTIONS[kind])}"
+            raise DefinitionError(f"{address!r}: there is no option {name!r}; {hint}")
+        if name in options:
+            raise DefinitionError(f"{address!r}: the option {name!r} is given twice")
+        options[name] = value
+    return options
+
+
+def twice(address: object, there: str, beside: str) -> DefinitionError:
+    return DefinitionError(f"{str(address)!r} says {there}, and {beside} is given beside it")
+
+
+def refuse_namespace(namespace: str) -> None:
+    """Raise DefinitionError for one that no store could have."""
+    if namespace and not NAMESPACE.fullmatch(namespace):
+        raise DefinitionError(
+            f"namespace={namespace!r}: it takes small letters, digits and _, at most 48 of them, and "
+            "begins with a letter, but not with 'sqlite'"
+        )

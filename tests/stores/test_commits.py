@@ -1,0 +1,138 @@
+"""Claims and finishes: what every store writes, and what it refuses."""
+
+import asyncio
+
+import pytest
+
+from oncue.app.stores.protocol import Claim, Finish, Query, Refused
+from oncue.engine.records import Action, Key, Record
+from oncue.tests.stores.conftest import Make
+from oncue.tests.stores.steps import claim, commit, finish, log_of, opened
+
+
+def test_numbers_are_given_in_commit_order(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            assert await commit(store, claim("a", 0), claim("b", 0)) == [1, 2]
+            assert await commit(store, finish("b", 2), claim("c", 2)) == [3, 4]
+            found = await store.follow(1, 2000)
+            assert [(r.seq, r.task, r.action, r.run) for r in found] == [
+                (2, "b", Action.RUN, None),
+                (3, "b", Action.SUCCESS, 2),
+                (4, "c", Action.RUN, None),
+            ]
+
+    asyncio.run(story())
+
+
+def test_a_record_comes_back_whole(make: Make) -> None:
+    async def story() -> None:
+        whole = Record("a", Action.RUN, at=5, scheduled_at=4, attempt=2, run_id="label")
+        ending = Record("a", Action.FAIL, at=9, run=1, run_id="label", error="Trace …", until=60)
+        async with opened(make()) as store:
+            await commit(store, Claim(whole, (), 0))
+            await commit(store, Finish(ending))
+            one, two = store.read(Query(tasks=("a",)))
+            assert one == Record("a", Action.RUN, 5, 1, 4, 2, None, "label", None, None)
+            assert two == Record("a", Action.FAIL, 9, 2, None, None, 1, "label", "Trace …", 60)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("reads", "position", "refused"),
+    [
+        ((), 2, False),
+        ((Key("a", Action.SUCCESS),), 2, False),
+        ((Key("a", Action.FAIL),), 1, False),
+        ((Key("a", Action.SUCCESS),), 1, True),
+        ((Key("b", Action.RUN), Key("a", Action.SUCCESS)), 0, True),
+    ],
+)
+def test_a_claim_is_refused_when_what_it_read_has_changed(
+    make: Make, reads: tuple[Key, ...], position: int, refused: bool
+) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await commit(store, claim("a", 0))
+            await commit(store, finish("a", 1))
+            expected = Refused.NEWER if refused else 3
+            assert await commit(store, claim("b", position, *reads)) == [expected]
+            assert len(store.read(Query(tasks=("b",)))) == (0 if refused else 1)
+
+    asyncio.run(story())
+
+
+def test_a_claim_is_refused_when_its_own_task_has_a_newer_record(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            assert await commit(store, claim("a", 0)) == [1]
+            assert await commit(store, claim("a", 0)) == [Refused.NEWER]
+
+    asyncio.run(story())
+
+
+def test_what_follows_from_a_refused_step_is_refused(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await commit(store, claim("a", 0))
+            b_saw_a_start = claim("b", 1, Key("a", Action.RUN))
+            answers = await commit(store, claim("a", 0), b_saw_a_start, claim("c", 1))
+            assert answers == [Refused.NEWER, Refused.NEWER, 2]
+
+    asyncio.run(story())
+
+
+def test_decisions_of_one_commit_may_have_seen_each_other(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await commit(store, claim("a", 0))
+            steps = (finish("a", 1), claim("b", 1, Key("a", Action.SUCCESS)))
+            assert await commit(store, *steps, claim("c", 1, Key("b", Action.RUN))) == [2, 3, 4]
+
+    asyncio.run(story())
+
+
+def test_a_finish_without_a_lease_changes_nothing(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await commit(store, claim("a", 0))
+            assert await commit(store, finish("a", 1)) == [2]
+            assert await commit(store, finish("a", 1)) == [Refused.LEASE_LOST]
+            assert len(store.read(Query(tasks=("a",)))) == 2
+
+    asyncio.run(story())
+
+
+def test_a_run_ends_once_in_a_commit(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await commit(store, claim("a", 0))
+            twice = await commit(store, finish("a", 1), finish("a", 1, Action.FAIL))
+            assert twice == [2, Refused.LEASE_LOST]
+            assert log_of(store) == ["1 run", "2 success of 1"]
+
+    asyncio.run(story())
+
+
+def test_a_store_that_is_not_there_yet_is_empty(make: Make) -> None:
+    store = make()
+    assert store.read(Query()) == []
+    assert store.count(Query()) == 0
+    assert store.peek({"a": 0}, 0) == (0, [])
+    assert (store.missed(), store.registered(), store.instances()) == ([], {}, [])
+
+
+def test_a_store_is_read_open_and_closed(make: Make) -> None:
+    async def story() -> None:
+        store = make()
+        async with opened(store):
+            await commit(store, claim("a", 0))
+            await commit(store, finish("a", 1))
+            assert log_of(store) == ["1 run", "2 success of 1"]
+            inside = await asyncio.to_thread(store.read, Query())
+        assert inside == store.read(Query())
+        assert store.count(Query(actions=(Action.RUN,))) == 1
+        assert [record.seq for record in store.peek({"a": 0}, 0)[1]] == [1, 2]
+
+    asyncio.run(story())

@@ -1,0 +1,222 @@
+"""SQLite alone: whose file it is, and the processes that share it."""
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from oncue.app.errors import StoreError
+from oncue.app.stores.protocol import Query, Refused
+from oncue.app.stores.sqlite import SqliteStore
+from oncue.engine.records import Action
+from oncue.tests.stores.steps import claim, commit, finish, opened
+
+CHILD = """
+import asyncio, sys
+from oncue.app.stores.sqlite import SqliteStore
+from oncue.app.stores.protocol import Claim
+from oncue.engine.records import Action, Record
+
+async def main():
+    store = SqliteStore(sys.argv[1])
+    await store.open(0)
+    await store.commit([Claim(Record("a", Action.RUN, at=1), (), 0)])
+    print("claimed", flush=True)
+    sys.stdin.read()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def child(path: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "claimed\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def test_a_killed_process_leaves_a_crash(path: Path, child: subprocess.Popen[str]) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            records = [(r.action, r.run, r.at) for r in store.read(Query(tasks=("a",)))]
+            assert records == [(Action.RUN, None, 1), (Action.CRASH, 1, 1000)]
+
+    end(child)
+    asyncio.run(story())
+
+
+def test_a_living_process_keeps_its_runs(path: Path, child: subprocess.Popen[str]) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            assert [r.action for r in store.read(Query(tasks=("a",)))] == [Action.RUN]
+            assert await commit(store, finish("a", 1)) == [Refused.LEASE_LOST]
+            end(child)
+            assert [r.action for r in await store.follow(1, 2000)] == [Action.CRASH]
+
+    asyncio.run(story())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Of every file but the index of a write-ahead log, which readers note themselves in."""
+    files = [file for file in folder.iterdir() if not file.name.endswith("-shm")]
+    return {file.name: file.read_bytes() for file in files}
+
+
+def other_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE invoice (id)")
+
+
+def newer_schema(path: Path) -> None:
+    async def once() -> None:
+        async with opened(SqliteStore(str(path))):
+            pass
+
+    asyncio.run(once())
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA user_version = 99")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+WAL_LEFT = """
+import os, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA journal_mode = WAL")
+db.execute(sys.argv[2])
+os._exit(1)
+"""
+
+
+def left_in_the_log(path: Path, statement: str) -> None:
+    """What a process that died has written, and nobody has moved to the file."""
+    subprocess.run([sys.executable, "-c", WAL_LEFT, str(path), statement], check=False)
+    assert Path(f"{path}-wal").stat().st_size > 0
+
+
+def other_program_that_died(path: Path) -> None:
+    left_in_the_log(path, "CREATE TABLE invoice (id)")
+
+
+def newer_schema_that_died(path: Path) -> None:
+    async def once() -> None:
+        async with opened(SqliteStore(str(path))):
+            pass
+
+    asyncio.run(once())
+    left_in_the_log(path, "PRAGMA user_version = 99")
+
+
+def not_a_database(path: Path) -> None:
+    path.write_text("dear diary")
+
+
+def long_text(path: Path) -> None:
+    path.write_text("dear diary\n" * 100)
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 200)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (other_program, "a database of another program"),
+        (newer_schema, "has schema version 99, this oncue knows up to 2; upgrade oncue"),
+        (other_program_that_died, "a database of another program"),
+        (newer_schema_that_died, "has schema version 99"),
+        (not_a_database, "is not an SQLite database"),
+        (long_text, "is not an SQLite database"),
+        (damaged, "another program"),
+        (Path.mkdir, "Is a directory"),
+    ],
+)
+def test_a_file_that_is_not_ours_is_refused_untouched(
+    path: Path, prepare: Callable[[Path], None], message: str
+) -> None:
+    prepare(path)
+    before = contents(path.parent) if path.is_file() else {}
+    with pytest.raises(StoreError, match=message):
+        asyncio.run(SqliteStore(str(path)).open(0))
+    assert (contents(path.parent) if path.is_file() else {}) == before
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no folder '.*nowhere'"):
+        asyncio.run(SqliteStore(str(tmp_path / "nowhere" / "log.db")).open(0))
+
+
+def test_an_empty_file_becomes_a_store(path: Path) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            assert await commit(store, claim("a", 0)) == [1]
+
+    path.touch()
+    asyncio.run(story())
+
+
+OPENER = """
+import asyncio, sys
+from oncue.app.stores.sqlite import SqliteStore
+
+async def main():
+    store = SqliteStore(sys.argv[1])
+    sys.stdin.readline()
+    await store.open(0)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+def test_processes_that_open_a_new_file_together_all_succeed(path: Path) -> None:
+    command = [sys.executable, "-c", OPENER, str(path)]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(5)
+    ]
+    found = []
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        found.append((process.communicate(timeout=60)[1], process.returncode))
+    assert found == [("", 0)] * 5
+
+
+def test_the_clock_being_set_makes_no_living_instance_gone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        one, two = SqliteStore(str(path)), SqliteStore(str(path))
+        async with opened(one), opened(two):
+            assert await commit(one, claim("a", 0)) == [1]
+            monkeypatch.setattr("oncue.app.stores.writing.wall", lambda: 1 << 60)
+            assert await two.follow(1, 0) == []
+            monkeypatch.setattr("oncue.app.stores.writing.uptime", lambda: 1 << 60)
+            assert [r.action for r in await two.follow(1, 0)] == [Action.CRASH]
+            assert await commit(one, finish("a", 1)) == [Refused.LEASE_LOST]
+            monkeypatch.undo()
+            assert await commit(one, claim("a", 2)) == [3]
+            assert await two.follow(3, 0) == []  # it has joined again, so it is not gone
+
+    asyncio.run(story())
