@@ -120,6 +120,6 @@ def refuse_namespace(namespace: str) -> None:
     """Raise DefinitionError for one that no store could have."""
     if namespace and not NAMESPACE.fullmatch(namespace):
         raise DefinitionError(
-            f"namespace={namespace!r}: it takes small letters, digits and _, at most 48 of them, and "
+            f"namespace={namespace!r}: it has small letters, digits and _, at most 48 of them, and "
             "begins with a letter, but not with 'sqlite'"
         )

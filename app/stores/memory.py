@@ -81,24 +81,22 @@ class MemoryStore:
                 continue
             match step:
                 case Claim():
-                    record = step.record
-                    held[ledger.append(record)] = record, self._end(step.lease)
+                    record, lease = step.record, step.lease
+                    end = FOREVER if lease is None else ledger.clock() + lease
+                    held[ledger.append(record)] = record, end
                     if ledger.missed and record.scheduled_at is not None:
                         ledger.missed.discard(Missed(record.task, record.scheduled_at))
-                case Finish(record):
-                    ledger.append(record)
-                    del held[record.run]  # type: ignore[arg-type]
+                case Finish():
+                    ledger.append(step.record)
+                    del held[step.record.run]  # type: ignore[arg-type]
                 case Extension():
-                    held[step.run] = held[step.run][0], self._end(step.lease)
+                    held[step.run] = held[step.run][0], ledger.clock() + step.lease
                 case Missed():
                     missed.append(step)
             answers.append(ledger.newest)
         if missed:
             ledger.note_missed(missed)
         return answers
-
-    def _end(self, lease: int | None) -> int:
-        return FOREVER if lease is None else self.ledger.clock() + lease
 
     def _overtaken(self, claim: Claim) -> bool:
         ledger = self.ledger

@@ -185,12 +185,13 @@ def judge(
     for step in steps:
         refused: Refused | None = None
         match step:
-            case Finish(record):
-                if record.run in held and record.run not in ended:
-                    ended.add(record.run)
+            case Finish():
+                run = step.record.run
+                if run in held and run not in ended:
+                    ended.add(run)
                 else:
                     refused = Refused.LEASE_LOST
-                    undone.update(Key(record.task, action) for action in Action)
+                    undone.update(Key(step.record.task, action) for action in Action)
             case Extension() if step.run not in held or step.run in ended:
                 refused = Refused.LEASE_LOST
             case Claim() if overtaken(step) or (undone and not undone.isdisjoint(step.keys)):

@@ -12,16 +12,15 @@ are read before anything is written (`files.py`).
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
 from ...engine.records import Record
@@ -40,13 +39,14 @@ from .protocol import (
 )
 from .reading import Reader
 from .schema import Tables, create, migrate, namespaces, see_through
+from .worker import Worker
 from .writing import LEASE_SECONDS, Writer, crashes, is_gone, join, others_than, transaction
 
 BUSY_SECONDS = 10.0
 SYNCHRONOUS = ("full", "normal")
+CHECKPOINT_PAGES = 4000  # the write-ahead log grows to 16 MB: a page that changes often moves once
 
 scheduler_log = logging.getLogger("oncue.scheduler")
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -68,7 +68,7 @@ class SqliteStore:
         self._tables = Tables(namespace)
         self._id = ""
         self._crowded = False
-        self._worker: ThreadPoolExecutor | None = None
+        self._worker: Worker | None = None
         self._connection: sqlite3.Connection | None = None
         self._writer: Writer | None = None
         self._left = threading.Event()
@@ -80,11 +80,11 @@ class SqliteStore:
         return CROWDED_PATIENCE if self._crowded else CLOCK_CHECK
 
     async def open(self, now: int) -> None:
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="oncue-sqlite")
+        self._worker = Worker("oncue-sqlite")
         try:
-            await self._call(self._open, now)
+            await self._call(lambda: self._open(now))
         except BaseException:
-            self._worker.shutdown()
+            self._stop_worker()
             raise
         self._left.clear()
         threading.Thread(
@@ -99,10 +99,10 @@ class SqliteStore:
         return await self._call(load)
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
-        return await self._call(self._commit, steps)
+        return await self._call(lambda: self._commit(steps))
 
     async def follow(self, position: int, now: int) -> list[Record]:
-        return await self._call(self._follow, position, now)
+        return await self._call(lambda: self._follow(position, now))
 
     async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
         return await self._call(lambda: self._write.register(conditions, now))
@@ -115,24 +115,32 @@ class SqliteStore:
         dropped, more = 0, True
         while more and dropped < most:
             left = most - dropped
-            found, more = await self._call(lambda n: self._write.trim(before, lookback, n), left)
+            found, more = await self._call(partial(self._trim, before, lookback, left))
             dropped += found
         return dropped
 
     async def close(self) -> None:
         self._left.set()
-        await self._call(self._close)
         if self._worker is not None:
-            self._worker.shutdown()
+            await self._call(self._close)
+            self._stop_worker()
 
-    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        def guarded() -> T:
-            try:
-                return function(*args, **kwargs)
-            except sqlite3.Error as error:
-                raise self._silent(error) from error
+    def _stop_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
 
-        return await asyncio.get_running_loop().run_in_executor(self._worker, guarded)
+    async def _call(self, function: Callable[[], T]) -> T:
+        if self._worker is None:
+            raise self._closed
+        try:
+            return await self._worker.call(function)
+        except sqlite3.Error as error:
+            raise self._silent(error) from error
+
+    @property
+    def _closed(self) -> StoreError:
+        return StoreError(f"the store {self.path!r} is not open")
 
     def _silent(self, error: sqlite3.Error) -> StoreError:
         return StoreError(f"the store {self.path!r} does not answer: {error}")
@@ -201,13 +209,13 @@ class SqliteStore:
     @property
     def _db(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise StoreError(f"the store {self.path!r} is not open")
+            raise self._closed
         return self._connection
 
     @property
     def _write(self) -> Writer:
         if self._writer is None:
-            raise StoreError(f"the store {self.path!r} is not open")
+            raise self._closed
         return self._writer
 
     def _open(self, now: int) -> None:
@@ -221,6 +229,7 @@ class SqliteStore:
                 self._prepare(db)
             self._switch_to_wal(db)
             db.execute(f"PRAGMA synchronous = {self._synchronous}")
+            db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             with transaction(db):
                 join(db, self._tables, self._id, now)
         except BaseException:
@@ -288,6 +297,9 @@ class SqliteStore:
     def _commit(self, steps: Sequence[Step]) -> list[Answer]:
         self._refuse_another_file()
         return self._write.commit(steps)
+
+    def _trim(self, before: int, lookback: Mapping[str, int], most: int) -> tuple[int, bool]:
+        return self._write.trim(before, lookback, most)
 
     def _refuse_another_file(self) -> None:
         """What is written to a file that was removed or replaced would be lost."""

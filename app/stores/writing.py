@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from ...engine.civil import FOREVER
 from ...engine.records import Action, Key, Record
 from ..clock import uptime, wall
 from .files import here, is_alive
@@ -36,6 +37,7 @@ class Writer:
         self._version: int | None = None
         self._newest = 0
         self._held: set[int | None] = set()
+        self._missing = False  # whether occurrences are noted as missed
         self._swept = 0  # what `trim` has looked at
         t = tables
         marks = ",".join("?" * len(COLUMNS.split(",")))
@@ -77,6 +79,7 @@ class Writer:
         held = self._db.execute(f"SELECT run FROM {t.lease} WHERE instance = ?", own)
         self._held = {run for (run,) in held}
         self._newest = newest_of(self._db, t)
+        self._missing = self._db.execute(f"SELECT 1 FROM {t.missed} LIMIT 1").fetchone() is not None
         self._version = version
 
     def _write(self, steps: Sequence[Step]) -> list[Answer]:
@@ -84,7 +87,6 @@ class Writer:
         records: list[tuple[object, ...]] = []
         leases: list[tuple[object, ...]] = []
         released: list[tuple[object, ...]] = []
-        served: list[tuple[object, ...]] = []
         newest, up, at = self._newest, uptime(), wall()
         db, held = self._db, self._held
         for step, refused in zip(steps, judge(steps, self._overtaken, held), strict=True):
@@ -96,7 +98,6 @@ class Writer:
                     newest += 1
                     records.append(row_of(step.record, newest))
                     leases.append((newest, self._instance, *ends(step.lease, at, up)))
-                    served.append((step.record.task, step.record.scheduled_at))
                 case Finish():
                     newest += 1
                     records.append(row_of(step.record, newest))
@@ -105,11 +106,13 @@ class Writer:
                     db.execute(self._extend, (*ends(step.lease, at, up), step.run))
                 case Missed():
                     db.execute(self._miss, {"task": step.task, "at": step.scheduled_at})
+                    self._missing = True
             answers.append(newest)
         db.executemany(self._insert, records)
         db.executemany(self._lease, leases)
         db.executemany(self._release, released)
-        db.executemany(self._served, served)
+        if self._missing:
+            db.executemany(self._served, [(r[1], r[4]) for r in records])
         held.update(run for run, *_ in leases)  # type: ignore[misc]
         held.difference_update(run for (run,) in released)
         self._newest = newest
@@ -174,18 +177,23 @@ class Writer:
                 "WHERE scheduled_at < ? ORDER BY scheduled_at LIMIT ?)",
                 (before, most),
             ).rowcount
-            rows = db.execute(self._sweep, (self._swept, SWEPT)).fetchall()
+            left = most - dropped
+            rows = db.execute(self._sweep, (self._swept, SWEPT)).fetchall() if left else []
             old = [
                 (seq, task)
                 for seq, task, at in rows
-                if at < min(before, lookback.get(task, before))
+                if at < min(before, lookback.get(task, at + 1))
             ]
             reader = Reader(db, t)
             kept = {seq for task in {task for _, task in old} for seq in reader.always(task)}
-            doomed = [(seq,) for seq, _ in old if seq not in kept][: most - dropped]
-            db.executemany(f"DELETE FROM {t.record} WHERE seq = ?", doomed)
-            self._swept = rows[-1][0] if old else 0
-        return dropped + len(doomed), bool(old)
+            doomed = [(seq,) for seq, _ in old if seq not in kept]
+            db.executemany(f"DELETE FROM {t.record} WHERE seq = ?", doomed[:left])
+        if len(doomed) > left:
+            self._swept = doomed[left - 1][0]
+            return most, True
+        more = any(at < before for *_, at in rows)
+        self._swept = rows[-1][0] if more else 0
+        return dropped + len(doomed), more
 
 
 class transaction:

@@ -57,7 +57,7 @@ def test_an_address_names_a_file(
         ("sqlite:a.db?create=yes", {}, "create=yes is neither true nor false"),
         ("sqlite:a.db?create=true&create=false", {}, "the option 'create' is given twice"),
         ("sqlite:a.db?synchronous=off", {}, "synchronous='off': it is full or normal"),
-        ("sqlite:a.db?namespace=Billing", {}, "namespace='Billing': it takes small letters"),
+        ("sqlite:a.db?namespace=Billing", {}, "namespace='Billing': it has small letters"),
         ("a.db", {"namespace": "1st"}, "namespace='1st'"),
         ("a.db", {"namespace": "a-b"}, "namespace='a-b'"),
         ("a.db", {"namespace": "a" * 49}, "at most 48"),
