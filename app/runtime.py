@@ -424,7 +424,9 @@ class Runtime:
 
     def _decided(self, now: int) -> list[Start]:
         """What starts now, with the labels of the runs."""
-        if self.runs.stops > 1 or self.journal.failing:
+        if self.journal.failing:
+            return []
+        if self.runs.stops > 1:
             self.agenda.absorb()
             return []
         try:

@@ -598,7 +598,8 @@ class Agenda:
             return None
         owed = self._owed(entry) if entry in self._past else NOTHING_OWED
         if owed.value:
-            entry.behind = behind
+            late = self.logical if self.logical < now and not entry.plan.costly else None
+            entry.behind = late if behind is None else behind
             return self._start(entry, owed.since, now, owed, owed=True)
         return self._decide(entry, instant, now, owed)
 
@@ -621,8 +622,12 @@ class Agenda:
         return Verdict(value, run.scheduled_at, FOREVER, reads)
 
     def _decide(self, entry: Entry, instant: int, now: int, owed: Verdict) -> Start | None:
-        """By its condition, from `instant` on."""
+        """By its condition, from `instant` on; never for the very instant of a run that was."""
         schedule, plan = entry.schedule, entry.plan
+        if instant < self.logical:
+            taken = {run.scheduled_at for run in entry.log.starts}
+            while instant in taken and instant < self.logical:
+                instant += 1
         in_order = schedule.catch_up is CatchUp.ALL
         forgiven = now - schedule.misfire_grace
         if entry.queued or schedule.catch_up is not CatchUp.SKIP:

@@ -24,7 +24,7 @@ def test_every_option_has_a_meaning_and_the_defaults_are_those_of_rocketry() -> 
     assert {
         name: getattr(config, name)
         for name in options_of(Config)
-        if name not in ("func_run_id", "timezone", "concurrency_limit", "keep")
+        if name not in ("func_run_id", "timezone")
     } == {
         "execution": None,
         "task_pre_exist": "raise",
@@ -35,6 +35,7 @@ def test_every_option_has_a_meaning_and_the_defaults_are_those_of_rocketry() -> 
         "max_lateness": None,
         "lease_duration": config.lease_duration,
         "concurrency_limit": None,
+        "keep": None,
         "cycle_sleep": config.cycle_sleep,
         "max_process_count": None,
         "tasks_as_daemon": True,

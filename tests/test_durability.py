@@ -317,3 +317,40 @@ def test_a_task_that_is_gone_takes_no_room() -> None:
     world.look(room=1)
     world.agenda.remove("b")
     assert world.look(room=1) == ["c 09:00:00"]
+
+
+# --- what is decided late -------------------------------------------------------------------------
+
+
+def test_what_came_due_while_an_owed_run_was_late_is_not_forgotten() -> None:
+    policy = Policy(FailureMode.UNLOCK)
+    world = World("09:00:00").task("a", "cron 0 * * * *", policy=policy, catch_up=CatchUp.ALL)
+    assert world.look() == ["a 09:00:00"]
+    world.end("a", FAIL, now="09:00:01")
+    assert world.look("11:30:00") == ["a 09:00:00"]
+    world.end("a", now="11:30:05")
+    assert world.until("11:59:00", lasting=1) == ["a 10:00:00", "a 11:00:00"]
+
+
+def test_a_start_by_condition_is_never_that_of_a_run_that_was() -> None:
+    """Another instance has claimed it at that very instant, and a newer record makes it due."""
+    world = World("09:00:00").task("a", "after task 'b'")
+    world.record("b", Action.SUCCESS)
+    (start,) = world.agenda.decide(world.now)
+    world.agenda.refused(start)
+    world.record("a", Action.RUN).record("a", Action.SUCCESS, run=world.seq)
+    world.now += SECOND
+    world.record("b", Action.SUCCESS)
+    world.agenda.absorb()
+    assert world.look() == ["a 09:00:00.000001"]
+
+
+def test_nor_after_a_downtime() -> None:
+    world = World("09:00:00")
+    world.record("a", Action.RUN).record("a", Action.SUCCESS, run=world.seq)
+    world.record("b", Action.SUCCESS)
+    world.agenda.absorb()
+    world.now += SECOND
+    world.look()
+    world.task("a", "after task 'b'", since="08:00:00")
+    assert world.look() == ["a 09:00:00.000001"]

@@ -10,7 +10,6 @@ import os
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from ...engine.civil import FOREVER
 from ...engine.records import Action, Key, Record
 from ..clock import uptime, wall
 from .files import here, is_alive
