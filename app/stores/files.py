@@ -72,9 +72,24 @@ def refuse_unless(application: int, version: int, tables: int, *, path: str) -> 
         )
 
 
-def path_of(db: sqlite3.Connection) -> str:
-    ((_, _, path),) = db.execute("PRAGMA database_list")
-    return str(path)
+WHY = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_BUSY: "another program has kept it locked",
+    sqlite3.SQLITE_READONLY: "the file or its folder is read-only",
+    sqlite3.SQLITE_CANTOPEN: "the file or its folder cannot be opened or written",
+    sqlite3.SQLITE_PERM: "the file or its folder cannot be opened or written",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; put a copy in its place",
+    sqlite3.SQLITE_NOTADB: "the file is damaged; put a copy in its place",
+    sqlite3.SQLITE_IOERR: "the disk fails, or has no room for a file of that size",
+}
+"""By the kind of SQLite's error."""
+
+
+def why(error: sqlite3.Error) -> str:
+    """What went wrong, in a line, with SQLite's own words."""
+    code = getattr(error, "sqlite_errorcode", 0)  # none where it is Python's
+    reason = WHY.get(code & 0xFF)
+    return f"{reason} ({error})" if reason else str(error)
 
 
 def here() -> str:

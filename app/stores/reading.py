@@ -31,7 +31,7 @@ class Reader:
             f"AND seq < ?3 AND EXISTS (SELECT 1 FROM {record} ending WHERE ending.run = run.seq "
             "AND ending.action = ?4) ORDER BY seq DESC LIMIT 1"
         )
-        self._live = f"SELECT task, seq FROM {lease} CROSS JOIN {record} WHERE seq = {lease}.run"
+        self._leases = f"SELECT task, seq FROM {lease} CROSS JOIN {record} WHERE seq = {lease}.run"
 
     def select(self, condition: str, *values: object) -> list[Record]:
         rows = self.db.execute(f"SELECT {COLUMNS} FROM {self._tables.record} {condition}", values)
@@ -42,18 +42,27 @@ class Reader:
         found: dict[int, Record] = {}
         highest = f"SELECT coalesce(max(seq), 0) FROM {self._tables.record}"
         (newest,) = self.db.execute(highest).fetchone()
-        live: dict[str, set[int]] = {}
-        for task, run in self.db.execute(self._live):  # leases first: there are few
-            live.setdefault(task, set()).add(run)
+        live = self._live()
         for task, since in lookback.items():
             needed = self._needed(task, since, live.get(task, set()))
             found |= {record.seq: record for record in needed}
         return newest, [found[seq] for seq in sorted(found)]
 
-    def always(self, task: str) -> set[int]:
-        """The numbers of what `load` gives of a task whatever the look-back is."""
-        runs = {run for of, run in self.db.execute(self._live) if of == task}
-        return {record.seq for record in self._needed(task, FOREVER, runs)}
+    def always(self, tasks: Iterable[str]) -> set[int]:
+        """The numbers of what `load` gives of these tasks whatever the look-back is."""
+        live = self._live()
+        return {
+            record.seq
+            for task in tasks
+            for record in self._needed(task, FOREVER, live.get(task, set()))
+        }
+
+    def _live(self) -> dict[str, set[int]]:
+        """The live runs of each task."""
+        live: dict[str, set[int]] = {}
+        for task, run in self.db.execute(self._leases):  # leases first: there are few
+            live.setdefault(task, set()).add(run)
+        return live
 
     def query(self, query: Query) -> list[Record]:
         """The records that satisfy the query, by sequence."""

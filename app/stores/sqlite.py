@@ -26,7 +26,14 @@ from uuid import uuid4
 from ...engine.records import Record
 from ..errors import DefinitionError, StoreError
 from .address import refuse_namespace
-from .files import APPLICATION_ID, VERSION, identity_of, refuse_unless, refuse_what_is_not_ours
+from .files import (
+    APPLICATION_ID,
+    VERSION,
+    identity_of,
+    refuse_unless,
+    refuse_what_is_not_ours,
+    why,
+)
 from .protocol import (
     CLOCK_CHECK,
     CROWDED_PATIENCE,
@@ -143,7 +150,7 @@ class SqliteStore:
         return StoreError(f"the store {self.path!r} is not open")
 
     def _silent(self, error: sqlite3.Error) -> StoreError:
-        return StoreError(f"the store {self.path!r} does not answer: {error}")
+        return StoreError(f"the store {self.path!r} does not answer: {why(error)}")
 
     # --- reading, on any thread -----------------------------------------------------------
 
@@ -196,7 +203,7 @@ class SqliteStore:
         if not os.path.exists(self.path) or not os.path.getsize(self.path):
             return nothing
         try:
-            with closing(connect(self.path)) as db:
+            with closing(connect_to_read(self.path)) as db:
                 if self.namespace not in namespaces(db):
                     return nothing
                 see_through(db, self._tables)
@@ -223,7 +230,7 @@ class SqliteStore:
         if not self.create and not (os.path.exists(self.path) and os.path.getsize(self.path)):
             raise self._absent(f"there is no store at {self.path!r}")
         self._id = uuid4().hex
-        db = connect(self.path, create=self.create)
+        db = connect(self.path, "mode=rwc" if self.create else "mode=rw")
         try:
             with transaction(db):
                 self._prepare(db)
@@ -325,12 +332,18 @@ class SqliteStore:
                 scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
 
 
-def connect(path: str, *, create: bool = False) -> sqlite3.Connection:
-    mode = "rwc" if create else "rw"
+def connect(path: str, how: str = "mode=rw") -> sqlite3.Connection:
     return sqlite3.connect(
-        f"{Path(path).as_uri()}?mode={mode}",
+        f"{Path(path).as_uri()}?{how}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def connect_to_read(path: str) -> sqlite3.Connection:
+    """Where nobody has the file open and its folder is read-only, SQLite cannot make what readers
+    share; then it is read as it is."""
+    alone = not os.path.exists(f"{path}-wal") and not os.access(os.path.dirname(path), os.W_OK)
+    return connect(path, "immutable=1" if alone else "mode=rw")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from ...engine.records import Action, Key, Record
 from ..clock import uptime, wall
@@ -183,8 +184,7 @@ class Writer:
                 for seq, task, at in rows
                 if at < min(before, lookback.get(task, at + 1))
             ]
-            reader = Reader(db, t)
-            kept = {seq for task in {task for _, task in old} for seq in reader.always(task)}
+            kept = Reader(db, t).always({task for _, task in old})
             doomed = [(seq,) for seq, _ in old if seq not in kept]
             db.executemany(f"DELETE FROM {t.record} WHERE seq = ?", doomed[:left])
         if len(doomed) > left:
@@ -203,16 +203,22 @@ class transaction:
         self._begin = begin
 
     def __enter__(self) -> sqlite3.Connection:
+        self._roll_back()  # what could not be before
         self._db.execute(self._begin)
         return self._db
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
-            self._db.execute("COMMIT" if error is None else "ROLLBACK")
-        except sqlite3.Error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+            if error is None:
+                self._db.execute("COMMIT")
+        finally:
+            with suppress(sqlite3.Error):  # it would hide why
+                self._roll_back()
+
+    def _roll_back(self) -> None:
+        """SQLite has done it by itself after some errors."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
 
 def newest_of(db: sqlite3.Connection, t: Tables) -> int:
