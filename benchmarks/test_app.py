@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import count
 from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from oncue import App
+from oncue.conds import succeeded
+from oncue.conds.nodes import all_of
 
 LINKS = 50
+RUNS = 5_000
+BESIDE = 100
 
 
 def chain(store: Path | None) -> list[float]:
@@ -41,3 +46,33 @@ def test_end_of_a_to_start_of_b(benchmark: BenchmarkFixture, kind: str, tmp_path
     waited = benchmark.pedantic(chain, args=(store,), rounds=1)
     benchmark.extra_info["median link, ms"] = round(sorted(waited)[len(waited) // 2] * 1e3, 3)
     assert len(waited) == LINKS
+
+
+async def nothing() -> None: ...
+
+
+def runs(address: str | None) -> None:
+    """Tasks that start again as soon as they have ended, `BESIDE` of them beside each other."""
+    each = RUNS // BESIDE
+    app = App(address, cycle_sleep=None)
+    names = [f"task {n}" for n in range(BESIDE)]
+    for name in names:
+        condition = f"has succeeded at most {each - 1} times"
+        app.task(condition, func=nothing, name=name, execution="async")
+    app.session.config.shut_cond = all_of(*(succeeded(name) >= each for name in names))
+    asyncio.run(asyncio.wait_for(app.serve(), 60))
+    assert app.session.get_repo().filter_by(action="success").count() == RUNS
+
+
+@pytest.mark.parametrize("kind", ["memory", "full", "normal"])
+def test_runs_a_second(benchmark: BenchmarkFixture, kind: str, tmp_path: Path) -> None:
+    """Of a coroutine that does nothing; `full` and `normal` are how an SQLite file is synced."""
+    numbers = count()
+
+    def once() -> None:
+        file = tmp_path / f"{next(numbers)}.db"
+        runs(None if kind == "memory" else f"sqlite:{file}?synchronous={kind}")
+
+    benchmark.pedantic(once, rounds=1 if benchmark.disabled else 5)
+    if benchmark.stats is not None:
+        benchmark.extra_info["runs a second"] = round(RUNS / benchmark.stats.stats.median)
