@@ -17,6 +17,7 @@ from ..engine.agenda import Agenda, Missed, Start
 from ..engine.civil import FOREVER
 from ..engine.history import Mark
 from ..engine.records import Action, Record
+from .clock import Clock
 from .errors import LeaseLostException, StoreError
 from .repo import level_of, message_of
 from .stores.protocol import Answer, Extension, Finish, Refused, Step, Store
@@ -24,6 +25,7 @@ from .upkeep import Upkeep
 
 SECOND = 1_000_000
 STORE_RETRY = SECOND
+MAX_SKEW = 2 * SECOND  # how far the clocks of instances may be from each other
 LAST_TRIES = 10
 LEASE_MARGIN = SECOND // 50  # the store's clock may be read a moment later than ours
 LEASE_CHECK = SECOND // 4
@@ -51,9 +53,10 @@ class Journal:
     """`live` are the claimed runs whose ending is not in the store; `look_at` is the next
     instant at which the store is to be looked at."""
 
-    def __init__(self, store: Store, agenda: Agenda) -> None:
+    def __init__(self, store: Store, agenda: Agenda, clock: Clock) -> None:
         self.store = store
         self.agenda = agenda
+        self._clock = clock
         self.live: dict[int, Record] = {}
         self.look_at = 0
         self.upkeep = Upkeep(store, agenda)
@@ -64,6 +67,7 @@ class Journal:
         self._asked: list[Asked] = []
         self._closing = False
         self._own: set[int] = set()  # numbers of our records beyond the history's position
+        self._lost: set[int | None] = set()  # live runs of ours that others have ended
         self._wanted: set[str] = set()  # tasks whose log is to be read anew, as far as needed
         self._reread = False  # whether all are
         self._down = False  # whether nothing is to be asked of the store for now
@@ -94,7 +98,7 @@ class Journal:
         `conditions` is how those of the tasks read."""
         since = self.upkeep.begin(await self.store.register(conditions, now), now)
         lookback = self.agenda.planner.lookback(min(now, since))
-        for record in self._take_all(await self.store.load(lookback), now):
+        for record in self._take_all(await self.store.load(lookback)):
             if record.action is Action.CRASH and record.at == now:
                 tell(record)  # written just now, on opening the store
         self.look_at = now + self.store.patience
@@ -103,15 +107,22 @@ class Journal:
         """The same of a store that is not open."""
         since = self.upkeep.begin(self.store.registered(), now)
         lookback = self.agenda.planner.lookback(min(now, since))
-        self._take_all(self.store.peek(lookback, now), now)
+        self._take_all(self.store.peek(lookback, now))
 
-    def _take_all(self, loaded: tuple[int, list[Record]], now: int) -> list[Record]:
+    def _take_all(self, loaded: tuple[int, list[Record]]) -> list[Record]:
         position, records = loaded
         self.agenda.history.position = position
         for record in records:
             self.agenda.history.add(record)
-        self.agenda.history.set_back(now)
+        self._set_back(records)
         return records
+
+    def _set_back(self, records: list[Record]) -> None:
+        """Records later than now, which take time to read, are by a clock that was set back since;
+        not those of an instance whose clock is a little ahead."""
+        now = self._clock.now()
+        if any(record.at > now + MAX_SKEW for record in records):
+            self.agenda.history.set_back(now)
 
     def want(self, tasks: set[str], now: int) -> None:
         """Read the logs of these tasks anew before anything more is decided."""
@@ -129,6 +140,10 @@ class Journal:
 
     def end(self, record: Record, now: int) -> None:
         """A run of ours has ended."""
+        if record.run in self._lost:
+            self._lost.discard(record.run)
+            self._refused(record)
+            return
         mark = Mark(record.at, self.agenda.history.next_provisional())
         self.agenda.take(record, now, mark)
         self._unsaved.append((Finish(record), mark))
@@ -212,14 +227,23 @@ class Journal:
         return claimed
 
     def _ended(self, record: Record, mark: Mark, answer: Answer, now: int) -> None:
-        run = self.live.pop(record.run or 0, None)
-        self._leases.pop(record.run or 0, None)
         if isinstance(answer, Refused):
-            scheduler_log.error("%s of %s: %s", record.action, record.task, answer.value)
+            self._refused(record)
             self.want({record.task}, now)
         else:
+            run = self._forget(record)
             self.agenda.settle(record.task, mark, answer)
             tell(record, run)
+
+    def _refused(self, record: Record) -> None:
+        """Its lease was lost; the log has another ending."""
+        self._forget(record)
+        lost = Refused.LEASE_LOST.value
+        scheduler_log.error("%s of %s: %s", record.action, record.task, lost)
+
+    def _forget(self, record: Record) -> Record | None:
+        self._leases.pop(record.run or 0, None)
+        return self.live.pop(record.run or 0, None)
 
     def _claimed(self, starts: list[Start], answers: list[Answer], now: int) -> list[Begun]:
         claimed: list[Begun] = []
@@ -265,7 +289,7 @@ class Journal:
             self._fail(error, now)
             return False
         anew = bool(self._wanted or self._reread)
-        if anew:
+        if anew and self._unsaved:
             await self.commit([], now)  # what is read anew has to hold our endings
             if self.failing:
                 return False
@@ -278,6 +302,8 @@ class Journal:
             self._fail(error, now)
             return False
         for record in records:
+            if record.run in self.live and record.seq not in self._own:
+                self._lost.add(record.run)
             if record.seq in self._own:
                 self._own.remove(record.seq)
             elif record.task not in fresh or record.seq > read_to:
@@ -297,17 +323,22 @@ class Journal:
     async def _read_anew(self, now: int) -> tuple[set[str], int]:
         """Put what the store holds in the place of what we know; of which tasks, and up to which
         number."""
-        lookback = self.agenda.lookback(now)
+        lookback, known = self.agenda.lookback(now), (self._wanted, self._reread)
         wanted = lookback.keys() | self._wanted if self._reread else self._wanted
-        position, records = await self.store.load({t: lookback.get(t, FOREVER) for t in wanted})
+        self._wanted, self._reread = set(), False  # more may be wanted meanwhile
+        try:
+            position, records = await self.store.load({t: lookback.get(t, FOREVER) for t in wanted})
+        except BaseException:
+            self._wanted |= known[0]
+            self._reread |= known[1]
+            raise
         by_task: dict[str, list[Record]] = {task: [] for task in wanted}
         for record in records:
             by_task[record.task].append(record)
         for task, log in by_task.items():
             self.agenda.reload(task, log)
-        if self._reread:
-            self.agenda.history.set_back(now)
-        self._wanted, self._reread = set(), False
+        if known[1]:
+            self._set_back(records)
         return set(by_task), position
 
     def _fail(self, error: StoreError, now: int) -> None:

@@ -59,7 +59,7 @@ class Runtime:
         self.planner = Planner(History(), session.parameters, started, session.customs)
         self.planner.bind = partial(bound, session)
         self.agenda = Agenda(self.planner, now)
-        self.journal = Journal(session.store, self.agenda)
+        self.journal = Journal(session.store, self.agenda, self.clock)
         self.serving = False
         self.loaded = False
         self.restarting = False

@@ -38,7 +38,7 @@ class MemoryStore:
 
     @property
     def patience(self) -> int:
-        return CLOCK_CHECK if len(self.ledger.instances) < 2 else CROWDED_PATIENCE
+        return CLOCK_CHECK if self.ledger.instances.keys() <= {self.id} else CROWDED_PATIENCE
 
     async def open(self, now: int) -> None:
         self.id = str(self.ledger.name())

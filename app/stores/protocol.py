@@ -27,8 +27,7 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from ...engine.agenda import Claim, Missed
-from ...engine.records import Action, Key, Record
-from ...engine.verdict import Read
+from ...engine.records import Action, Record
 
 CLOCK_CHECK = 5_000_000
 """Even a store that nobody else writes to is looked at so often, in microseconds: the same waking
@@ -178,8 +177,10 @@ def judge(
     steps: Iterable[Step], overtaken: Callable[[Claim], bool], held: Container[int | None]
 ) -> list[Refused | None]:
     """Why each step is refused, or None: `overtaken` tells whether the log has a newer record
-    of what a claim read, `held` the runs whose lease is this instance's."""
-    undone: set[Read] = set()
+    of what a claim read, `held` the runs whose lease is this instance's. Once a record is refused
+    so are all claims after it: what they read does not tell what they rest on, since a condition
+    that holds because of a record reads nothing more of it."""
+    undone = False
     ended: set[int | None] = set()
     answers: list[Refused | None] = []
     for step in steps:
@@ -190,12 +191,10 @@ def judge(
                 if run in held and run not in ended:
                     ended.add(run)
                 else:
-                    refused = Refused.LEASE_LOST
-                    undone.update(Key(step.record.task, action) for action in Action)
+                    refused, undone = Refused.LEASE_LOST, True
             case Extension() if step.run not in held or step.run in ended:
                 refused = Refused.LEASE_LOST
-            case Claim() if overtaken(step) or (undone and not undone.isdisjoint(step.keys)):
-                refused = Refused.NEWER
-                undone.update(Key(step.record.task, action) for action in Action)
+            case Claim() if undone or overtaken(step):
+                refused, undone = Refused.NEWER, True
         answers.append(refused)
     return answers

@@ -72,13 +72,19 @@ def test_a_claim_is_refused_when_its_own_task_has_a_newer_record(make: Make) -> 
     asyncio.run(story())
 
 
-def test_what_follows_from_a_refused_step_is_refused(make: Make) -> None:
+def test_no_claim_is_granted_after_a_refused_record(make: Make) -> None:
+    """It may rest on that record, though it does not read it: what became true by a success stays
+    true whatever else that task does."""
+
     async def story() -> None:
         async with opened(make()) as store:
             await commit(store, claim("a", 0))
-            b_saw_a_start = claim("b", 1, Key("a", Action.RUN))
-            answers = await commit(store, claim("a", 0), b_saw_a_start, claim("c", 1))
-            assert answers == [Refused.NEWER, Refused.NEWER, 2]
+            answers = await commit(store, claim("a", 0), claim("b", 1, Key("a", Action.RUN)))
+            assert answers == [Refused.NEWER, Refused.NEWER]
+            assert await commit(store, finish("a", 1), claim("c", 1)) == [2, 3]
+            answers = await commit(store, finish("a", 1), finish("c", 3), claim("b", 3))
+            assert answers == [Refused.LEASE_LOST, 4, Refused.NEWER]
+            assert await commit(store, claim("b", 4)) == [5]
 
     asyncio.run(story())
 
