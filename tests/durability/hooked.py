@@ -1,0 +1,95 @@
+"""A store with something before and after each of its calls: faults, notes, an end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from oncue.app.stores.protocol import Answer, Claim, Finish, Missed, Query, Registered, Step, Store
+from oncue.engine.records import Record
+
+Hook = Callable[[str], Awaitable[None]]
+"""Is told which call it is of. What it raises is raised by the call."""
+
+
+async def nothing(call: str) -> None:
+    """Neither a fault nor a note."""
+
+
+class HookedStore:
+    """`inner` does it. `before` comes before a call has had any effect, `after` when it has all of
+    it and its answer is not given yet. `written` is told of each record that is in the store now,
+    before that."""
+
+    def __init__(
+        self,
+        inner: Store,
+        before: Hook = nothing,
+        after: Hook = nothing,
+        written: Callable[[Record], None] | None = None,
+    ) -> None:
+        self.inner = inner
+        self._before = before
+        self._after = after
+        self._written = written
+
+    async def _call(self, name: str, *args: Any) -> Any:
+        await self._before(name)
+        answer = await getattr(self.inner, name)(*args)
+        if name == "commit" and self._written is not None:
+            for step, number in zip(*args, answer, strict=True):
+                if isinstance(step, Claim | Finish) and isinstance(number, int):
+                    self._written(step.record)
+        await self._after(name)
+        return answer
+
+    @property
+    def patience(self) -> int:
+        return self.inner.patience
+
+    async def open(self, now: int) -> None:
+        await self._call("open", now)
+
+    async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
+        loaded: tuple[int, list[Record]] = await self._call("load", lookback)
+        return loaded
+
+    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+        answers: list[Answer] = await self._call("commit", steps)
+        return answers
+
+    async def follow(self, position: int, now: int) -> list[Record]:
+        records: list[Record] = await self._call("follow", position, now)
+        return records
+
+    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+        known: dict[str, Registered] = await self._call("register", conditions, now)
+        return known
+
+    async def decided(self, tasks: Mapping[str, int]) -> None:
+        await self._call("decided", tasks)
+
+    async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
+        dropped: int = await self._call("trim", before, lookback, most)
+        return dropped
+
+    async def close(self) -> None:
+        await self._call("close")
+
+    def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
+        return self.inner.peek(lookback, now)
+
+    def read(self, query: Query) -> list[Record]:
+        return self.inner.read(query)
+
+    def count(self, query: Query) -> int:
+        return self.inner.count(query)
+
+    def missed(self, tasks: Sequence[str] | None = None, newest: int | None = None) -> list[Missed]:
+        return self.inner.missed(tasks, newest)
+
+    def registered(self) -> dict[str, Registered]:
+        return self.inner.registered()
+
+    def instances(self) -> list[Any]:
+        return self.inner.instances()

@@ -1,0 +1,78 @@
+"""Runs seeds of the simulated world and judges each: `python -m oncue.tests.durability.simulate`.
+
+    simulate 17                 the course of seed 17: its log, and what is wrong with it
+    simulate 0:1000 [options]   these seeds, one after the other; the first bad one is told
+
+A seed gives the same course each time as long as the hashes of text are the same, so the command
+sees to that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Collection, Iterable
+
+from oncue.tests.durability.checker import check
+from oncue.tests.durability.evidence import SECOND, Evidence
+from oncue.tests.durability.world import EPOCH, World
+
+MODULE = "oncue.tests.durability.simulate"
+
+
+def judge(
+    seed: int, instances: int, seconds: float, without: Collection[str] = ()
+) -> tuple[Evidence, list[str]]:
+    """What a seed leaves, and all that is wrong with it."""
+    world = World(seed, instances=instances, seconds=seconds, without=without)
+    evidence = world.run()
+    return evidence, [*world.surprises, *map(str, check(evidence))]
+
+
+def told(evidence: Evidence) -> Iterable[str]:
+    """A line for each record."""
+    for record in evidence.log:
+        at = (record.at - EPOCH) / SECOND
+        scheduled = "" if record.scheduled_at is None else (record.scheduled_at - EPOCH) / SECOND
+        run = record.run or ""
+        yield f"{record.seq:5} {at:11.6f} {record.task:10} {record.action:10} {run:5} {scheduled}"
+
+
+def main() -> int:
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        command = [sys.executable, "-m", MODULE, *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, "PYTHONHASHSEED": "0"})
+    parser = argparse.ArgumentParser(prog="simulate")
+    parser.add_argument("seeds", help="one, or FROM:TO")
+    parser.add_argument("--instances", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--without", default="", help="tasks to leave out, with commas between")
+    given = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    first, _, last = given.seeds.partition(":")
+    seeds = range(int(first), int(last) if last else int(first) + 1)
+    began = time.perf_counter()
+    records = 0
+    for seed in seeds:
+        evidence, wrong = judge(seed, given.instances, given.seconds, given.without.split(","))
+        records += len(evidence.log)
+        if not last:
+            print("\n".join(told(evidence)))
+        if wrong:
+            print("\n".join(wrong))
+            print(f"seed {seed} is bad; replay it with")
+            how = f"--instances {given.instances} --seconds {given.seconds}"
+            how += f" --without {given.without}" if given.without else ""
+            print(f"  {sys.executable} -m {MODULE} {seed} {how}")
+            return 1
+    taken = time.perf_counter() - began
+    per_minute = len(seeds) * 60 / taken
+    print(f"{len(seeds)} seeds, {records} records, {taken:.1f} s: {per_minute:.0f} seeds/min")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""Several instances of an app on one ledger and one virtual time, and a seeded nemesis.
+
+Every fault comes from the seed: how bad the weather is, which store calls are delayed, fail or are
+the last thing an instance does (before the call had an effect, or after it had and before anybody
+heard), which instances are stopped for longer than a lease or die while nothing happens. At the end
+the weather clears, everybody is there, and all is ended in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from random import Random
+from typing import cast
+
+from oncue import App
+from oncue.app.errors import OncueError, StoreError
+from oncue.app.stores.ledger import Ledger
+from oncue.app.stores.memory import MemoryStore
+from oncue.app.stores.protocol import Query, Store
+from oncue.engine.records import Record
+from oncue.tests.durability.cast import CAST, EXCLUSIVE, Player, Role
+from oncue.tests.durability.evidence import SECOND, Effect, Evidence, Kind, Span
+from oncue.tests.durability.hooked import HookedStore
+from oncue.tests.durability.virtual import HotLoop, Machine, VirtualLoop
+
+EPOCH = 1_780_272_000 * SECOND  # a midnight
+GROUPS = 3  # of tasks, in a world
+SETTLING = 40.0  # seconds: leases run out, crashes are waited for
+LONGEST_STOP = 40.0
+LEASE_LEFT = (10.0, 15.0)  # seconds of an instance's lease, when it is not renewed any more
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """Chances: of each store call, and of each second of an instance's life."""
+
+    delay: float
+    slowest: float  # seconds
+    error: float
+    death_in_call: float
+    death: float
+    stop: float
+
+    @classmethod
+    def of(cls, random: Random) -> Weather:
+        def chance(most: float) -> float:
+            return random.choice((0.0, most / 10, most / 3, most))
+
+        return cls(
+            delay=chance(1.0),
+            slowest=random.choice((0.001, 0.05, 0.5)),
+            error=chance(0.1),
+            death_in_call=chance(0.02),
+            death=chance(0.05),
+            stop=chance(0.05),
+        )
+
+
+class WorldClock:
+    """An instance's clock: the machine's time, and how far it is off."""
+
+    def __init__(self, machine: Machine, skew: int = 0) -> None:
+        self._machine = machine
+        self._skew = skew
+
+    def now(self) -> int:
+        return EPOCH + self._machine.now + self._skew
+
+
+class Instance:
+    """One process, from its start to its death or end."""
+
+    def __init__(self, world: World, name: str, roles: tuple[Role, ...]) -> None:
+        self.world = world
+        self.name = name
+        self.alive = True
+        self.loop: VirtualLoop = world.machine.loop()
+        self._ready = False
+        self._failing = False
+        self._up_since: int | None = None
+        self._losing: asyncio.TimerHandle | None = None
+        random = Random(world.random.getrandbits(64))
+        clock = WorldClock(world.machine)
+        self.player = Player(name, clock, random, self._effect)
+        self.app = App(clock=clock, timezone="UTC", func_run_id=world.label)
+        self.inner = MemoryStore(world.ledger)
+        store = HookedStore(self.inner, self._before, self._after, self._written)
+        self.app.session.store = cast(Store, store)
+        self.player.define(self.app, roles)
+        self.main = self.loop.create_task(self.app.session.serve(self.up))
+        self.main.add_done_callback(self._ended)
+
+    # --- faults ---------------------------------------------------------------------------
+
+    async def _before(self, call: str) -> None:
+        await self._weather()
+        if self.world.chance(self.world.weather.error):
+            self._failing = True
+            self.down()
+            raise StoreError(f"{call} failed by chance")
+
+    async def _after(self, call: str) -> None:
+        await self._weather()
+        if self._failing:
+            self._failing = False
+            self.up()
+
+    async def _weather(self) -> None:
+        world = self.world
+        if not self.alive:
+            raise StoreError("this instance is dead")
+        if world.calm:
+            return
+        if world.chance(world.weather.delay):
+            await asyncio.sleep(world.random.uniform(0, world.weather.slowest))
+        if world.chance(world.weather.death_in_call):
+            self.die()
+            await self.loop.create_future()
+
+    def _ended(self, main: asyncio.Future[None]) -> None:
+        """An instance gives up for good when its store fails for long; nothing else ends it."""
+        self.down()
+        if self.alive and not isinstance(main.exception(), OncueError | None):
+            self.world.surprises.append(f"{self.name} ended of {main.exception()!r}")
+
+    @property
+    def living(self) -> bool:
+        return self.alive and not self.main.done()
+
+    def die(self) -> None:
+        self.down()
+        self.alive = False
+        self.world.machine.drop(self.loop)
+        if self.world.random.random() < 0.5:  # on this host it is seen at once, else by its lease
+            self.lose()
+        else:
+            self._lose_later()
+
+    def stop(self) -> None:
+        self.down()
+        self.loop.stopped = True
+        self._lose_later()
+
+    def carry_on(self) -> None:
+        self.loop.stopped = False
+        if self._losing is not None:
+            self._losing.cancel()
+        self.up()
+
+    def _lose_later(self) -> None:
+        """Nobody renews its lease any more."""
+        left = self.world.random.uniform(*LEASE_LEFT)
+        self._losing = self.world.director.call_later(left, self.lose)
+
+    def lose(self) -> None:
+        self.world.ledger.lose(self.inner.id)
+
+    # --- notes ----------------------------------------------------------------------------
+
+    def up(self) -> None:
+        """It has begun, its store answers, and it is not stopped."""
+        self._ready |= not self._failing
+        if self._ready and not self._failing and self._up_since is None:
+            self._up_since = self.world.now
+
+    def down(self) -> None:
+        if self._up_since is not None:
+            self.world.spans.append(Span(self.name, self._up_since, self.world.now))
+            self._up_since = None
+
+    def _effect(self, effect: Effect) -> None:
+        if self.alive:
+            self.world.effects.append(effect)
+
+    def _written(self, record: Record) -> None:
+        of = {"task": record.task, "run_id": record.run_id, "action": record.action}
+        self.player.write(Kind.WRITTEN, **of)
+
+
+class World:
+    """One seed's course."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        instances: int = 1,
+        seconds: float = 60.0,
+        without: Collection[str] = (),
+    ) -> None:
+        self.random = Random(seed)
+        self.machine = Machine(self.random)
+        self.director = self.machine.loop()
+        self.weather = Weather.of(self.random)
+        self.calm = False
+        self.surprises: list[str] = []
+        self.spans: list[Span] = []
+        self.effects: list[Effect] = []
+        self.instances: list[Instance] = []
+        self._places = instances
+        self._seconds = seconds
+        self._roles = tuple(
+            role
+            for group in self.random.sample(CAST, GROUPS)
+            for role in group
+            if role.task not in without
+        )
+        self._born = 0
+        self._labels = 0
+        self.ledger = Ledger(lambda: self.machine.now)
+
+    @property
+    def now(self) -> int:
+        return EPOCH + self.machine.now
+
+    def chance(self, probability: float) -> bool:
+        return not self.calm and probability > 0 and self.random.random() < probability
+
+    def label(self, task: object, parameters: object) -> str:
+        self._labels += 1
+        return f"run {self._labels}"
+
+    def run(self) -> Evidence:
+        try:
+            self.machine.run(self.director.create_task(self._direct()))
+        except HotLoop as hot:
+            self.surprises.append(str(hot))
+        log = MemoryStore(self.ledger).read(Query())
+        promises = {role.task: role.promise for role in self._roles}
+        exclusive = [pair for pair in EXCLUSIVE if promises.keys() >= set(pair)]
+        return Evidence(
+            log,
+            self.effects,
+            promises,
+            self.spans,
+            MemoryStore(self.ledger).missed(),
+            exclusive,
+            margin=self._margin,
+        )
+
+    @property
+    def _margin(self) -> int:
+        """A turn or two, each with several slow calls."""
+        return SECOND + round(10 * self.weather.slowest * SECOND)
+
+    async def _direct(self) -> None:
+        places = [asyncio.create_task(self._keep(place)) for place in range(self._places)]
+        await asyncio.sleep(self._seconds)
+        self.calm = True
+        for place in places:
+            place.cancel()
+        await asyncio.gather(*places, return_exceptions=True)
+        for instance in self.living():
+            instance.player.calm = True
+        await asyncio.sleep(SETTLING)
+        for instance in self.living():
+            instance.down()
+            instance.app.shut_down()
+        await asyncio.gather(*(finished(instance.main) for instance in self.living()))
+
+    def living(self) -> list[Instance]:
+        return [instance for instance in self.instances if instance.living]
+
+    async def _keep(self, place: int) -> None:
+        """One place always has an instance again; second by second something may happen to it."""
+        await asyncio.sleep(self.random.uniform(0, 2))
+        instance = self._give_birth(place)
+        try:
+            while True:
+                await asyncio.sleep(self.random.uniform(0, 2))
+                if instance.living and self.chance(self.weather.death):
+                    instance.die()
+                if instance.living and self.chance(self.weather.stop):
+                    instance.stop()
+                    await asyncio.sleep(self.random.uniform(0, LONGEST_STOP))
+                    instance.carry_on()
+                if not instance.living:
+                    await asyncio.sleep(self.random.uniform(0, 5))
+                    instance = self._give_birth(place)
+        finally:
+            if instance.loop.stopped:
+                instance.carry_on()
+            if not instance.living:
+                self._give_birth(place)
+
+    def _give_birth(self, place: int) -> Instance:
+        self._born += 1
+        instance = Instance(self, f"{place}.{self._born}", self._roles)
+        self.instances.append(instance)
+        return instance
+
+
+async def finished(main: asyncio.Future[None]) -> None:
+    """Wait for a task of another loop."""
+    while not main.done():
+        await asyncio.sleep(0.01)
+    main.result()
+    main.result()
