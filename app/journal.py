@@ -179,13 +179,13 @@ class Journal:
 
     def _extended(self, asked: Asked, answer: Answer, now: int) -> None:
         step, waiting = asked
-        if waiting.done():
-            return
         if isinstance(answer, Refused):
-            waiting.set_exception(LeaseLostException(f"task {step.task!r}: {answer.value}"))
             self.want({step.task}, now)
-        else:
-            self._leases[step.run] = now + step.lease
+            if not waiting.done():
+                waiting.set_exception(LeaseLostException(f"task {step.task!r}: {answer.value}"))
+            return
+        self._leases[step.run] = now + step.lease
+        if not waiting.done():
             waiting.set_result(now + step.lease)
 
     # --- writing --------------------------------------------------------------------------
