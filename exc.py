@@ -12,6 +12,9 @@ from .app.errors import (
     OncueError as OncueError,
 )
 from .app.errors import (
+    RunFailed as RunFailed,
+)
+from .app.errors import (
     SchedulerExit as SchedulerExit,
 )
 from .app.errors import (
@@ -33,6 +36,7 @@ __all__ = [
     "DefinitionError",
     "LeaseLostException",
     "OncueError",
+    "RunFailed",
     "SchedulerExit",
     "SchedulerRestart",
     "StoreError",

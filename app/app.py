@@ -16,14 +16,16 @@ from ..engine.explain import Explanation
 from .clock import Clock, SystemClock
 from .config import from_outside
 from .context import AppContext
-from .errors import OncueError
+from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
 from .groups import Definer, Grouper
+from .middlewares import Middleware, refuse_unfit
 from .session import Session
 from .stores import store_at
 from .stores.protocol import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound=Middleware)
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _inside: ContextVar[Session] = ContextVar("oncue_inside")  # of which code is called; tasks inherit
 
@@ -65,6 +67,34 @@ class App(Definer):
         planned: it may define tasks and parameters. Another name of
         `app.session.hook_startup()`."""
         return self.session.hook_startup()
+
+    def middleware(self, function: M) -> M:
+        """Put a coroutine function `(context, next)` around every run that begins from now on,
+        within those that were put before; see `app/middlewares.py`. A decorator; `use_middleware`
+        is the same. Raises DefinitionError for what can be none."""
+        refuse_unfit(function)
+        self.session.middlewares.append(function)
+        return function
+
+    use_middleware = middleware
+
+    def fixture(self, name: str | None = None) -> Callable[[F], F]:
+        """Make what a function gives an attribute of every run's context, and of the app's, under
+        its name or another. It is called when the app starts, before anything else; the rest of a
+        generator, asynchronous or not, when the app has ended. It takes the AppContext, or
+        nothing. Raises DefinitionError for a name that a context has."""
+
+        def register(function: F) -> F:
+            self.use_fixture(name or function.__name__, function)
+            return function
+
+        return register
+
+    def use_fixture(self, name: str, function: Callable[..., Any]) -> None:
+        """`fixture`, without a decorator."""
+        if self.session.app_context is not None:
+            raise DefinitionError(f"fixture {name!r}: the app runs, and fixtures are set up before")
+        self.session.fixtures.add(name, function)
 
     # --- running --------------------------------------------------------------------------
 

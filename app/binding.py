@@ -30,8 +30,8 @@ from .arguments import (
     value_of,
 )
 from .context import Context, is_context
-from .errors import DefinitionError
-from .work import Code, Command, DelayedFunction, PlainFailure
+from .errors import DefinitionError, PlainFailure
+from .work import Code, Command, DelayedFunction
 
 HIDDEN: Mapping[str, BaseArgument] = {
     "_session_": Session(),

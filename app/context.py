@@ -208,12 +208,12 @@ def on_a_loop() -> bool:
 
 class AppContext:
     """An app that runs, or is about to: `async with app.create() as ctx: await ctx.run()`. It has
-    the values of the app's fixtures by their names."""
+    the values of the app's fixtures by their names, all of them as `values`."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.again: str | None = None  # how the app is to begin again, once all this has ended
-        self._values: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         self._over = False
 
     async def run(self) -> None:
@@ -230,7 +230,7 @@ class AppContext:
     def value(self, name: str) -> Any:
         """That of a fixture. Raises AttributeError for one there is not."""
         try:
-            return self._values[name]
+            return self.values[name]
         except KeyError:
             raise AttributeError(f"there is no {name!r}, and no fixture of that name") from None
 
@@ -239,6 +239,10 @@ class AppContext:
             raise AttributeError(name)
         return self.value(name)
 
+
+OF_A_RUN = ("task", "args", "run_id", "attempt", "pulse")
+RESERVED = frozenset((*OF_A_RUN, "session", "again", "values", *dir(Context), *dir(AppContext)))
+"""Names that no fixture can have."""
 
 # --- in another process -------------------------------------------------------------------------
 

@@ -20,6 +20,14 @@ class LeaseLostException(OncueError):
     crashed. What it does now it may do beside another run."""
 
 
+class PlainFailure(Exception):
+    """Why a run failed, in words that say all: a traceback would only show our own code."""
+
+
+class RunFailed(PlainFailure):
+    """The code of a run failed in another process, or with it; the text says of what."""
+
+
 class SchedulerExit(Exception):
     """Raised by a task to end the app in order; its run has succeeded."""
 

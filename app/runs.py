@@ -6,7 +6,8 @@ All of it happens on the loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..engine.agenda import Start
@@ -20,10 +21,19 @@ from .errors import (
     SchedulerExit,
     SchedulerRestart,
 )
-from .executors import EXECUTIONS, Call, Ending, Executor, ProcessExecutor, conclude
+from .executors import (
+    EXECUTIONS,
+    AsyncExecutor,
+    Call,
+    Ending,
+    Executor,
+    ProcessExecutor,
+    conclude,
+)
 from .hooks import NOTHING_RAISED, ExcInfo, finish
 from .journal import SECOND, Journal, tell
 from .launch import NONE, Launcher, Launchers, Live, parameters_of
+from .middlewares import Chain
 from .stores.protocol import Extension, Refused
 
 if TYPE_CHECKING:
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
 SUCCESS, TERMINATE = Action.SUCCESS, Action.TERMINATE  # quicker to name
 GRACE = 3 * SECOND  # for a run that was told to end, before a shut-down leaves it behind
 FORCED_GRACE = 1.0  # seconds for all of them, when nobody waits any more
+CHAIN_GRACE = 0.2  # seconds for middlewares, once the code within them has ended
 TIMED_OUT = "its timeout is over"
 
 
@@ -64,7 +75,8 @@ class Runs:
         self._ended: list[Record] = []
         self._unwanted: dict[str, str | None] = {}  # told to end while their claims are written
         self._executors: dict[str, Executor] = {}
-        self._blocking: asyncio.Future[Running] | None = None  # a `main` run under way
+        self._chains = AsyncExecutor()  # of runs within middlewares
+        self._blocking: asyncio.Future[object] | None = None  # a `main` run under way
 
     # --- to begin -------------------------------------------------------------------------
 
@@ -100,13 +112,23 @@ class Runs:
             elif live.told:
                 self._end(live, Ending(TERMINATE))
             elif (call := self._call(live)) is not None:
-                executor = self._executor(live.launcher.execution)
-                if live.launcher.blocks:
-                    await self._block(executor, call)
-                    continue
-                live.running = await executor.start(call)
-                if live.told:
-                    live.running.terminate()
+                await self._start(live, call)
+
+    async def _start(self, live: Live, call: Call) -> None:
+        if isinstance(call.function, Chain):
+            run = self._chains.start_chain(call, call.function.judge)
+            if live.launcher.blocks:
+                await self._block(run.task)
+            else:
+                live.running = run
+            return
+        executor = self._executor(live.launcher.execution)
+        if live.launcher.blocks:
+            await self._block(executor.start(call))
+            return
+        live.running = await executor.start(call)
+        if live.told:
+            live.running.terminate()
 
     def _comes_too_late(self, launcher: Launcher) -> bool:
         """What is claimed is begun, but for a `main` run, which would keep the end waiting."""
@@ -114,21 +136,40 @@ class Runs:
 
     def _call(self, live: Live) -> Call | None:
         """The call of a run; None if it cannot be made, which is the end of the run then."""
+        launcher = live.launcher
         try:
             if self.session.hooks.has("task_execute"):
-                self.session.hooks.begin_run(live.launcher.task, live.hooks)
-            context = self._context(live) if live.launcher.wants_context else None
-            return live.launcher.call(live.parameters, live.done, context)
+                self.session.hooks.begin_run(launcher.task, live.hooks)
+            if self.session.middlewares:
+                return Call(self._chain(live), live.done, name=live.record.task)
+            context = launcher.context(live, self.extend) if launcher.wants_context else None
+            return launcher.call(live.parameters, live.done, context)
         except (ArgumentError, DefinitionError) as error:
             self._end(live, Ending(Action.FAIL, error=str(error)))
         except Exception as error:
             self._end(live, conclude(error))
-            if not self.session.config.silence_task_prerun:
-                self._failed(f"task {live.record.task!r} could not be set up: {error!r}", error)
+            self._say_not_set_up(live, error)
         return None
 
-    def _context(self, live: Live) -> Context:
-        return live.launcher.context(live, self.extend)
+    def _say_not_set_up(self, live: Live, error: Exception) -> None:
+        if not self.session.config.silence_task_prerun:
+            self._failed(f"task {live.record.task!r} could not be set up: {error!r}", error)
+
+    def _chain(self, live: Live) -> Chain:
+        """A run within the middlewares."""
+        context = live.launcher.context(live, self.extend)
+        return Chain(self.session.middlewares, context, partial(self._begin, live, context))
+
+    async def _begin(self, live: Live, context: Context, done: Callable[[Ending], None]) -> Running:
+        """Begin the code of a run that is within middlewares."""
+        try:
+            call = live.launcher.call(live.parameters, done, context)
+        except (ArgumentError, DefinitionError):
+            raise
+        except Exception as error:
+            self._say_not_set_up(live, error)
+            raise
+        return await self._executor(live.launcher.execution).start(call)
 
     async def extend(self, live: Live) -> None:
         """Make the lease of a run last longer. Raises LeaseLostException, and StoreError."""
@@ -148,9 +189,9 @@ class Runs:
         """While a `main` run is under way nothing else does."""
         await self.journal.commit([], self.session.clock.now())
 
-    async def _block(self, executor: Executor, call: Call) -> None:
+    async def _block(self, running: Awaitable[object]) -> None:
         """A `main` run: this thread has nothing else until it ends."""
-        self._blocking = blocking = asyncio.ensure_future(executor.start(call))
+        self._blocking = blocking = asyncio.ensure_future(running)
         try:
             await self._commit_extensions()
             await blocking
@@ -257,7 +298,8 @@ class Runs:
     async def close(self) -> list[str]:
         """Let everything go; the names of tasks that are left behind because they do not end."""
         grace = FORCED_GRACE if self.stops > 1 else 0
-        return [name for each in self._executors.values() for name in await each.close(grace)]
+        left = [name for each in self._executors.values() for name in await each.close(grace)]
+        return left + await self._chains.close(max(grace, CHAIN_GRACE))
 
 
 def exc_info(ending: Ending) -> ExcInfo:

@@ -30,8 +30,10 @@ from .config import Config
 from .context import AppContext
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
+from .fixtures import Fixtures
 from .hooks import Hooks
 from .kinds import KINDS, FuncTask
+from .middlewares import Middleware
 from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
@@ -85,6 +87,8 @@ class Session:
         self._clock = clock
         self._tasks: dict[str, AnyTask] = {}
         self.hooks = Hooks(self)
+        self.middlewares: list[Middleware] = []
+        self.fixtures = Fixtures()
         self.renamings: dict[Callable[..., object], Mapping[str, str]] = {}
         self._registered: list[Callable[[Session], None]] = []
         self._life: Runtime | None = None
@@ -310,7 +314,8 @@ class Session:
             raise OncueError("the app is running already")
         self.app_context = context = AppContext(self)
         try:
-            yield context
+            async with self.fixtures.around(context):
+                yield context
         finally:
             self.app_context = None
         if context.again is not None:

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from .errors import DefinitionError
+from .errors import DefinitionError, PlainFailure
 
 COMMAND_GRACE = 5.0  # seconds between SIGTERM and SIGKILL for a command's process group
 ERROR_KEPT = 64 * 1024  # characters of a command's stderr, from its end, that its failure shows
@@ -37,10 +37,6 @@ own_groups = os.name != "nt"
 is ended with all of it, it does not."""
 
 output_log = logging.getLogger("oncue.output")
-
-
-class PlainFailure(Exception):
-    """Why a run failed, in words that say all: a traceback would only show our own code."""
 
 
 class CommandError(PlainFailure):

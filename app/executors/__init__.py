@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inline import AsyncExecutor, MainExecutor
+from .inline import AsyncExecutor, ChainRun, MainExecutor
 from .parcel import pack
 from .process import ProcessExecutor
 from .protocol import NO_ARGUMENTS, Call, Ending, Executor, Running, conclude
@@ -19,7 +19,9 @@ EXECUTIONS: dict[str, type[Executor]] = {
 __all__ = [
     "EXECUTIONS",
     "NO_ARGUMENTS",
+    "AsyncExecutor",
     "Call",
+    "ChainRun",
     "Ending",
     "Executor",
     "ProcessExecutor",

@@ -23,6 +23,10 @@ SWALLOWED = (
 Held = Callable[[float], None]
 """Is told for how many seconds a step of a call kept the loop, if that is more than STALL."""
 
+Judge = Callable[[Ending, bool], Ending | None]
+"""Says how a run within middlewares has ended, by how they have and whether they were told to; None
+where they have swallowed that."""
+
 COROUTINES = (CoroutineType, Coroutine)  # by far the most are of the first, and quicker told so
 TERMINATED = Ending(Action.TERMINATE)
 
@@ -137,10 +141,11 @@ class AsyncRun:
 
     def _judged(self, ending: Ending) -> Ending:
         """A run that was told to end, and ended like this."""
-        if ending.action is Action.SUCCESS:
-            scheduler_log.warning("task %r: %s", self.call.name, SWALLOWED)
-            return Ending(Action.TERMINATE, error=SWALLOWED)
-        return ending
+        return self._swallowed() if ending.action is Action.SUCCESS else ending
+
+    def _swallowed(self) -> Ending:
+        scheduler_log.warning("task %r: %s", self.call.name, SWALLOWED)
+        return Ending(Action.TERMINATE, error=SWALLOWED)
 
     def terminate(self) -> None:
         if self.terminated:
@@ -172,6 +177,25 @@ class AsyncRun:
         self.task.cancel()
 
 
+class ChainRun(AsyncRun):
+    """A run within middlewares, which `judge` how it has ended."""
+
+    __slots__ = ("_judge",)
+
+    def __init__(self, call: Call, live: set[AsyncRun], judge: Judge) -> None:
+        self._judge = judge
+        super().__init__(call, live)
+
+    async def _run(self) -> None:
+        self._begun = True
+        ending = TERMINATED
+        try:
+            found = await outcome_of(self.call, self._held)
+            ending = self._judge(found, self.terminated) or self._swallowed()
+        finally:
+            self._report(ending)
+
+
 class AsyncExecutor:
     """Each call is an asyncio task; a plain function blocks the loop while it runs."""
 
@@ -180,6 +204,9 @@ class AsyncExecutor:
 
     async def start(self, call: Call) -> Running:
         return AsyncRun(call, self._live)
+
+    def start_chain(self, call: Call, judge: Judge) -> ChainRun:
+        return ChainRun(call, self._live, judge)
 
     async def close(self, grace: float = 0.0) -> list[str]:
         for run in list(self._live):

@@ -21,12 +21,12 @@ from typing import NamedTuple, Protocol
 
 from ...engine.records import Action
 from ..errors import (
+    PlainFailure,
     SchedulerExit,
     SchedulerRestart,
     TaskInactionException,
     TaskTerminationException,
 )
-from ..work import PlainFailure
 
 OURS = str(Path(__file__).parent.parent / "_").removesuffix("_")  # our folder, with its slash
 NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
