@@ -175,7 +175,7 @@ class Grouper(Definer):
         session.replay(self.session, names)
         for task in tasks:
             self.session.remove_task(task)
-            task.values |= self._values_of(task, names)
+            task.values = task.values | self._values_of(task, names)
             task.needs = task.needs.renamed(names)
             task.name = names[task.name]
             session.add_task(task)

@@ -41,7 +41,7 @@ class Speaker(Protocol):
 
 
 class Owner(Speaker, Protocol):
-    """What has options. `values` are those that were assigned."""
+    """What has options. `values` are those that were assigned; it is replaced, never changed."""
 
     values: dict[str, Any]
 

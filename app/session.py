@@ -43,6 +43,7 @@ from .task import LiveRun, Task, read_options, refuse_contradictions
 AnyTask = Task[..., Any]
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+MOST_SAID = 1000  # different options of tasks that are remembered
 
 
 class Parameters(MutableMapping[str, Any]):
@@ -86,6 +87,7 @@ class Session:
         self.store = store
         self._clock = clock
         self._tasks: dict[str, AnyTask] = {}
+        self._said: dict[tuple[tuple[str, int], ...], dict[str, Any]] = {}
         self.hooks = Hooks(self)
         self.middlewares: list[Middleware] = []
         self.fixtures = Fixtures()
@@ -187,6 +189,13 @@ class Session:
             del self._tasks[task.name]
             task.leave()
             raise
+
+    def shared(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The same options, in one object for all tasks that are given the same ones."""
+        if len(self._said) > MOST_SAID:
+            self._said.clear()
+        said = tuple((name, id(value)) for name, value in values.items())
+        return self._said.setdefault(said, values)
 
     def free_name(self, name: str) -> str:
         """The name that a task of that name is given here, if taken ones are to be others."""

@@ -196,6 +196,7 @@ class Task(OlderNames, Generic[P, R]):
         if self._session not in (None, session):
             raise DefinitionError(f"task {self.name!r} belongs to another app already")
         self._session = session
+        self.values = session.shared(self.values)
 
     def leave(self) -> None:
         """Belong to none any more."""

@@ -31,7 +31,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
-from itertools import count
 
 from .civil import BEGINNING, FOREVER
 from .history import History, Mark, Run, Source, TaskLog
@@ -52,19 +51,26 @@ MANY = 1 << 62  # more than there ever is
 MOST_MISSED = 1000  # how often a task is asked what it has missed, beyond what is forgiven
 
 
+PLACES = 1 << 64  # more than there are tasks, and than priorities are told apart
+
+
 class Item:
     """What stands in the heap: `due` is the instant of its valid place there, `reads` what its
-    last answer read: a record of these puts it back."""
+    last answer read: a record of these puts it back. Of two that are due together the one of lower
+    `rank` is first; if that is the same, one of them is gone."""
 
     __slots__ = ("due", "log", "name", "plan", "rank", "reads")
 
-    def __init__(self, name: str, plan: Plan, log: TaskLog, rank: Rank) -> None:
+    def __init__(self, name: str, plan: Plan, log: TaskLog, rank: int) -> None:
         self.name = name
         self.plan = plan
         self.log = log
         self.rank = rank
         self.due = FOREVER
         self.reads: Reads = ()
+
+    def __lt__(self, other: Item) -> bool:
+        return False
 
 
 class Entry(Item):
@@ -88,7 +94,7 @@ class Entry(Item):
     )
 
     def __init__(
-        self, name: str, schedule: Schedule, plan: Plan, fresh: Plan, log: TaskLog, rank: Rank
+        self, name: str, schedule: Schedule, plan: Plan, fresh: Plan, log: TaskLog, rank: int
     ) -> None:
         super().__init__(name, plan, log, rank)
         self.schedule = schedule
@@ -107,15 +113,21 @@ class Watch(Item):
 
     __slots__ = ("timeout", "told")
 
-    def __init__(self, entry: Entry, plan: Plan, timeout: int | None, serial: int) -> None:
-        super().__init__(entry.name, plan, entry.log, (*entry.rank[:3], serial))
+    def __init__(self, entry: Entry, plan: Plan, timeout: int | None) -> None:
+        super().__init__(entry.name, plan, entry.log, entry.rank + 1)
         self.timeout = timeout
         self.told: set[Run] = set()
 
 
-Rank = tuple[bool, int, int, int]
-"""What is asked for by occasion first, then by -priority and order of definition; no two items
-have the same, since the last is a number of their own."""
+def rank_of(schedule: Schedule, place: int) -> int:
+    """What is asked for by occasion first, then by -priority and order of definition. The watch of
+    an entry comes right after it."""
+    urgency = min(max(schedule.priority, -PLACES), PLACES)
+    if not schedule.standing:
+        urgency += 4 * PLACES
+    return 2 * place - urgency * PLACES
+
+
 NO_REQUESTS: deque[Request] = deque(maxlen=0)
 NOTHING_OWED = Verdict(False, BEGINNING, FOREVER)
 
@@ -214,13 +226,12 @@ class Agenda:
         self._past: dict[Entry, int] = {}  # from when on the past of a task may be asked of
         self._failing: dict[Plan, str] = {}  # what was said of those that raise
         self._left = 0  # how many schedules were dropped since the last sweep
-        self._by_plan: dict[Plan, list[Item]] = {}
-        self._heap: list[tuple[int, Rank, Item]] = []
-        self._held: list[tuple[int, Rank, Entry]] = []  # what there was no room for
+        self._schedules: dict[Schedule, Schedule] = {}  # many tasks may say the same
+        self._heap: list[tuple[int, int, Item]] = []
+        self._held: list[tuple[int, int, Entry]] = []  # what there was no room for
         self._room = MANY
         self._inbox: deque[tuple[int, Record, Mark]] = deque()
         self._defined = 0
-        self._serial = count()
 
     # --- tasks ----------------------------------------------------------------------------
 
@@ -263,9 +274,9 @@ class Agenda:
         plan = self.planner.plan(node, name, zone)
         anew = without_retry(node)
         fresh = plan if anew is node else self.planner.plan(anew, name, zone)
-        rank = (schedule.standing, -schedule.priority, place, next(self._serial))
+        schedule = self._schedules.setdefault(schedule, schedule)
         log = self.history.of(name)
-        entry = Entry(name, schedule, plan, fresh, log, rank)
+        entry = Entry(name, schedule, plan, fresh, log, rank_of(schedule, place))
         self.entries[name] = entry
         if log.policy != schedule.policy:
             log.adopt(schedule.policy)
@@ -277,14 +288,15 @@ class Agenda:
             self._hold(entry)
         return entry
 
-    def _subscribe(self, item: Item) -> None:
+    @staticmethod
+    def _subscribe(item: Item) -> None:
         if item.plan.sources:
-            self._by_plan.setdefault(item.plan, []).append(item)
+            item.plan.askers += (item,)
 
     def change(self, name: str, schedule: Schedule) -> Entry:
         """Put another schedule in the place of a task's; what it waits for is kept."""
         old = self._leave(name)
-        entry = self._enter(name, schedule, old.rank[2])
+        entry = self._enter(name, schedule, old.rank % PLACES // 2)
         entry.not_before, entry.latest = old.not_before, old.latest
         if old.schedule.condition == schedule.condition:
             entry.behind, entry.queued = old.behind, old.queued
@@ -304,10 +316,7 @@ class Agenda:
             if item is None:
                 continue
             item.due = FOREVER
-            if item.plan.sources:
-                self._by_plan[item.plan].remove(item)
-                if not self._by_plan[item.plan]:
-                    del self._by_plan[item.plan]
+            item.plan.askers = tuple(asker for asker in item.plan.askers if asker is not item)
         self._left += 1
         if self._left > len(self.entries) + SPARE:
             self._sweep()
@@ -316,6 +325,7 @@ class Agenda:
     def _sweep(self) -> None:
         """Let the planner drop what tasks that have changed or are gone have left behind."""
         self._left = 0
+        self._schedules = {e.schedule: e.schedule for e in self.entries.values()}
         roots = [plan for e in self.entries.values() for plan in (e.plan, e.fresh)]
         roots += [e.watch.plan for e in self.entries.values() if e.watch is not None]
         self.planner.sweep([*roots, *self.others], self.entries)
@@ -431,7 +441,7 @@ class Agenda:
         watch, schedule = entry.watch, entry.schedule
         if watch is None:
             plan = self.planner.plan(schedule.end_cond, entry.name, schedule.zone)
-            watch = entry.watch = Watch(entry, plan, schedule.timeout, next(self._serial))
+            watch = entry.watch = Watch(entry, plan, schedule.timeout)
             self._subscribe(watch)
         return watch
 
@@ -462,14 +472,14 @@ class Agenda:
 
     def _changed(self, source: Source, bit: int, instant: int) -> None:
         for plan in self.planner.changed(source, bit):
-            for item in self._by_plan.get(plan, ()):
+            for item in plan.askers:
                 if touches(item.reads, source, bit):
                     self._push(item, instant)
 
     def rewritten(self, task: str) -> None:
         """The log of a task is not what it was: whoever may read it looks again."""
         for plan in self.planner.rewritten(self.history.of(task)):
-            for item in self._by_plan.get(plan, ()):
+            for item in plan.askers:
                 self._push(item, self.logical)
         entry = self.entries.get(task)
         if entry is not None:

@@ -12,7 +12,7 @@ until `settle` they carry a number above every real one.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from copy import copy
 from itertools import count
 from typing import Any
@@ -63,12 +63,25 @@ class Outcome:
 
 
 class Source:
-    """Something that answers depend on; `readers` are those who asked to be told of a change."""
+    """Something that answers depend on; `readers` are those who asked to be told of a change. Most
+    have one reader, and there may be many of them."""
 
     __slots__ = ("readers",)
 
     def __init__(self) -> None:
-        self.readers: list[Any] = []
+        self.readers: Sequence[Any] = ()
+
+    def tell(self, reader: Any) -> None:
+        """One more reader."""
+        if isinstance(self.readers, list):
+            self.readers.append(reader)
+        else:
+            self.readers = [*self.readers, reader] if self.readers else (reader,)
+
+    def keep_readers(self, kept: Container[Any]) -> None:
+        """Drop all the others."""
+        left = [reader for reader in self.readers if reader in kept]
+        self.readers = left if len(left) > 1 else tuple(left)
 
 
 class TaskLog(Source):

@@ -8,7 +8,7 @@ term reads; it is true until the earliest of all and reads what all read; an *or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -185,7 +185,7 @@ class Planner:
         self._plans[asked] = plan
         for source in plan.sources:
             if plan not in source.readers[-1:]:  # a zone's plan is that of its term
-                source.readers.append(plan)
+                source.tell(plan)
         return plan
 
     def lookback(self, now: int) -> dict[str, int]:
@@ -203,7 +203,7 @@ class Planner:
         log.keep(min((plan.retains(now) for plan in log.readers), default=FOREVER), now)
 
     @staticmethod
-    def changed(source: Source, bit: int = ~0) -> list[Plan]:
+    def changed(source: Source, bit: int = ~0) -> Sequence[Plan]:
         """The plans that may read a source; those whose answer did forget it."""
         for plan in source.readers:
             if touches(plan.verdict.reads, source, bit):
@@ -211,7 +211,7 @@ class Planner:
         return source.readers
 
     @staticmethod
-    def rewritten(source: Source) -> list[Plan]:
+    def rewritten(source: Source) -> Sequence[Plan]:
         """The plans that may read a source; all of them forget their answer."""
         for plan in source.readers:
             plan.forget()
@@ -314,7 +314,7 @@ class Planner:
         cells = {plan.cells for plan in kept if isinstance(plan, CadencePlan)}
         self._cells = {key: cell for key, cell in self._cells.items() if cell in cells}
         for source in (*self.history.tasks.values(), *self._parameters.values()):
-            source.readers[:] = [reader for reader in source.readers if reader in kept]
+            source.keep_readers(kept)
         for name, log in list(self.history.tasks.items()):
             if not (log.readers or log.live or name in tasks):
                 del self.history.tasks[name]

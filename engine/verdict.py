@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .civil import BEGINNING, FOREVER
 from .history import Source, TaskLog
@@ -65,7 +65,8 @@ STALE = Verdict(False, 1, 0)  # stands at no instant
 
 
 class Plan:
-    """A compiled condition. `verdict` is its latest answer.
+    """A compiled condition. `verdict` is its latest answer; `askers` are those who are to look
+    again when something it reads has changed.
 
     Subclasses give `evaluate`; `check` asks it only when the latest answer no longer stands.
     `costly` ones ask a user's function, so they are asked last, and only if it matters.
@@ -73,13 +74,14 @@ class Plan:
     needs a few levels below, so no condition is too deep for the stack.
     """
 
-    __slots__ = ("verdict",)
+    __slots__ = ("askers", "verdict")
     costly = False
     height = 0
     landings: tuple[Plan, ...] = ()
 
     def __init__(self) -> None:
         self.verdict = STALE
+        self.askers: tuple[Any, ...] = ()
 
     @property
     def sources(self) -> Iterable[Source]:
