@@ -318,7 +318,8 @@ class Runtime:
 
     def _plan(self, task: Task[..., Any]) -> None:
         self.runs.launchers.renew(task)
-        self.agenda.add(task.name, self._schedule(task), self.journal.upkeep.since(task.name))
+        since = self.journal.upkeep.take_since(task.name)
+        self.agenda.add(task.name, self._schedule(task), since)
         if self._once is not None:
             return  # what was asked for before waits for a life in which others may start
         for request in task.waited():

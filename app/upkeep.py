@@ -34,9 +34,10 @@ class Upkeep:
         self._mark_at, self._trim_at = now + MARK_EVERY, now
         return min((undecided(each) for each in known.values()), default=now)
 
-    def since(self, task: str) -> int | None:
-        """From when on nobody has decided what came due of a task; None: nothing has."""
-        known = self._known.get(task)
+    def take_since(self, task: str) -> int | None:
+        """From when on nobody has decided what came due of a task, which is being planned now;
+        None: nothing has."""
+        known = self._known.pop(task, None)
         return None if known is None else undecided(known)
 
     def register(self, task: str, condition: str) -> None:

@@ -133,10 +133,11 @@ class MemoryStore:
 
     async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
         ledger = self.ledger
+        new: dict[str, tuple[str, int]] = {}  # many tasks may have the same condition
         for task, condition in conditions.items():
             known = ledger.conditions.get(task)
             if known is None or known[0] != condition:
-                ledger.conditions[task] = condition, now
+                ledger.conditions[task] = new.setdefault(condition, (condition, now))
                 ledger.decided.pop(task, None)
         return {task: self._registered(task) for task in conditions}
 
