@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..conds.lint import lint
+from ..conds.nodes import Condition
 from ..engine.agenda import Agenda
 from ..engine.schedule import NEVER
 from ..engine.verdict import Plan
@@ -58,9 +59,13 @@ def warn_of_unknown(agenda: Agenda, session: Session) -> None:
         if not log.known:
             unknown.update(log.readers)
     names = [task.name for task in session] if unknown else []
+    said: dict[Condition, list[str]] = {}  # by condition, which many tasks may have
     for entry in agenda.entries.values():
         if entry.plan not in unknown:
             continue
-        for hint in lint(entry.schedule.condition, tasks=names):
-            if hint.code == UNKNOWN_TASK:
-                scheduler_log.warning("task %s: %s", entry.name, hint.message)
+        condition = entry.schedule.condition
+        if condition not in said:
+            hints = lint(condition, tasks=names)
+            said[condition] = [hint.message for hint in hints if hint.code == UNKNOWN_TASK]
+        for message in said[condition]:
+            scheduler_log.warning("task %s: %s", entry.name, message)
