@@ -24,6 +24,7 @@ from ..engine.history import History, TaskLog
 from ..engine.plan import Planner
 from ..engine.schedule import NEVER, Request, Schedule
 from ..engine.verdict import Plan
+from .alarm import alarm
 from .answers import explanation, next_due
 from .binding import bound
 from .errors import OncueError, SchedulerExit, SchedulerRestart
@@ -261,6 +262,7 @@ class Runtime:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._wakeup = asyncio.Event()
+        self._alarm = alarm(self._loop, self._wake)
         self.serving = True
         handlers = Signals(self._hear_signal, self._is_blocked) if signals else None
         try:
@@ -279,6 +281,7 @@ class Runtime:
                 raise self._failure
         finally:
             self.serving = False
+            self._alarm.close()
             if handlers is not None:
                 handlers.remove()
 
@@ -478,11 +481,11 @@ class Runtime:
         if self._wakeup.is_set():
             await asyncio.sleep(0)
         else:
-            timer = self._loop.call_later(self._delay(), self._wakeup.set)
+            self._alarm.set(self._delay())
             try:
                 await self._wakeup.wait()
             finally:
-                timer.cancel()
+                self._alarm.stop()
         self._wakeup.clear()
 
     def _delay(self) -> float:
