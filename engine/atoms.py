@@ -76,14 +76,13 @@ class WindowPlan(Plan):
 
 
 class Cells:
-    """Where one period stands: the window or gap looked at last, and the window that follows it.
-    All plans of the period share it, so one search serves a thousand tasks."""
+    """Where one period stands: the window or gap looked at last. All plans of the period share it,
+    so one search serves a thousand tasks."""
 
-    __slots__ = ("_closed", "_end", "_next", "cursor")
+    __slots__ = ("_closed", "cursor")
 
     def __init__(self, period: Period) -> None:
         self.cursor = period.cursor()
-        self._end = self._next = BEGINNING
         self._closed = STALE
 
     def closed(self) -> Verdict:
@@ -92,14 +91,6 @@ class Cells:
         if self._closed.since != since or self._closed.until != until:
             self._closed = Verdict(False, since, until)
         return self._closed
-
-    def next_start(self) -> int:
-        """When the window after the one looked at last begins."""
-        end = self.cursor.until
-        if end != self._end:
-            following = self.cursor.period.window_from(end)
-            self._end, self._next = end, FOREVER if following is None else following.start
-        return self._next
 
 
 class CadencePlan(Plan):
@@ -126,14 +117,16 @@ class CadencePlan(Plan):
         if counted <= now:
             since = counted if counted > cursor.since else cursor.since
             return Verdict(True, since, cursor.until, ((log, log.policy.starting),))
-        until = self.cells.next_start() if counted >= cursor.until else counted
+        until = cursor.ahead().start if counted >= cursor.until else counted
         return Verdict(False, cursor.since, until, undoing(log) if self._by_live() else ())
 
     def _by_live(self) -> bool:
         """Whether what counts in the window looked at are live runs alone."""
-        start, end = self.cells.cursor.since, self.cells.cursor.until
-        live = sum(start <= run.scheduled_at < end for run in self.log.live.values())
-        return bool(live) and live == count_in(self.log.logical, start, end)
+        start, end, live = self.cells.cursor.since, self.cells.cursor.until, 0
+        for run in self.log.live.values():
+            if start <= run.scheduled_at < end:
+                live += 1
+        return live > 0 and live == count_in(self.log.logical, start, end)
 
     def lookback(self, now: int) -> int:
         cursor = self.cells.cursor

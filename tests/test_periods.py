@@ -514,7 +514,25 @@ def test_a_cursor_looks_only_once_in_a_window(monkeypatch: pytest.MonkeyPatch) -
     start = instant("2026-01-01")
     answers = [cursor.at(start + minute * MINUTE) for minute in range(24 * 60)]
     assert sum(answers) == 4 * 60
-    assert len(looked) == 3
+    assert len(looked) == 2
+    assert cursor.ahead() == cursor.ahead() == (start + 34 * 60 * MINUTE, start + 38 * 60 * MINUTE)
+    assert cursor.at(start + 35 * 60 * MINUTE) and len(looked) == 2
+
+
+@pytest.mark.parametrize("text", [
+    "hourly", "time of day between 22:00 and 02:00", "time of week before Tue", "never", "always",
+    "time of day between 10:00 and 14:00 & time of week after Wed",
+])  # fmt: skip
+@pytest.mark.parametrize("step", [7 * MINUTE, 95 * MINUTE, 700 * MINUTE, -95 * MINUTE])
+def test_a_cursor_that_goes_on_is_where_a_new_one_would_be(text: str, step: int) -> None:
+    looking = period(text).cursor()
+    start = instant("2026-03-10")
+    for number in range(300):
+        at = start + number * step
+        new = period(text).cursor()
+        assert (looking.at(at), looking.since, looking.until) == (new.at(at), new.since, new.until)
+        if number % 3:
+            assert looking.ahead() == new.ahead()
 
 
 def test_a_cursor_allocates_nothing() -> None:

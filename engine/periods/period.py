@@ -177,6 +177,7 @@ class Period:
 ALWAYS = Period((Constant(True),))
 NEVER = Period((Constant(False),))
 
+AT_NO_TIME = Window(FOREVER, FOREVER)
 SAMPLE = 978_307_200_000_000  # 2001-01-01: equal periods change alike after any instant
 
 
@@ -184,15 +185,17 @@ class Cursor:
     """Where one reader is on a period: the window or the gap [since, until) it asked about last,
     and whether that is a window (`inside`).
 
-    Asking again within it is one comparison and allocates nothing. A cursor belongs to one
-    reader; it may go back as well as forward."""
+    Asking again within it is one comparison and allocates nothing; going on to what follows needs
+    no search if that was looked up. A cursor belongs to one reader; it may go back as well as
+    forward."""
 
-    __slots__ = ("inside", "period", "since", "until")
+    __slots__ = ("_ahead", "inside", "period", "since", "until")
 
     def __init__(self, period: Period) -> None:
         self.period = period
         self.since = self.until = 0
         self.inside = False
+        self._ahead: Window | None = None  # None: not looked up
 
     def at(self, t: int) -> bool:
         """Whether the instant `t` is in a window; afterwards since <= t < until."""
@@ -200,13 +203,23 @@ class Cursor:
             return self.inside
         return self._move(t)
 
+    def ahead(self) -> Window:
+        """The window that follows; one of no length at FOREVER if none does."""
+        if self._ahead is None:
+            self._ahead = self.period.window_from(self.until) or AT_NO_TIME
+        return self._ahead
+
     def _move(self, t: int) -> bool:
-        window = self.period.window_from(t)
-        if window is not None and window.start <= t:
-            self.since, self.until, self.inside = window.start, window.end, True
-            return True
-        before = self.period.window_before(t)
-        self.since = BEGINNING if before is None else before.end
-        self.until = FOREVER if window is None else window.start
-        self.inside = False
-        return False
+        window = self._ahead
+        if window is None or not self.until <= t < window.end:
+            window = self.period.window_from(t) or AT_NO_TIME
+            if window.start > t:
+                before = self.period.window_before(t)
+                self.until = BEGINNING if before is None else before.end
+        if window.start <= t < window.end:
+            self.since, self.until = window
+            self.inside, self._ahead = True, None
+        else:
+            self.since, self.until = self.until, window.start
+            self.inside, self._ahead = False, window
+        return self.inside
