@@ -784,6 +784,9 @@ class Agenda:
         watch.reads = verdict.reads
         self._push(watch, verdict.until)
         for run in runs:
+            if run.mark.at > instant:  # decided late: it has not begun then
+                self._push(watch, run.mark.at)
+                continue
             over = FOREVER if watch.timeout is None else run.mark.at + watch.timeout
             if not verdict.value and instant < over:
                 self._push(watch, over)

@@ -630,3 +630,13 @@ def test_jitter_is_drawn_from_the_log_so_that_it_stays_as_it_is() -> None:
     assert found == [wakes(f"task {n}") for n in range(20)]
     assert len(set(found)) > 15
     assert all(at is not None and "09:00:11" <= at < "09:00:21" for at in found)
+
+
+def test_a_run_that_began_late_is_not_ended_for_what_held_before() -> None:
+    world = World("09:00:00").task("a", "daily", until="time of hour after 40")
+    world.look()
+    world.end("a", CRASH)
+    assert world.look("10:00:00") == ["a 09:00:00"]
+    assert world.stops == []
+    assert world.look("10:40:00") == []
+    assert world.stops == ["a: its end_cond holds"]
