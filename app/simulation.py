@@ -52,7 +52,8 @@ class Run:
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """What happened between `start` and `end`. `records` are the log in order, `runs` the same
-    by run, in order of their starts; `missed` are occurrences that no run served."""
+    by run, in order of their starts; `missed` are occurrences that no run served, `missed_between`
+    the times in which those were too many to look for each."""
 
     start: datetime
     end: datetime
@@ -60,6 +61,7 @@ class Simulation:
     records: tuple[Record, ...]
     runs: tuple[Run, ...]
     missed: tuple[tuple[str, datetime], ...]
+    missed_between: tuple[tuple[str, datetime, datetime], ...]
     zone: Zone
 
     def of(self, task: str) -> tuple[Run, ...]:
@@ -188,14 +190,19 @@ def simulate(
         silenced=unheard if session.config.silence_cond_check else None,
     )
     records = recorded(simulation, last, director)
-    missed = tuple((each.task, director.moment(each.scheduled_at)) for each in simulation.missed)
+    missed = [(each.task, director.moment(each.scheduled_at), each) for each in simulation.missed]
     return Simulation(
         director.moment(first),
         director.moment(last),
         tuple(tasks),
         records,
         tuple(director.ended(records)),
-        missed,
+        tuple((task, at) for task, at, each in missed if each.until is None),
+        tuple(
+            (task, at, director.moment(each.until))
+            for task, at, each in missed
+            if each.until is not None
+        ),
         zone,
     )
 

@@ -48,7 +48,7 @@ STARTED = BIT[RUN]
 SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
 MANY = 1 << 62  # more than there ever is
-MOST_MISSED = 1000  # how often a task is asked what it has missed, beyond what is forgiven
+MOST_MISSED = 1000  # how often a task is asked in a row what it has missed, beyond what is forgiven
 
 
 PLACES = 1 << 64  # more than there are tasks, and than priorities are told apart
@@ -178,10 +178,13 @@ class Start(Claim):
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """An occurrence that no run served: it came and went, or a newer one took its place."""
+    """An occurrence that no run served: it came and went, or a newer one took its place. With
+    `until`: those from `scheduled_at` up to that instant, of which there were too many to look for
+    each."""
 
     task: str
     scheduled_at: int
+    until: int | None = None
 
 
 class Ended(StrEnum):
@@ -722,22 +725,38 @@ class Agenda:
                 self.stops.append(Stop(entry.name, run.mark, Ended.BY_NEWER))
 
     def _miss(self, entry: Entry, instant: int, forgiven: int) -> int:
-        """Nobody looked for longer than is forgiven: what came and went by then is missed. When
-        what is open then has opened, or else the last instant looked at."""
+        """Nobody looked for longer than is forgiven: what came and went by then is missed; of too
+        many the first and the last, and the time between them. When what is open then has opened,
+        or else the last instant looked at."""
+        begun = instant
+        instant, there = self._pass_by(entry, instant, forgiven)
+        left, reach, known = instant, instant - begun, len(self.missed)
+        while not there:  # go back from the end for as long as so many looks have lasted, or less
+            resumed = max(left, forgiven - reach)
+            if resumed > left:
+                until = self._ask(entry, entry.plan, resumed).until
+                resumed = until if until <= forgiven else resumed
+            self.missed[known:] = [Missed(entry.name, left, resumed)] if resumed > left else []
+            instant, there = self._pass_by(entry, resumed, forgiven)
+            reach //= 2
+        return instant
+
+    def _pass_by(self, entry: Entry, instant: int, forgiven: int) -> tuple[int, bool]:
+        """Look at what came and went from `instant` on; up to where, and whether that was all."""
         for _ in range(MOST_MISSED):
             verdict = self._ask(entry, entry.plan, instant)
             self.checked += 1
             if verdict.until > forgiven:
-                break
+                return instant, True
             if verdict.value:
                 self.missed.append(Missed(entry.name, instant))
             instant = verdict.until
-        return instant
+        return instant, False
 
     def _served(self, missed: Missed, elsewhere: set[str]) -> bool:
         """Whether another instance, as is known by now, has started what looked like missed."""
         entry = self.entries[missed.task]
-        if missed.task not in elsewhere or entry.plan.costly:
+        if missed.task not in elsewhere or missed.until is not None or entry.plan.costly:
             return False
         return not self._ask(entry, entry.plan, missed.scheduled_at).value
 

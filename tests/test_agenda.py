@@ -148,13 +148,39 @@ def test_what_came_and_went_beyond_grace_is_missed(
     assert (world.look("11:50:01"), world.missed) == ([], missed)
 
 
-def test_how_much_of_it_is_looked_at_is_limited() -> None:
+def test_of_too_many_the_first_and_the_last_are_looked_at() -> None:
     world = World("2026-01-01 00:00:00").task("a", "minutely before 10")
     world.look()
     world.end("a")
     world.look("2026-03-10 00:00:30")
-    assert 400 < len(world.missed) <= 1000
-    assert world.agenda.checked < 1200
+    missed = world.missed
+    assert missed[0] == "a 2026-01-01 00:01:00" and missed[-1] == "a 2026-03-09 23:59:00"
+    assert missed[499:502] == [
+        "a 2026-01-01 08:20:00",
+        "a from 2026-01-01 08:20:10 until 2026-03-09 15:40:00",
+        "a 2026-03-09 15:40:00",
+    ]
+    assert len(missed) == 1 + 500 + 500 and world.agenda.checked < 2100
+
+
+def test_many_that_are_looked_at_in_two_goes_leave_no_gap() -> None:
+    world = World("2026-03-09 00:00:00").task("a", "minutely before 10")
+    world.look()
+    world.end("a")
+    world.look("2026-03-09 13:20:30")
+    assert len(world.missed) == 13 * 60 + 20 - 1
+    assert not [each for each in world.missed if "until" in each]
+
+
+def test_the_last_of_too_many_may_lie_closer_than_the_first() -> None:
+    world = World("2026-01-01 00:00:00")
+    world.task("a", "hourly before 10 | (after 2026-03-09 & secondly)")
+    world.look()
+    world.end("a")
+    world.look("2026-03-10 00:00:30.500000")
+    ((place, gap),) = [(n, each) for n, each in enumerate(world.missed) if "until" in each]
+    assert gap.startswith("a from 2026-01-21 ") and " until 2026-03-09 23:4" in gap
+    assert len(world.missed[place:]) > 400 and "a 2026-03-09 23:59:30" in world.missed
 
 
 def test_what_another_instance_has_run_meanwhile_is_not_missed() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,9 +16,11 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from oncue import App, upcoming
 from oncue.app.cli import main
+from oncue.app.cli.simulate import show
 from oncue.args import Task
 from oncue.conds import retry
 from oncue.exc import DefinitionError, OncueError
@@ -433,6 +436,23 @@ def test_the_command_says_what_is_wrong(jobs: str, tmp_path: Path) -> None:
     assert "both say where to end" in command(jobs, "--to", "2026-01-01", "--days", "1", code=2)
     (tmp_path / "log").write_text("{")
     assert "line 1 of the log is not JSON" in command(jobs, "--log", str(tmp_path / "log"), code=1)
+
+
+def test_of_too_much_that_was_missed_the_time_between_is_told() -> None:
+    app = App(timezone="UTC")
+    app.task("once at 2026-03-10 08:00:01", func=lambda: None, name="long", execution="main")
+    app.task("cron * * * * * */2", func=lambda: None, name="often")
+    start = datetime(2026, 3, 10, 7, 59, 59)
+    found = simulate(app, start, timedelta(hours=1), durations={"long": "50 min", "often": 0})
+    ((task, since, until),) = found.missed_between
+    assert task == "often" and since < until and len(found.missed) > 1000
+    assert not [at for _, at in found.missed if since <= at < until]
+    told = StringIO()
+    show(found, Console(file=told, width=200))
+    assert (
+        "missed: often from 2026-03-10 08:16:42 to 2026-03-10 08:32:22, more than"
+        in told.getvalue()
+    )
 
 
 PAGE = (Path(__file__).parent.parent / "docs" / "commands.md").read_text(encoding="utf-8")

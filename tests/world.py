@@ -125,4 +125,9 @@ class World:
     @property
     def missed(self) -> list[str]:
         missed: list[Missed] = self.agenda.missed
-        return [f"{m.task} {shown(m.scheduled_at)}" for m in missed]
+        return [
+            f"{m.task} {shown(m.scheduled_at)}"
+            if m.until is None
+            else f"{m.task} from {shown(m.scheduled_at)} until {shown(m.until)}"
+            for m in missed
+        ]

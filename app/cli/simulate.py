@@ -151,5 +151,9 @@ def show(found: Simulation, console: Console) -> None:
         console.print(Text(row, style=COLOURS.get(run_.outcome or "", "")))
     for task, at in found.missed:
         console.print(Text(f"missed: {task} at {at:%Y-%m-%d %H:%M:%S}", style="yellow"))
+    for task, at, until in found.missed_between:
+        times = f"{at:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S}"
+        line = f"missed: {task} from {times}, more than are told one by one"
+        console.print(Text(line, style="yellow"))
     if not rows:
         console.print("nothing runs")

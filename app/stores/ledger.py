@@ -89,7 +89,9 @@ class Ledger:
 
     def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
         """As `Store.trim`."""
-        missed = sorted((m for m in self.missed if m.scheduled_at < before), key=by_instant)[:most]
+        missed = sorted(
+            (m for m in self.missed if (m.until or m.scheduled_at) < before), key=by_instant
+        )[:most]
         self.missed -= set(missed)
         instants = dict(zip(self.seqs, (record.at for record in self.log), strict=True))
         young = {r.run for r in self.log if r.at >= before}  # their endings are

@@ -150,8 +150,12 @@ class MemoryStore:
             if task in ledger.conditions:
                 ledger.decided[task] = max(instant, ledger.decided.get(task, instant))
 
-    def registered(self) -> dict[str, Registered]:
-        return {task: self._registered(task) for task in list(self.ledger.conditions)}
+    def registered(self, conditions: Mapping[str, str] | None = None) -> dict[str, Registered]:
+        return {
+            task: self._registered(task)
+            for task, (condition, _) in list(self.ledger.conditions.items())
+            if conditions is None or conditions.get(task) == condition
+        }
 
     def missed(self, tasks: Sequence[str] | None = None, newest: int | None = None) -> list[Missed]:
         found = sorted(

@@ -158,8 +158,9 @@ class Store(Protocol):
         """The occurrences noted as missed that no run has served since, by instant; of these tasks,
         and so many of the latest. Blocks, as `read` does."""
 
-    def registered(self) -> dict[str, Registered]:
-        """What is known of the tasks ever registered. Blocks, as `read` does."""
+    def registered(self, conditions: Mapping[str, str] | None = None) -> dict[str, Registered]:
+        """What is known of the tasks ever registered; with `conditions`, of those that are
+        registered as reading so. Blocks, as `read` does."""
 
     def instances(self) -> list[Instance]:
         """Who has the store open. Blocks, as `read` does."""

@@ -81,15 +81,19 @@ class Reader:
         """By instant. A run that serves one takes it away when it is written."""
         wanted = "" if tasks is None else "WHERE task IN (SELECT value FROM json_each(:tasks)) "
         rows = self.db.execute(
-            f"SELECT task, scheduled_at FROM {self._tables.missed} {wanted}"
+            f"SELECT task, scheduled_at, until FROM {self._tables.missed} {wanted}"
             "ORDER BY scheduled_at DESC, task DESC LIMIT :newest",
             {"tasks": json.dumps(tasks), "newest": -1 if newest is None else newest},
         )
         return [Missed(*row) for row in rows][::-1]
 
-    def registered(self) -> dict[str, Registered]:
-        rows = self.db.execute(f"SELECT name, since, decided FROM {self._tables.task}")
-        return {name: Registered(since, decided) for name, since, decided in rows}
+    def registered(self, conditions: Mapping[str, str] | None) -> dict[str, Registered]:
+        rows = self.db.execute(f"SELECT name, condition, since, decided FROM {self._tables.task}")
+        return {
+            name: Registered(since, decided)
+            for name, condition, since, decided in rows
+            if conditions is None or conditions.get(name) == condition
+        }
 
     def _needed(self, task: str, since: int, live: set[int]) -> list[Record]:
         """What `load` gives of one task: a handful of look-ups, and the window asked for."""

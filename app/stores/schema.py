@@ -31,7 +31,8 @@ CREATE TABLE {p}instance (
     expires_at INTEGER NOT NULL, expires_up INTEGER NOT NULL, since INTEGER NOT NULL
 );
 CREATE TABLE {p}missed (
-    task TEXT NOT NULL, scheduled_at INTEGER NOT NULL, PRIMARY KEY (task, scheduled_at)
+    task TEXT NOT NULL, scheduled_at INTEGER NOT NULL, until INTEGER,
+    PRIMARY KEY (task, scheduled_at)
 ) WITHOUT ROWID;
 CREATE TABLE {p}task (
     name TEXT PRIMARY KEY, condition TEXT NOT NULL, since INTEGER NOT NULL, decided INTEGER
@@ -58,7 +59,8 @@ ALTER TABLE {p}lease ADD COLUMN expires_up INTEGER;
 ALTER TABLE {p}instance ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
 UPDATE {p}instance SET expires_at = expires_at * 1000000, expires_up = expires_up * 1000000;
 CREATE TABLE {p}missed (
-    task TEXT NOT NULL, scheduled_at INTEGER NOT NULL, PRIMARY KEY (task, scheduled_at)
+    task TEXT NOT NULL, scheduled_at INTEGER NOT NULL, until INTEGER,
+    PRIMARY KEY (task, scheduled_at)
 ) WITHOUT ROWID;
 CREATE TABLE {p}task (
     name TEXT PRIMARY KEY, condition TEXT NOT NULL, since INTEGER NOT NULL, decided INTEGER
@@ -71,7 +73,8 @@ CREATE TEMP VIEW {p}lease AS
 CREATE TEMP VIEW {p}instance AS
     SELECT id, host, pid, expires_at * 1000000 AS expires_at, expires_up * 1000000 AS expires_up,
         0 AS since FROM main.{p}instance;
-CREATE TEMP VIEW {p}missed AS SELECT NULL AS task, NULL AS scheduled_at WHERE false;
+CREATE TEMP VIEW {p}missed AS SELECT NULL AS task, NULL AS scheduled_at, NULL AS until
+    WHERE false;
 CREATE TEMP VIEW {p}task AS
     SELECT NULL AS name, NULL AS condition, NULL AS since, NULL AS decided WHERE false
 """,

@@ -163,8 +163,8 @@ class SqliteStore:
     def missed(self, tasks: Sequence[str] | None = None, newest: int | None = None) -> list[Missed]:
         return self._ask(lambda reader: reader.missed(tasks, newest), [])
 
-    def registered(self) -> dict[str, Registered]:
-        return self._ask(lambda reader: reader.registered(), {})
+    def registered(self, conditions: Mapping[str, str] | None = None) -> dict[str, Registered]:
+        return self._ask(lambda reader: reader.registered(conditions), {})
 
     def instances(self) -> list[Instance]:
         def members(reader: Reader) -> list[Instance]:

@@ -45,11 +45,13 @@ class Writer:
         self._lease = f"INSERT INTO {t.lease} VALUES (?, ?, ?, ?)"
         self._release = f"DELETE FROM {t.lease} WHERE run = ?"
         self._extend = f"UPDATE {t.lease} SET expires_at = ?, expires_up = ? WHERE run = ?"
-        self._served = f"DELETE FROM {t.missed} WHERE task = ? AND scheduled_at = ?"
+        self._served = (
+            f"DELETE FROM {t.missed} WHERE task = ? AND scheduled_at = ? AND until IS NULL"
+        )
         self._miss = (
-            f"INSERT OR IGNORE INTO {t.missed} SELECT :task, :at WHERE NOT EXISTS "
-            f"(SELECT 1 FROM {t.record} WHERE task = :task AND at >= :at AND action = 'run' "
-            "AND scheduled_at = :at)"
+            f"INSERT OR IGNORE INTO {t.missed} SELECT :task, :at, :until "
+            f"WHERE :until IS NOT NULL OR NOT EXISTS (SELECT 1 FROM {t.record} "
+            "WHERE task = :task AND at >= :at AND action = 'run' AND scheduled_at = :at)"
         )
         self._sweep = (  # with the latest instant of the run each is of
             "SELECT this.seq, this.task, "
@@ -105,7 +107,8 @@ class Writer:
                 case Extension():
                     db.execute(self._extend, (*ends(step.lease, at, up), step.run))
                 case Missed():
-                    db.execute(self._miss, {"task": step.task, "at": step.scheduled_at})
+                    noted = {"task": step.task, "at": step.scheduled_at, "until": step.until}
+                    db.execute(self._miss, noted)
                     self._missing = True
             answers.append(newest)
         db.executemany(self._insert, records)
@@ -173,8 +176,9 @@ class Writer:
         db, t = self._db, self._tables
         with transaction(db):
             dropped = db.execute(
-                f"DELETE FROM {t.missed} WHERE (task, scheduled_at) IN (SELECT * FROM {t.missed} "
-                "WHERE scheduled_at < ? ORDER BY scheduled_at LIMIT ?)",
+                f"DELETE FROM {t.missed} WHERE (task, scheduled_at) IN (SELECT task, scheduled_at "
+                f"FROM {t.missed} WHERE coalesce(until, scheduled_at) < ? "
+                "ORDER BY scheduled_at LIMIT ?)",
                 (before, most),
             ).rowcount
             left = most - dropped

@@ -21,6 +21,8 @@ def test_a_condition_is_registered_since_it_reads_as_it_does(make: Make) -> None
             assert changed == {"a": Registered(10, 15), "b": Registered(20, None)}
             assert await store.register({"c": "daily"}, 30) == {"c": Registered(30, None)}
         assert store.registered() == {**changed, "c": Registered(30, None)}
+        as_now = {"a": "daily", "b": "hourly", "d": "daily"}
+        assert store.registered(as_now) == {"a": Registered(10, 15)}
         async with opened(store):
             assert await store.register({"a": "daily"}, 40) == {"a": Registered(10, 15)}
 
@@ -80,6 +82,19 @@ def test_what_a_run_has_served_is_not_missed(make: Make, order: str) -> None:
                 await commit(store, noted, *others)
                 await commit(store, served)
             assert store.missed() == [Missed("b", 10), Missed("a", 11)]
+
+    asyncio.run(story())
+
+
+def test_a_time_in_which_too_much_was_missed_is_noted_and_served_by_no_run(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            notes = [Missed("a", 10, until=20), Missed("a", 20), Missed("b", 5)]
+            await commit(store, *notes, claim("a", 0, at=10))
+            assert store.missed() == [Missed("b", 5), *notes[:2]]
+            assert await store.trim(20, {}, 10) == 1
+            assert store.missed() == notes[:2]
+            assert await store.trim(21, {}, 10) == 2
 
     asyncio.run(story())
 
