@@ -103,9 +103,10 @@ class Journal:
                 tell(record)  # written just now, on opening the store
         self.look_at = now + self.store.patience
 
-    def peek(self, now: int) -> None:
-        """The same of a store that is not open."""
-        since = self.upkeep.begin(self.store.registered(), now)
+    def peek(self, conditions: Mapping[str, str], now: int) -> None:
+        """The same of a store that is not open. What is not registered as it reads now has never
+        been decided."""
+        since = self.upkeep.begin(self.store.registered(conditions), now)
         lookback = self.agenda.planner.lookback(min(now, since))
         self._take_all(self.store.peek(lookback, now))
 

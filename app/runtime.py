@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..engine.agenda import CYCLE_SLEEP, MANY, Agenda, ConditionFailed, Start, Stop
 from ..engine.atoms import Scheduler
-from ..engine.civil import FOREVER, to_datetime
+from ..engine.civil import FOREVER
 from ..engine.explain import Explanation
 from ..engine.history import History, TaskLog
 from ..engine.plan import Planner
@@ -30,6 +30,7 @@ from .binding import bound
 from .errors import OncueError, SchedulerExit, SchedulerRestart
 from .hooks import finish
 from .journal import SECOND, Journal, scheduler_log
+from .missed import tell_missed
 from .runs import Runs
 from .signals import Signals
 from .vetting import refuse_missing, refuse_unsendable, warn_of_unknown
@@ -179,6 +180,7 @@ class Runtime:
         self.planner.history.of(task.name).known = True
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
         self._plan(task)
+        self._ask_what_waited(task)
         self.journal.upkeep.register(task.name, registered_as(task))
 
     def _want(self, plan: Plan, *tasks: str) -> None:
@@ -296,6 +298,8 @@ class Runtime:
             self._compile()
             await self.journal.load({t.name: registered_as(t) for t in self.session}, now)
             self._plan_all()
+            for task in self.session:
+                self._ask_what_waited(task)
         except BaseException:
             await self.journal.store.close()
             raise
@@ -304,7 +308,7 @@ class Runtime:
         """Know what the store says, without opening it or running anything."""
         now = self.clock.now()
         self._compile()
-        self.journal.peek(now)
+        self.journal.peek({t.name: registered_as(t) for t in self.session}, now)
         self._plan_all()
 
     def _compile(self) -> None:
@@ -323,10 +327,12 @@ class Runtime:
         self.runs.launchers.renew(task)
         since = self.journal.upkeep.take_since(task.name)
         self.agenda.add(task.name, self._schedule(task), since)
-        if self._once is not None:
-            return  # what was asked for before waits for a life in which others may start
-        for request in task.waited():
-            self.request(task, request)
+
+    def _ask_what_waited(self, task: Task[..., Any]) -> None:
+        """What was asked for before the app ran; it waits for a life in which others may start."""
+        if self._once is None:
+            for request in task.waited():
+                self.request(task, request)
 
     def _begin(self) -> None:
         """What is to start with the app is asked for before anything else."""
@@ -440,8 +446,7 @@ class Runtime:
             return []
         missed = self.agenda.drain_missed()
         for each in missed:
-            moment = to_datetime(each.scheduled_at, self.session.config.timezone)
-            scheduler_log.warning("missed: %s at %s", each.task, moment)
+            tell_missed(each, self.session.config.timezone)
         self.journal.miss(missed)
         for start in starts:
             self.runs.label(start)

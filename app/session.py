@@ -34,6 +34,7 @@ from .fixtures import Fixtures
 from .hooks import Hooks
 from .kinds import KINDS, FuncTask
 from .middlewares import Middleware
+from .missed import Fate, Occurrence, occurrences
 from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
@@ -402,6 +403,23 @@ class Session:
         """The records with these properties; see `get_repo().filter_by`."""
         return self._repo.filter_by(**conditions).all()
 
+    # --- what was missed ------------------------------------------------------------------
+
+    def missed(self, *tasks: Any) -> list[tuple[str, datetime]]:
+        """What nobody has run and nobody will, of these tasks or of all, by instant: each task's
+        name and a datetime in its zone. Of a task that has missed thousands it is the first and the
+        last; `occurrences` has the time between them too. Raises KeyError for a task there is not,
+        and StoreError when the store cannot be read."""
+        found = [each for each in self.occurrences(*tasks) if each.fate is Fate.MISSED]
+        return [(each.task, each.at) for each in found if each.until is None]
+
+    def occurrences(self, *tasks: Any) -> list[Occurrence]:
+        """What nobody has run, of these tasks or of all, and what becomes of it: what the store has
+        noted as missed and, while the app does not run here, what has come due since somebody last
+        decided. Blocks, and changes nothing. Raises what `missed` does."""
+        names = {self[task].name for task in tasks} if tasks else None
+        return occurrences(self, None if self.serving else self._peeked(), names)
+
     # --- what tasks ask of it -------------------------------------------------------------
 
     def _apply(self, change: Callable[[Runtime], None]) -> None:
@@ -416,9 +434,12 @@ class Session:
 
     def _look(self) -> Runtime:
         """What the store says, read without running anything."""
+        self._life = life = self._peeked()
+        return life
+
+    def _peeked(self) -> Runtime:
         life = self._begin()
         life.peek()
-        self._life = life
         return life
 
     def changed(self, task: AnyTask, option: str) -> None:

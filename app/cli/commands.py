@@ -12,6 +12,7 @@ from .check import check_
 from .explain import explain_
 from .fmt import fmt
 from .migrate import migrate
+from .missed import missed_
 from .next import next_
 from .simulate import simulate_
 from .target import app_at
@@ -28,6 +29,7 @@ main.add_command(check_)
 main.add_command(explain_)
 main.add_command(fmt)
 main.add_command(migrate)
+main.add_command(missed_)
 main.add_command(next_)
 main.add_command(simulate_)
 main.add_command(timeline)
