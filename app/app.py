@@ -19,6 +19,7 @@ from .context import AppContext
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
 from .groups import Definer, Grouper
+from .health import Health
 from .middlewares import Middleware, refuse_unfit
 from .session import Session
 from .stores import store_at
@@ -147,6 +148,10 @@ class App(Definer):
         """Start nothing more and end when the running tasks have; a second call does not wait.
         May be called from any thread."""
         self.session.shut_down()
+
+    def health(self, max_age: Any = None) -> Health:
+        """Whether the app lives here, and what it is about; see `app.session.health`."""
+        return self.session.health(max_age)
 
     def explain(self, task: Any) -> Explanation:
         """Why the task starts or does not, now. May be called from any thread. Raises KeyError for

@@ -96,6 +96,18 @@ class Config:
         doc="How long a run is its instance's alone without a heartbeat, of tasks that start by "
         "schedule, interval or execute_at and do not say.",
     )
+    health_address = Option[tuple[str, int] | None](
+        optional(options.address),
+        doc="Where the app's health can be asked for over HTTP while it runs: a port of this "
+        "machine, or an address and a port, `0.0.0.0:8080`. Read when the app starts. None: "
+        "nowhere.",
+    )
+    health_max_age = Option[Duration](
+        options.duration,
+        Duration.of("1 minute"),
+        doc="How long ago the loop may have turned in an app that is taken to be alive; one with "
+        "nothing to do turns every 5 s.",
+    )
     concurrency_limit = Option[int | None](
         optional(options.count),
         doc="How many runs go beside each other here; what is due beyond that waits, and is left "

@@ -74,6 +74,7 @@ class Journal:
         self._failures = 0  # since it last did what was asked
         self._unwritten = False  # whether the last attempt to write has failed
         self.error: StoreError | None = None  # the latest
+        self.answered: int | None = None  # when the store last did what was asked
 
     def leave(self) -> None:
         """From now on nothing more is decided."""
@@ -102,6 +103,7 @@ class Journal:
             if record.action is Action.CRASH and record.at == now:
                 tell(record)  # written just now, on opening the store
         self.look_at = now + self.store.patience
+        self.answered = now
 
     def peek(self, conditions: Mapping[str, str], now: int) -> None:
         """The same of a store that is not open. What is not registered as it reads now has never
@@ -217,6 +219,7 @@ class Journal:
             self._fail(error, now)
             return []
         self._down, self._unwritten, self._failures = False, False, 0
+        self.answered = now
         for each, answer in zip(asked, answers, strict=False):
             self._extended(each, answer, now)
         answers = answers[len(asked) :] if asked else answers
@@ -310,6 +313,7 @@ class Journal:
             elif record.task not in fresh or record.seq > read_to:
                 self.agenda.take(record, now)
             self.agenda.history.see(record.seq)
+        self.answered = now
         if not self._unsaved:
             self._down = False
             self._failures *= self._unwritten

@@ -7,6 +7,7 @@ is told, so that a running app plans anew.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import timedelta, tzinfo
 from enum import StrEnum
@@ -175,6 +176,17 @@ def count(given: Any, name: str, owner: Speaker) -> int:
     if whole(given, name, owner) < 1:
         raise DefinitionError(f"{name}={given!r}: it is 1 or more")
     return int(given)
+
+
+def address(given: Any, name: str, owner: Speaker) -> tuple[str, int]:
+    """An address to listen at; where none is said, that of this machine alone."""
+    host, _, port = str(given).rpartition(":")
+    named = re.fullmatch(r"\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:/\s]*)", host)
+    if named is None or not port.isdecimal() or int(port) > 65535 or isinstance(given, bool):
+        raise DefinitionError(
+            f"{name}={given!r}: it is a port, or an address and a port, as in '127.0.0.1:8080'"
+        )
+    return named[1] or named[2] or "127.0.0.1", int(port)
 
 
 def text(given: Any, name: str, owner: Speaker) -> str:

@@ -27,6 +27,7 @@ from ..engine.verdict import Plan
 from .alarm import alarm
 from .answers import explanation, next_due
 from .binding import bound
+from .clock import stopwatch
 from .errors import OncueError, SchedulerExit, SchedulerRestart
 from .hooks import finish
 from .journal import SECOND, Journal, scheduler_log
@@ -65,6 +66,7 @@ class Runtime:
         self.serving = False
         self.loaded = False
         self.restarting = False
+        self.turned = stopwatch()  # when the latest turn began; may be read on any thread
         self._failure: OncueError | None = None
         self._shut_again: int | None = None  # when a shut_cond that raised is asked again
         self.runs = Runs(
@@ -266,6 +268,7 @@ class Runtime:
         self._wakeup = asyncio.Event()
         self._alarm = alarm(self._loop, self._wake)
         self.serving = True
+        self.turned = stopwatch()
         handlers = Signals(self._hear_signal, self._is_blocked) if signals else None
         try:
             starting = await self.session.hooks.begin("startup")
@@ -395,6 +398,7 @@ class Runtime:
     # --- a turn ---------------------------------------------------------------------------
 
     async def _turn(self) -> None:
+        self.turned = stopwatch()
         now = self.clock.now()
         if now < self.agenda.logical:
             self.journal.want_all(now)  # the look-back is another now

@@ -28,9 +28,11 @@ from ..grammar.phrases import Phrases
 from .clock import Clock, FunctionClock
 from .config import Config
 from .context import AppContext
+from .endpoint import Endpoint
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
 from .fixtures import Fixtures
+from .health import Health, health
 from .hooks import Hooks
 from .kinds import KINDS, FuncTask
 from .middlewares import Middleware
@@ -350,6 +352,16 @@ class Session:
         ready: Callable[[], object] | None = None,
     ) -> None:
         """One life after another, until no other is to follow here."""
+        with self._watched(once):
+            await self._live(context, signals, once, ready)
+
+    async def _live(
+        self,
+        context: AppContext,
+        signals: bool,
+        once: Once | None,
+        ready: Callable[[], object] | None,
+    ) -> None:
         while True:
             before, life = self._life, self._begin(once)
             self._life = life
@@ -363,6 +375,19 @@ class Session:
             if self.config.restarting != "recall":
                 context.again = self.config.restarting
                 return
+
+    @contextmanager
+    def _watched(self, once: Once | None) -> Iterator[None]:
+        """While its health can be asked for over HTTP, if that is said."""
+        address = self.config.health_address
+        if address is None or once is not None:
+            yield
+            return
+        endpoint = Endpoint(address, self.health)
+        try:
+            yield
+        finally:
+            endpoint.close()
 
     def restart(self) -> None:
         """End in order, then begin again as `config.restarting` says."""
@@ -403,7 +428,14 @@ class Session:
         """The records with these properties; see `get_repo().filter_by`."""
         return self._repo.filter_by(**conditions).all()
 
-    # --- what was missed ------------------------------------------------------------------
+    # --- how it goes ----------------------------------------------------------------------
+
+    def health(self, max_age: Any = None) -> Health:
+        """Whether the app lives here, and what it is about. May be called from any thread, and
+        waits for nothing. `max_age` is how long ago the loop may have turned; without it
+        `config.health_max_age`."""
+        limit = self.config.health_max_age if max_age is None else Duration.of(max_age)
+        return health(self._life, self.config.timezone, limit)
 
     def missed(self, *tasks: Any) -> list[tuple[str, datetime]]:
         """What nobody has run and nobody will, of these tasks or of all, by instant: each task's

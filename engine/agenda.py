@@ -385,6 +385,21 @@ class Agenda:
         due = {item.name for at, _, item in self._heap if at <= now and at == item.due}
         return {task for name in due for task in self.read_by(name)}
 
+    def waiting(self, now: int) -> tuple[int, str] | None:
+        """What has waited for longest, of what is due by now, to be decided or for room: since when
+        and of which task. Changes nothing, and may be asked on any thread."""
+        looks = [(at, item) for at, _, item in list(self._heap) if at <= now and at == item.due]
+        held = [(at, item) for at, _, item in list(self._held) if at <= now]
+        return min(
+            (
+                (at if item.behind is None else min(at, item.behind), item.name)
+                for at, item in looks + held
+                if isinstance(item, Entry) and item.enabled and item.schedule.standing
+                if not item.log.live or item.schedule.overlap is ALLOW
+            ),
+            default=None,
+        )
+
     # --- records --------------------------------------------------------------------------
 
     def take(self, record: Record, now: int, mark: Mark | None = None) -> Mark:

@@ -34,6 +34,8 @@ def test_every_option_has_a_meaning_and_the_defaults_are_those_of_rocketry() -> 
         "catch_up": None,
         "max_lateness": None,
         "lease_duration": config.lease_duration,
+        "health_address": None,
+        "health_max_age": config.health_max_age,
         "concurrency_limit": None,
         "keep": None,
         "cycle_sleep": config.cycle_sleep,

@@ -11,6 +11,7 @@ from ..errors import OncueError
 from .check import check_
 from .explain import explain_
 from .fmt import fmt
+from .health import health_
 from .migrate import migrate
 from .missed import missed_
 from .next import next_
@@ -28,6 +29,7 @@ def main() -> None:
 main.add_command(check_)
 main.add_command(explain_)
 main.add_command(fmt)
+main.add_command(health_)
 main.add_command(migrate)
 main.add_command(missed_)
 main.add_command(next_)
