@@ -15,7 +15,10 @@ BLOCKS = [(name, b) for name, text in PAGES.items() for b in blocks(text) if b.k
 
 
 @pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[f"{n}, {b.line}" for n, b in BLOCKS])
-def test_the_block_runs(page: str, block: Block) -> None:
+def test_the_block_runs(
+    page: str, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     code = "\n" * (block.line - 1) + block.body
     exec(compile(code, str(DOCS / f"{page}.md"), "exec"), {"__name__": "docs"})
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -291,6 +292,53 @@ def test_what_cannot_be_asked(few: Path, arguments: Any, code: int, message: str
 def test_a_store_that_cannot_be_read_is_said(few: Path) -> None:
     (few / "log.db").write_text("no database " * 20)
     assert "is not an SQLite database" in oncue(code=1).output
+
+
+# --- the page of commands -------------------------------------------------------------------------
+
+COMMANDS = (Path(__file__).parent.parent / "docs" / "commands.md").read_text(encoding="utf-8")
+SECTION = COMMANDS[COMMANDS.index("## `oncue missed`") :]
+
+
+SHOWN = dict(re.findall(r"```console\n\$ oncue (.*?)\n(.*?)```", SECTION, re.DOTALL))
+
+
+def show(words: str) -> str:
+    sys.modules.pop("jobs", None)
+    found = CliRunner().invoke(main, shlex.split(words)).output
+    sys.modules.pop("jobs", None)
+    return found
+
+
+def masked(text: str) -> str:
+    """Without what is another each time."""
+    return re.sub(r"instance \w{8}: alive, process \d+ on \S+,", "instance", text)
+
+
+def test_the_page_shows_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    clock = Clock("06:10")
+    monkeypatch.setattr("oncue.app.clock.wall", lambda: clock.instant)
+    (code,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+    Path("jobs.py").write_text(f"{code}\nif __name__ == 'killed':\n    app.run()\n")
+    names = {"__name__": "killed"}
+    monkeypatch.setenv("ONCUE_SHUT_COND", "true")
+    exec(compile(Path("jobs.py").read_text(), "jobs.py", "exec"), names)
+
+    clock.set("08:45")
+    *missed, health = SHOWN
+    assert {words: show(words) for words in missed} == {words: SHOWN[words] for words in missed}
+
+    async def started_again() -> str:
+        clock.set("09:44")
+        async with opened(SqliteStore("jobs.db"), clock.instant) as store:
+            await store.decided({"tidy": at("09:44:30")})
+            clock.set("09:45")
+            return await asyncio.to_thread(show, health)
+
+    found = masked(asyncio.run(started_again()))
+    assert found.startswith(masked(SHOWN[health])) and len(missed) == 2
 
 
 # --- in a program ---------------------------------------------------------------------------------

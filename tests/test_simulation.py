@@ -460,7 +460,7 @@ PAGE = (Path(__file__).parent.parent / "docs" / "commands.md").read_text(encodin
 
 def test_the_page_shows_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    section = PAGE[PAGE.index("## `oncue explain`") :]
+    section = PAGE[PAGE.index("## `oncue explain`") : PAGE.index("## `oncue missed`")]
     (code,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     (tmp_path / "jobs.py").write_text(code)
     shown = re.findall(r"```console\n\$ oncue (.*?)\n(.*?)```", section, re.DOTALL)
