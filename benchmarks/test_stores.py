@@ -27,6 +27,10 @@ from oncue.engine.records import Action, Record
 RUNS = 5_000
 AT = 1_800_000_000_000_000
 LABEL = "f" * 32
+HEAD = (
+    "INSERT INTO head VALUES (?, ?, ?, ?) ON CONFLICT (task, action) DO UPDATE SET "
+    "seq = excluded.seq, run = excluded.run"
+)
 LATE = 1 << 60  # a position that no record is newer than
 
 
@@ -77,6 +81,8 @@ def bare(path: Path, beside: int, synchronous: str) -> float:
             ]
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?,?)", rows)
+            heads = [(task, action, seq, run) for seq, task, action, _, _, _, run, *_ in rows]
+            db.executemany(HEAD, heads)
             leases = [(seq, LABEL, None, None) for seq in live]
             db.executemany("INSERT INTO lease VALUES (?,?,?,?)", leases)
             db.executemany("DELETE FROM lease WHERE run = ?", gone)

@@ -22,15 +22,9 @@ class Reader:
         self.db = db
         self._tables = tables
         record, lease = tables.record, tables.lease
-        self._heads = "SELECT " + ", ".join(
-            f"(SELECT max(seq) FROM {record} WHERE task = :task AND action = '{action}')"
-            for action in Action
-        )
-        self._ended = (
-            f"SELECT run.seq FROM {record} run WHERE task = ?1 AND action = 'run' AND seq > ?2 "
-            f"AND seq < ?3 AND EXISTS (SELECT 1 FROM {record} ending WHERE ending.run = run.seq "
-            "AND ending.action = ?4) ORDER BY seq DESC LIMIT 1"
-        )
+        self._heads = f"SELECT seq, run FROM {tables.head} WHERE task = ?"
+        actions = ", ".join(f"'{action}'" for action in Action)
+        self._since = f"WHERE task = ? AND action IN ({actions}) AND at >= ?"
         self._leases = f"SELECT task, seq FROM {lease} CROSS JOIN {record} WHERE seq = {lease}.run"
 
     def select(self, condition: str, *values: object) -> list[Record]:
@@ -97,23 +91,10 @@ class Reader:
 
     def _needed(self, task: str, since: int, live: set[int]) -> list[Record]:
         """What `load` gives of one task: a handful of look-ups, and the window asked for."""
-        records = self.select("WHERE task = ? AND at >= ?", task, since)
-        seen = {record.seq for record in records}
-        heads = [seq for seq in self.db.execute(self._heads, {"task": task}).fetchone() if seq]
-        records += self._by_number({*heads, *live} - seen)
-        records += self._by_number(self._latest_ended(records, {*heads}) - {r.seq for r in records})
+        records = self.select(self._since, task, since) if since < FOREVER else []
+        heads = {seq for head in self.db.execute(self._heads, (task,)) for seq in head if seq}
+        records += self._by_number((heads | live) - {record.seq for record in records})
         return self._whole(records)
-
-    def _latest_ended(self, records: list[Record], heads: set[int]) -> set[int]:
-        """The latest run of each ending: the one that the latest such record ended, or one begun
-        since, which ended before it."""
-        found = set()
-        for record in records:
-            if record.seq in heads and record.run:
-                span = (record.task, record.run, record.seq, record.action)
-                later = self.db.execute(self._ended, span).fetchone()
-                found.add(record.run if later is None else later[0])
-        return found
 
     def _whole(self, records: list[Record]) -> list[Record]:
         """The records, with the runs that they end and the endings of the runs among them."""

@@ -19,9 +19,12 @@ CREATE TABLE {p}record (
     seq INTEGER PRIMARY KEY, task TEXT NOT NULL, action TEXT NOT NULL, at INTEGER NOT NULL,
     scheduled_at INTEGER, attempt INTEGER, run INTEGER, run_id TEXT, error TEXT, until INTEGER
 );
-CREATE INDEX {p}record_by_key ON {p}record (task, action, seq);
+CREATE INDEX {p}record_by_time ON {p}record (task, action, at);
 CREATE INDEX {p}record_by_run ON {p}record (run) WHERE run IS NOT NULL;
-CREATE INDEX {p}record_by_time ON {p}record (task, at);
+CREATE TABLE {p}head (
+    task TEXT NOT NULL, action TEXT NOT NULL, seq INTEGER NOT NULL, run INTEGER,
+    PRIMARY KEY (task, action)
+) WITHOUT ROWID;
 CREATE TABLE {p}lease (
     run INTEGER PRIMARY KEY REFERENCES {p}record, instance TEXT NOT NULL,
     expires_at INTEGER, expires_up INTEGER
@@ -38,7 +41,8 @@ CREATE TABLE {p}task (
     name TEXT PRIMARY KEY, condition TEXT NOT NULL, since INTEGER NOT NULL, decided INTEGER
 ) WITHOUT ROWID
 """
-"""`expires_at` is by the wall clock, for other hosts, `expires_up` by the uptime of the host of the
+"""A head is the latest record of a task and action, and the latest run that such a record ended.
+`expires_at` is by the wall clock, for other hosts, `expires_up` by the uptime of the host of the
 instance; both in microseconds. A lease without them is its instance's."""
 
 
@@ -54,6 +58,14 @@ MIGRATIONS = (
     Migration(
         """
 ALTER TABLE {p}record ADD COLUMN until INTEGER;
+DROP INDEX {p}record_by_key;
+DROP INDEX {p}record_by_time;
+CREATE INDEX {p}record_by_time ON {p}record (task, action, at);
+CREATE TABLE {p}head (
+    task TEXT NOT NULL, action TEXT NOT NULL, seq INTEGER NOT NULL, run INTEGER,
+    PRIMARY KEY (task, action)
+) WITHOUT ROWID;
+INSERT INTO {p}head SELECT task, action, max(seq), max(run) FROM {p}record GROUP BY task, action;
 ALTER TABLE {p}lease ADD COLUMN expires_at INTEGER;
 ALTER TABLE {p}lease ADD COLUMN expires_up INTEGER;
 ALTER TABLE {p}instance ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
@@ -68,6 +80,8 @@ CREATE TABLE {p}task (
 """,
         """
 CREATE TEMP VIEW {p}record AS SELECT *, NULL AS until FROM main.{p}record;
+CREATE TEMP VIEW {p}head AS
+    SELECT task, action, max(seq) AS seq, max(run) AS run FROM main.{p}record GROUP BY task, action;
 CREATE TEMP VIEW {p}lease AS
     SELECT *, NULL AS expires_at, NULL AS expires_up FROM main.{p}lease;
 CREATE TEMP VIEW {p}instance AS
@@ -89,8 +103,9 @@ class Tables:
 
     def __init__(self, namespace: str) -> None:
         self.prefix = f"{namespace}_" if namespace else ""
-        self.record, self.lease, self.instance, self.missed, self.task = (
-            f"{self.prefix}{name}" for name in ("record", "lease", "instance", "missed", "task")
+        self.record, self.head, self.lease, self.instance, self.missed, self.task = (
+            f"{self.prefix}{name}"
+            for name in ("record", "head", "lease", "instance", "missed", "task")
         )
 
 

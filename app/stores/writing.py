@@ -24,6 +24,9 @@ SWEPT = 1000  # records that are looked at in one transaction to drop the old
 Others = list[tuple[str, bool]]
 """Other instances, and whether each is gone."""
 
+Row = tuple[object, ...]
+"""A record, by COLUMNS."""
+
 
 class Writer:
     """Writes by a connection, for one instance. `_version` is what `data_version` was when
@@ -42,6 +45,10 @@ class Writer:
         t = tables
         marks = ",".join("?" * len(COLUMNS.split(",")))
         self._insert = f"INSERT INTO {t.record} ({COLUMNS}) VALUES ({marks})"
+        self._head = (
+            f"INSERT INTO {t.head} VALUES (?, ?, ?, ?) ON CONFLICT (task, action) DO UPDATE SET "
+            "seq = excluded.seq, run = max(run, excluded.run)"
+        )
         self._lease = f"INSERT INTO {t.lease} VALUES (?, ?, ?, ?)"
         self._release = f"DELETE FROM {t.lease} WHERE run = ?"
         self._extend = f"UPDATE {t.lease} SET expires_at = ?, expires_up = ? WHERE run = ?"
@@ -86,7 +93,7 @@ class Writer:
 
     def _write(self, steps: Sequence[Step]) -> list[Answer]:
         answers: list[Answer] = []
-        records: list[tuple[object, ...]] = []
+        records: list[Row] = []
         leases: list[tuple[object, ...]] = []
         released: list[tuple[object, ...]] = []
         newest, up, at = self._newest, uptime(), wall()
@@ -111,7 +118,7 @@ class Writer:
                     db.execute(self._miss, noted)
                     self._missing = True
             answers.append(newest)
-        db.executemany(self._insert, records)
+        self._append(records)
         db.executemany(self._lease, leases)
         db.executemany(self._release, released)
         if self._missing:
@@ -121,18 +128,22 @@ class Writer:
         self._newest = newest
         return answers
 
+    def _append(self, rows: Sequence[Row]) -> None:
+        self._db.executemany(self._insert, rows)
+        heads = [(task, action, seq, run) for seq, task, action, _, _, _, run, *_ in rows]
+        self._db.executemany(self._head, heads)
+
     def _overtaken(self, claim: Claim) -> bool:
         """Whether the log has, after the claim's position, a record of its task or of its reads."""
         position = claim.position
         if position >= self._newest:
             return False
-        t = self._tables
-        own = f"SELECT 1 FROM {t.record} WHERE seq > ? AND task = ?"
-        if self._db.execute(own, (position, claim.record.task)).fetchone():
+        heads = f"SELECT 1 FROM {self._tables.head} WHERE seq > ? AND task = ?"
+        if self._db.execute(heads, (position, claim.record.task)).fetchone():
             return True
-        read = f"SELECT 1 FROM {t.record} WHERE task = ? AND action = ? AND seq > ?"
         keys = {(r.task, str(r.action)) for r in claim.keys if isinstance(r, Key)}
-        return any(self._db.execute(read, (*key, position)).fetchone() for key in keys)
+        read = f"{heads} AND action = ?"
+        return any(self._db.execute(read, (position, *key)).fetchone() for key in keys)
 
     def reap(self, now: int) -> Others:
         """Write `crash` for the live runs whose instance is gone, or whose lease is over; the
@@ -144,7 +155,7 @@ class Writer:
         with transaction(db):
             gone = [id_ for id_, is_gone in others_than(db, t, self._instance) if is_gone]
             written = crashes(db, t, gone, now, newest_of(db, t))
-            db.executemany(self._insert, [row_of(record, record.seq) for record in written])
+            self._append([row_of(record, record.seq) for record in written])
             db.executemany(self._release, [(r.run,) for r in written])
             db.executemany(f"DELETE FROM {t.instance} WHERE id = ?", [(id_,) for id_ in gone])
             self._version = None
@@ -272,7 +283,7 @@ def crashes(
     ]
 
 
-def row_of(record: Record, seq: int) -> tuple[object, ...]:
+def row_of(record: Record, seq: int) -> Row:
     task, action, at, _, scheduled_at, attempt, run, run_id, error, until = record
     return (seq, task, action._value_, at, scheduled_at, attempt, run, run_id, error, until)
 

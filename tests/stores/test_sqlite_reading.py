@@ -91,9 +91,11 @@ def fill(path: Path, rounds: int) -> None:
         indexes = [
             statement for statement in statements(SCHEMA, Tables("")) if "CREATE INDEX" in statement
         ]
-        for name in ("record_by_key", "record_by_run", "record_by_time"):
+        for name in ("record_by_run", "record_by_time"):
             db.execute(f"DROP INDEX {name}")
         db.execute(FILL, {"runs": TASKS * rounds, "tasks": TASKS})
+        heads = "SELECT task, action, max(seq), max(run) FROM record GROUP BY task, action"
+        db.execute(f"INSERT INTO head {heads}")
         for statement in indexes:
             db.execute(statement)
         db.commit()
