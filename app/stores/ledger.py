@@ -52,26 +52,27 @@ class Ledger:
         self.held.setdefault(instance, {})
         self._lost.discard(instance)
 
-    def over(self) -> list[tuple[str, int, Record]]:
-        """The live runs whose lease is over, or whose instance is gone, by sequence."""
+    def over(self, own: str = "") -> list[tuple[str, int, Record]]:
+        """The live runs whose lease is over, or whose instance is gone, by sequence; to an instance
+        of its own it is not gone."""
         now = self.clock()
         found = [
             (instance, run, record)
             for instance, held in list(self.held.items())
             for run, (record, end) in list(held.items())
-            if end <= now or self.is_gone(instance)
+            if end <= now or (instance != own and self.is_gone(instance))
         ]
         return sorted(found, key=lambda each: each[1])
 
-    def reap(self, now: int) -> None:
+    def reap(self, now: int, own: str = "") -> None:
         """Write their `crash`, and forget the instances that are gone."""
-        for instance, run, record in self.over():
+        for instance, run, record in self.over(own):
             self.append(Record(record.task, Action.CRASH, now, run=run, run_id=record.run_id))
             del self.held[instance][run]
-        for instance in [each for each in self.held if self.is_gone(each)]:
+        for instance in [each for each in self.held if each != own and self.is_gone(each)]:
             self.instances.pop(instance, None)
+            self._lost.discard(instance)
             del self.held[instance]
-        self._lost.clear()
 
     def append(self, record: Record) -> int:
         self.newest = seq = self.newest + 1

@@ -44,7 +44,7 @@ class MemoryStore:
         self.id = str(self.ledger.name())
         self._since = now
         self._join()
-        self.ledger.reap(now)
+        self.ledger.reap(now, self.id)
 
     def _join(self) -> None:
         self.ledger.join(self.id, self._since)
@@ -109,7 +109,7 @@ class MemoryStore:
         )
 
     async def follow(self, position: int, now: int) -> list[Record]:
-        self.ledger.reap(now)
+        self.ledger.reap(now, self.id)
         ledger = self.ledger
         return self._numbered(range(bisect_right(ledger.seqs, position), len(ledger.log)))
 

@@ -120,8 +120,8 @@ class Store(Protocol):
         """After how many microseconds to look for records of others again."""
 
     async def open(self, now: int) -> None:
-        """Make ready, and join the instances, as a new one. Runs whose instance is gone get a
-        `crash`; so do those that this one left live when it was closed."""
+        """Make ready, and join the instances, as a new one. Runs whose lease is over get a `crash`;
+        so do those that this one left live when it was closed."""
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         """The newest sequence number of the log, and what a start needs of these tasks, by
@@ -130,14 +130,14 @@ class Store(Protocol):
         ended and its ending."""
 
     def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
-        """The same without opening the store: nothing is written or joined. Runs whose instance is
-        gone are given as crashed. Blocks, on any thread; a store that is not there yet is empty."""
+        """The same without opening the store: nothing is written or joined. Runs whose lease is
+        over are given as crashed. Blocks, on any thread; a store that is not there yet is empty."""
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
         """Make the steps durable, in order."""
 
     async def follow(self, position: int, now: int) -> list[Record]:
-        """The records after `position`, by sequence. Runs whose instance is gone get theirs."""
+        """The records after `position`, by sequence. Runs whose lease is over get a `crash`."""
 
     def read(self, query: Query) -> list[Record]:
         """The records that satisfy the query, by sequence. Blocks, on any thread, whether the store
@@ -167,8 +167,8 @@ class Store(Protocol):
 
     async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
         """Drop records from before an instant, and missed occurrences: at most so many, the oldest
-        first; how many were dropped. What `load` gives for the look-back stays, for each task that
-        is not in it the latest record of each action, and so does what is live."""
+        first; how many were dropped. What `load` gives for the look-back stays, of a task that is
+        not in it what it gives for any, and so does what is live. A run goes with its ending."""
 
     async def close(self) -> None:
         """Leave the instances. Live runs of this instance are left to be written as crashed."""

@@ -93,10 +93,9 @@ class SqliteStore:
         except BaseException:
             self._stop_worker()
             raise
-        self._left.clear()
-        threading.Thread(
-            target=self._renew, args=(self._id, now), name="oncue-lease", daemon=True
-        ).start()
+        self._left = threading.Event()
+        renewal = (self._id, now, self._left)
+        threading.Thread(target=self._renew, args=renewal, name="oncue-lease", daemon=True).start()
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         def load() -> tuple[int, list[Record]]:
@@ -284,7 +283,7 @@ class SqliteStore:
             except sqlite3.OperationalError:
                 if not attempt:
                     raise
-                self._left.wait(BUSY_SECONDS / 100)
+                threading.Event().wait(BUSY_SECONDS / 100)
 
     def _close(self) -> None:
         db, self._connection, self._writer = self._connection, None, None
@@ -322,11 +321,11 @@ class SqliteStore:
 
     # --- on the renewal thread ------------------------------------------------------------
 
-    def _renew(self, id_: str, since: int) -> None:
-        while not self._left.wait(LEASE_SECONDS / 3):
+    def _renew(self, id_: str, since: int, left: threading.Event) -> None:
+        while not left.wait(LEASE_SECONDS / 3):
             try:
                 with closing(connect(self.path)) as db, transaction(db):
-                    if not self._left.is_set():
+                    if not left.is_set():
                         join(db, self._tables, id_, since)
             except sqlite3.Error as error:
                 scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -64,14 +65,15 @@ class OneLedger(Memory):
 
 
 class Sqlite:
-    def __init__(self, path: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, path: Path, patch: pytest.MonkeyPatch, synchronous: str = "full") -> None:
         self.path = path
+        self.synchronous = synchronous
         self.passed = 0
         patch.setattr("oncue.app.stores.writing.uptime", lambda: uptime() + self.passed)
         patch.setattr("oncue.app.stores.writing.wall", lambda: wall() + self.passed)
 
     def __call__(self) -> SqliteStore:
-        return SqliteStore(str(self.path))
+        return SqliteStore(str(self.path), synchronous=self.synchronous)
 
     def elapse(self, microseconds: int) -> None:
         self.passed += microseconds
@@ -82,6 +84,7 @@ class Sqlite:
             db.execute("UPDATE instance SET pid = ? WHERE id = ?", (ended_process(), own.id))
 
 
+@cache
 def ended_process() -> int:
     """The number of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
