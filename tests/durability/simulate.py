@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from oncue.tests.durability.checker import check
 from oncue.tests.durability.evidence import SECOND, Evidence
@@ -48,10 +49,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="simulate")
     parser.add_argument("seeds", help="one, or FROM:TO")
     parser.add_argument("--instances", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--without", default="", help="tasks to leave out, with commas between")
     given = parser.parse_args()
     logging.disable(logging.CRITICAL)
+    os.chdir(Path(__file__).parent)  # where there is no pyproject.toml for each app to read
     first, _, last = given.seeds.partition(":")
     seeds = range(int(first), int(last) if last else int(first) + 1)
     began = time.perf_counter()
@@ -65,7 +67,7 @@ def main() -> int:
             print("\n".join(wrong))
             print(f"seed {seed} is bad; replay it with")
             how = f"--instances {given.instances} --seconds {given.seconds}"
-            how += f" --without {given.without}" if given.without else ""
+            how += f" --without {given.without!r}" if given.without else ""
             print(f"  {sys.executable} -m {MODULE} {seed} {how}")
             return 1
     taken = time.perf_counter() - began

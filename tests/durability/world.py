@@ -27,8 +27,8 @@ from oncue.tests.durability.virtual import HotLoop, Machine, VirtualLoop
 
 EPOCH = 1_780_272_000 * SECOND  # a midnight
 GROUPS = 3  # of tasks, in a world
-SETTLING = 40.0  # seconds: leases run out, crashes are waited for
-LONGEST_STOP = 40.0
+SETTLING = 20.0  # seconds: leases run out, crashes are waited for
+LONGEST_STOP = 25.0
 LEASE_LEFT = (10.0, 15.0)  # seconds of an instance's lease, when it is not renewed any more
 
 

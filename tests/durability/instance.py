@@ -1,0 +1,71 @@
+"""One instance of the app of the durability tests, as a process of its own.
+
+    python -m oncue.tests.durability.instance STORE EFFECTS NAME SEED [GROUP …]
+
+runs the groups of tasks of these numbers (none: all) on the store, and writes to the file EFFECTS
+what it does, until SIGTERM. From SIGUSR1 on its tasks do not fail any more.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import cast
+
+from oncue import App
+from oncue.app.clock import SystemClock
+from oncue.app.stores.protocol import Store
+from oncue.engine.records import Record
+from oncue.tests.durability.cast import CAST, Player
+from oncue.tests.durability.evidence import EffectFile, Kind
+from oncue.tests.durability.hooked import Hook, HookedStore, nothing
+
+MODULE = "oncue.tests.durability.instance"
+
+
+def make(
+    store: str,
+    effects: Path,
+    name: str,
+    random: Random,
+    groups: list[int],
+    before: Hook = nothing,
+    after: Hook = nothing,
+) -> tuple[App, Player]:
+    """An app of these tasks, ready to run, and what plays them."""
+    clock = SystemClock()
+    player = Player(name, clock, random, EffectFile(effects).write)
+    app = App(store, clock=clock, timezone="UTC")
+
+    def written(record: Record) -> None:
+        of = {"task": record.task, "run_id": record.run_id, "action": record.action}
+        player.write(Kind.WRITTEN, **of)
+
+    hooked = HookedStore(app.session.store, before, after, written)
+    app.session.store = cast(Store, hooked)
+    player.define(app, [role for number in groups for role in CAST[number]])
+
+    @app.session.hook_startup()
+    def ready() -> Iterator[None]:
+        yield
+        player.write(Kind.READY)
+
+    return app, player
+
+
+def main(store: str, effects: str, name: str, seed: str, *groups: str) -> None:
+    wanted = [int(group) for group in groups] or list(range(len(CAST)))
+    app, player = make(store, Path(effects), name, Random(seed), wanted)
+
+    def calm(number: int, frame: object) -> None:
+        player.calm = True
+
+    signal.signal(signal.SIGUSR1, calm)
+    app.run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
