@@ -120,6 +120,8 @@ CAST: tuple[tuple[Role, ...], ...] = (
 """Groups of tasks that belong together."""
 
 EXCLUSIVE = [("ping", "pong")]
+OPEN = ("heard", "heard once", "caught up", "caught up once", "locked")
+"""Tasks whose promises are not kept yet."""
 
 
 class Player:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Any, cast
 
 from oncue import App
 from oncue.app.clock import SystemClock
 from oncue.app.stores.protocol import Store
 from oncue.engine.records import Record
-from oncue.tests.durability.cast import CAST, Player
+from oncue.tests.durability.cast import CAST, Player, Role
 from oncue.tests.durability.evidence import EffectFile, Kind
 from oncue.tests.durability.hooked import Hook, HookedStore, nothing
 
@@ -28,17 +28,14 @@ MODULE = "oncue.tests.durability.instance"
 
 def make(
     store: str,
-    effects: Path,
-    name: str,
-    random: Random,
-    groups: list[int],
+    player: Player,
+    roles: Iterable[Role],
     before: Hook = nothing,
     after: Hook = nothing,
-) -> tuple[App, Player]:
-    """An app of these tasks, ready to run, and what plays them."""
-    clock = SystemClock()
-    player = Player(name, clock, random, EffectFile(effects).write)
-    app = App(store, clock=clock, timezone="UTC")
+    **options: Any,
+) -> App:
+    """An app of these tasks, ready to run."""
+    app = App(store, timezone="UTC", **options)
 
     def written(record: Record) -> None:
         of = {"task": record.task, "run_id": record.run_id, "action": record.action}
@@ -46,19 +43,20 @@ def make(
 
     hooked = HookedStore(app.session.store, before, after, written)
     app.session.store = cast(Store, hooked)
-    player.define(app, [role for number in groups for role in CAST[number]])
+    player.define(app, roles)
 
     @app.session.hook_startup()
     def ready() -> Iterator[None]:
         yield
         player.write(Kind.READY)
 
-    return app, player
+    return app
 
 
 def main(store: str, effects: str, name: str, seed: str, *groups: str) -> None:
-    wanted = [int(group) for group in groups] or list(range(len(CAST)))
-    app, player = make(store, Path(effects), name, Random(seed), wanted)
+    wanted = [CAST[int(group)] for group in groups] or CAST
+    player = Player(name, SystemClock(), Random(int(seed)), EffectFile(Path(effects)).write)
+    app = make(store, player, [role for group in wanted for role in group])
 
     def calm(number: int, frame: object) -> None:
         player.calm = True
