@@ -62,8 +62,8 @@ CAST: tuple[tuple[Role, ...], ...] = (
         Role(Promise("heard", after="interval"), when("after task 'interval'")),
     ),
     (
-        Role(Promise("ping"), when("every 1 second & ~task 'pong' is running"), (0.1, 1.5)),
-        Role(Promise("pong"), when("every 1 second & ~task 'ping' is running"), (0.1, 1.5)),
+        Role(Promise("ping"), when("secondly & ~task 'pong' is running"), (0.1, 1.5)),
+        Role(Promise("pong"), when("secondly & ~task 'ping' is running"), (0.1, 1.5)),
     ),
     (
         Role(Promise("failing", every=3 * SECOND), when("every 3 seconds"), failing=0.5),
@@ -140,7 +140,10 @@ class Player:
         self._write(Effect(kind, self.instance, self._clock.now(), **values))
 
     def define(self, app: App, roles: Iterable[Role]) -> None:
-        for role in roles:
+        """In an order of this instance's own: what is due at once is decided in that order."""
+        shuffled = list(roles)
+        self._random.shuffle(shuffled)
+        for role in shuffled:
             app.task(name=role.task, execution="async", **role.options)(self._code(role))
 
     def _code(self, role: Role) -> Callable[..., Any]:

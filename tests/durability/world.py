@@ -89,7 +89,7 @@ class Instance:
         store = HookedStore(self.inner, self._before, self._after, self._written)
         self.app.session.store = cast(Store, store)
         self.player.define(self.app, roles)
-        self.main = self.loop.create_task(self.app.session.serve(self.up))
+        self.main = self.loop.create_task(self.app.session.serve(self._begun))
         self.main.add_done_callback(self._ended)
 
     # --- faults ---------------------------------------------------------------------------
@@ -159,9 +159,12 @@ class Instance:
 
     # --- notes ----------------------------------------------------------------------------
 
+    def _begun(self) -> None:
+        self._ready = True
+        self.up()
+
     def up(self) -> None:
         """It has begun, its store answers, and it is not stopped."""
-        self._ready |= not self._failing
         if self._ready and not self._failing and self._up_since is None:
             self._up_since = self.world.now
 

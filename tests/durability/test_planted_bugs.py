@@ -1,0 +1,114 @@
+"""The simulated world finds bugs: of each kind one is planted, and some seed of a few stumbles on
+it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oncue.app.journal import Journal
+from oncue.app.stores import memory
+from oncue.app.stores.ledger import Ledger
+from oncue.app.stores.protocol import Claim, Finish
+from oncue.app.stores.protocol import judge as judge_steps
+from oncue.engine.agenda import Agenda
+from oncue.engine.policy import ExecutionMode, FailureMode, Policy
+from oncue.tests.durability.simulate import judge
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+SEEDS = 60
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(Path(__file__).parent)
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def claims_are_not_guarded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(memory.MemoryStore, "_overtaken", lambda self, claim: False)
+
+
+def only_the_own_key_is_guarded(patch: pytest.MonkeyPatch) -> None:
+    guarded = memory.MemoryStore._overtaken
+
+    def own(self: memory.MemoryStore, claim: Claim) -> bool:
+        return guarded(self, Claim(claim.record, (), claim.position))
+
+    patch.setattr(memory.MemoryStore, "_overtaken", own)
+
+
+def endings_are_forgotten_when_the_store_fails(patch: pytest.MonkeyPatch) -> None:
+    def fail(self: Journal, error: Any, now: int) -> None:
+        self._unsaved.clear()
+        failed(self, error, now)
+
+    failed = Journal._fail
+    patch.setattr(Journal, "_fail", fail)
+
+
+def a_crash_does_not_release_a_run(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Policy, "counts_until", lambda self, ending, started: 1 << 62)
+
+
+def a_crash_releases_whatever_the_mode(patch: pytest.MonkeyPatch) -> None:
+    def lenient(failure: FailureMode, execution: ExecutionMode, lease: int) -> Policy:
+        return Policy(failure, ExecutionMode.AT_LEAST_ONCE, lease)
+
+    patch.setattr("oncue.app.task.policy", lenient)
+
+
+def nobody_looks_for_leases_that_are_over(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "over", lambda self: [])
+
+
+def a_finish_is_taken_without_a_lease(patch: pytest.MonkeyPatch) -> None:
+
+    def lenient(steps: Any, overtaken: Any, held: Any) -> Any:
+        found = judge_steps(steps, overtaken, held)
+        for place, step in enumerate(steps):
+            if isinstance(step, Finish) and found[place] is not None:
+                held.setdefault(step.record.run, (step.record, 1 << 62))
+                found[place] = None
+        return found
+
+    patch.setattr(memory, "judge", lenient)
+    patch.setattr(
+        Journal, "_refused", lambda self, record: self._unsaved.append((Finish(record), 0))
+    )
+
+
+def what_is_due_is_looked_at_a_little_late(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Agenda, "wake", property(lambda self: None))
+
+
+@pytest.mark.parametrize(
+    ("plant", "rules"),
+    [
+        (claims_are_not_guarded, {"lease", "served", "exclusive"}),
+        (only_the_own_key_is_guarded, {"exclusive"}),
+        (endings_are_forgotten_when_the_store_fails, {"settled", "undone"}),
+        (a_crash_does_not_release_a_run, {"undone"}),
+        (a_crash_releases_whatever_the_mode, {"at most once"}),
+        (nobody_looks_for_leases_that_are_over, {"settled"}),
+        (a_finish_is_taken_without_a_lease, {"endings"}),
+        (what_is_due_is_looked_at_a_little_late, {"undone"}),
+    ],
+)
+def test_a_planted_bug_is_found(
+    plant: Plant, rules: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    found: set[str] = set()
+    for seed in range(SEEDS):
+        wrong = judge(seed, 3, 20.0)[1]
+        found |= {each.partition(":")[0] for each in wrong} & rules
+        if found:
+            break
+    assert found, f"none of {rules} in {SEEDS} seeds"
