@@ -42,6 +42,7 @@ class Weather:
     death_in_call: float
     death: float
     stop: float
+    skew: float  # seconds; how far an instance's clock may be off
 
     @classmethod
     def of(cls, random: Random) -> Weather:
@@ -55,6 +56,7 @@ class Weather:
             death_in_call=chance(0.02),
             death=chance(0.05),
             stop=chance(0.05),
+            skew=random.choice((0.0, 0.0, 0.005, 0.5)),
         )
 
 
@@ -82,7 +84,8 @@ class Instance:
         self._up_since: int | None = None
         self._losing: asyncio.TimerHandle | None = None
         random = Random(world.random.getrandbits(64))
-        clock = WorldClock(world.machine)
+        skew = random.uniform(-world.weather.skew, world.weather.skew)
+        clock = WorldClock(world.machine, round(skew * SECOND))
         self.player = Player(name, clock, random, self._effect)
         self.app = App(clock=clock, timezone="UTC", func_run_id=world.label)
         self.inner = MemoryStore(world.ledger)
@@ -245,8 +248,8 @@ class World:
 
     @property
     def _margin(self) -> int:
-        """A turn or two, each with several slow calls."""
-        return SECOND + round(10 * self.weather.slowest * SECOND)
+        """A turn or two, each with several slow calls; clocks that are apart."""
+        return SECOND + round((10 * self.weather.slowest + 2 * self.weather.skew) * SECOND)
 
     async def _direct(self) -> None:
         places = [asyncio.create_task(self._keep(place)) for place in range(self._places)]
