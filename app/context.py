@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -156,7 +155,6 @@ class OwnPulse:
         self._extend = extend
         self._until = until
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
         self.calling = False
 
     @property
@@ -164,12 +162,14 @@ class OwnPulse:
         return self._until()
 
     def refuse_blocked(self) -> None:
-        if self.calling and threading.get_ident() == self._thread:
+        """Raise OncueError where nothing can be extended."""
+        if self.calling and running_loop() is self._loop:
             raise OncueError(ON_THE_LOOP)
 
     def beat(self) -> Any:
         self.refuse_blocked()
-        if threading.get_ident() == self._thread:
+        here = running_loop()
+        if here is self._loop:
             return self._extend()
         extending = self._extend()
         try:
@@ -177,7 +177,7 @@ class OwnPulse:
         except RuntimeError:
             extending.close()
             raise LeaseLostException("the app has ended, and with it the lease") from None
-        return asyncio.wrap_future(future) if on_a_loop() else future.result()
+        return future.result() if here is None else asyncio.wrap_future(future)
 
     def from_elsewhere(self) -> int | None:
         """The same for code in another process: until when."""
@@ -197,13 +197,12 @@ class OwnPulse:
         return call
 
 
-def on_a_loop() -> bool:
-    """Whether this thread runs a loop."""
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The one that this thread runs."""
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None
 
 
 class AppContext:
@@ -266,7 +265,7 @@ class SentPulse:
         """There is a way from everywhere."""
 
     def beat(self) -> Any:
-        return asyncio.to_thread(self._beat) if on_a_loop() else self._beat()
+        return self._beat() if running_loop() is None else asyncio.to_thread(self._beat)
 
     def _beat(self) -> None:
         self.until = beat()

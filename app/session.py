@@ -28,6 +28,7 @@ from ..grammar.phrases import Phrases
 from .clock import Clock, FunctionClock
 from .config import Config
 from .context import AppContext
+from .definition import read_options, refuse_contradictions
 from .endpoint import Endpoint
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
@@ -41,7 +42,7 @@ from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
 from .stores.protocol import Store
-from .task import LiveRun, Task, read_options, refuse_contradictions
+from .task import LiveRun, Task
 
 AnyTask = Task[..., Any]
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from ..conds.cron import CronFields
@@ -18,19 +18,29 @@ from ..conds.diagnostic import nearest
 from ..conds.durations import Duration
 from ..conds.nodes import Condition, Retry
 from ..engine.civil import Zone
-from ..engine.policy import ExecutionMode, FailureMode, Policy
+from ..engine.policy import ExecutionMode, FailureMode
 from ..engine.records import Action
 from ..engine.schedule import NEVER, CatchUp, Overlap, Request, Schedule
 from ..grammar.phrases import Phrases
 from . import options, timetable
-from .binding import Needs, asks_for_flag, needs_of, refuse_in_process
-from .compat import OPPOSITES, RENAMED, SWITCHES, OlderNames, newer
-from .config import LEASE
+from .binding import Needs, needs_of
+from .compat import SWITCHES, OlderNames
+from .definition import (
+    execution_of,
+    failure_mode_of,
+    lease_duration_of,
+    name_of,
+    policy,
+    read_options,
+    refuse_contradictions,
+    said_of,
+    with_extra,
+)
 from .errors import DefinitionError, OncueError
 from .executors import pack
 from .options import Limit, Option, optional
 from .repo import TaskLogger
-from .work import Code, Command, DelayedFunction
+from .work import Command
 
 if TYPE_CHECKING:
     from ..engine.explain import Explanation
@@ -410,12 +420,7 @@ class Task(OlderNames, Generic[P, R]):
 
 NO_PHRASES = Phrases()
 OWN = frozenset(("values", "function", "needs"))  # what a task has besides its options
-AT_LEAST_ONCE = ExecutionMode.AT_LEAST_ONCE
 ONCE, SKIP = CatchUp.ONCE, CatchUp.SKIP
-OTHER_WORDS = (
-    *SWITCHES, *RENAMED, *OPPOSITES, "command", "path", "code", "func", "func_name",
-)  # fmt: skip
-"""What besides the options may be meant by a misspelt word."""
 
 
 def find(module: str, name: str, task: str) -> Any:
@@ -425,100 +430,3 @@ def find(module: str, name: str, task: str) -> Any:
 
     found = at(module, name)
     return found.session[task] if isinstance(found, Task) and found.name != task else found
-
-
-def read_options(
-    kind: type, owner: options.Speaker, given: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options of a task given by keyword, read; and what else was given, for its `args`.
-    Raises DefinitionError for what looks like a misspelt option."""
-    known = options.options_of(kind)
-    found = newer(given)
-    extra = {name: found.pop(name) for name in [*found] if name not in known}
-    for name in extra:
-        if nearest(name, [*known, *OTHER_WORDS]):
-            hint = options.unknown(name, [*known, *OTHER_WORDS])
-            raise DefinitionError(f"{hint} (for context.args it is args={{{name!r}: …}})")
-    timetable.refuse_several(found)
-    values = options.read_all(kind, owner, found)
-    for name in timetable.WAYS:
-        if name in values and values[name] is None:
-            del values[name]
-    return values, extra
-
-
-def with_extra(
-    values: dict[str, Any], extra: Mapping[str, Any], task: Task[..., Any]
-) -> dict[str, Any]:
-    """The options of a task with those keywords that are no options among its `args`. Raises
-    DefinitionError where its function has no context to find them in."""
-    word = next(iter(extra))
-    if not task.needs.wants_context:
-        raise DefinitionError(
-            f"there is no option {word!r}, and the function takes no context to find it in; give "
-            f"it a parameter `context`, or say args={{{word!r}: …}}"
-        )
-    args = values.get("args", {})
-    for name in extra:
-        if name in args:
-            raise DefinitionError(f"{name!r} is in args and given beside it; give one")
-    return {**values, "args": {**args, **options.json_object(extra, "args", task)}}
-
-
-def said_of(work: Callable[..., object]) -> str | None:
-    """What its function says of itself; what is no function of the user's says nothing."""
-    while isinstance(work, partial):
-        work = work.func
-    return None if isinstance(work, Command | Code | DelayedFunction) else inspect.getdoc(work)
-
-
-def execution_of(task: Task[..., Any]) -> str:
-    """How a task runs that does not say."""
-    config = None if task._session is None else task._session.config.execution
-    return config or ("async" if task.awaited else "thread")
-
-
-def failure_mode_of(task: Task[..., Any]) -> FailureMode:
-    """What becomes of a failed run of a task that does not say."""
-    retried = timetable.is_timed(task.values) and task.execution_mode is AT_LEAST_ONCE
-    return FailureMode.NONE if retried else FailureMode.COMMIT
-
-
-def lease_duration_of(task: Task[..., Any]) -> Duration:
-    """How long a lease lasts of a task that does not say."""
-    return LEASE if task._session is None else task._session.config.lease_duration
-
-
-@lru_cache(maxsize=256)
-def policy(failure: FailureMode, execution: ExecutionMode, lease: int) -> Policy:
-    return Policy(failure, execution, lease)
-
-
-def name_of(work: Callable[..., object], name: str | None) -> str:
-    given = getattr(work, "__name__", None) if name is None else name
-    if not isinstance(given, str) or not given or given == "<lambda>":
-        raise DefinitionError(f"the task of {work!r} needs a name: task(…, name='…')")
-    if not given.isprintable():
-        raise DefinitionError(f"the name {given!r} has characters that cannot be printed")
-    return given
-
-
-def refuse_contradictions(task: Task[..., Any]) -> None:
-    """What no task can be, said before it is one."""
-    if task.on_startup and task.on_shutdown:
-        raise DefinitionError(f"task {task.name!r}: on_startup and on_shutdown exclude each other")
-    if task.execution_mode is not AT_LEAST_ONCE and task.failure_mode is not FailureMode.COMMIT:
-        raise DefinitionError(
-            f"task {task.name!r}: what runs at most once is not run again when it fails; drop "
-            f"failure_mode={task.failure_mode!s}, or execution_mode=at_most_once"
-        )
-    given = {**task.needs.arguments, **task.parameters}
-    execution = task.execution if given else None
-    if execution == "process":
-        refuse_in_process(given, task.name)
-    if execution in ("process", "main") and asks_for_flag(given):
-        scheduler_log.warning(
-            "task %r asks for a TerminationFlag, which is never set where execution is %r",
-            task.name,
-            execution,
-        )

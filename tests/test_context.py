@@ -1,6 +1,10 @@
 """What a run knows of itself, and how it keeps its lease, in every execution."""
 
 import asyncio
+import logging
+import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import pytest
 
-from oncue import App, Context
+from oncue import App, Context, with_heartbeat
 from oncue.app.context import is_context
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Answer, Extension, Query, Refused, Step
-from oncue.args import Arg
-from oncue.exc import StoreError
+from oncue.args import Arg, Return
+from oncue.engine.records import Action, Record
+from oncue.exc import DefinitionError, LeaseLostException, OncueError, StoreError
 from oncue.tests.test_tasks import actions, run
 
 if TYPE_CHECKING:
@@ -255,3 +260,284 @@ def only_beats(context: Context) -> None:
 def test_an_instances_lease_needs_no_heartbeat() -> None:
     app, store = once(only_beats, interval=None, start_cond="daily", lease_duration=None)
     assert actions(app, "task") == ["run", "success"] and not store.extended
+
+
+def test_an_instances_lease_is_lost_with_a_crash() -> None:
+    app = App(shut_cond="task 'task' has crashed & ~task 'task' is running")
+    store = watched(app)
+
+    @app.task("daily", name="task", execution_mode="at_most_once")
+    async def task(context: Context) -> None:
+        await context.heartbeat()
+        store.ledger.append(Record("task", Action.CRASH, app.session.clock.now(), run=1))
+        store._held.clear()  # as when another instance took us for gone
+        task.start_cond = "daily | false"  # the log is read anew
+        while True:
+            await context.heartbeat()
+            await asyncio.to_thread(store.beaten.wait, 0.01)
+
+    run(app)
+    assert actions(app, "task") == ["run", "crash"]
+
+
+def test_a_lease_that_ran_out_is_lost() -> None:
+    app = App(shut_cond="task 'task' has crashed & ~task 'task' is running")
+    store = watched(app)
+
+    @app.task(name="task", interval="1 day", execution_mode="at_most_once")
+    async def task(context: Context) -> None:
+        await context.heartbeat()
+        later = store.ledger.clock() + 120_000_000
+        store.ledger.clock = lambda: later
+        await store.follow(0, app.session.clock.now())  # as another instance does
+        with pytest.raises(LeaseLostException):
+            await context.heartbeat()
+        seen.append(context.lease.token)
+
+    seen: list[int] = []
+    run(app)
+    assert (actions(app, "task"), seen) == (["run", "crash"], [1])
+
+
+def test_a_failure_says_until_when_it_was_extended() -> None:
+    app, store = once(fails_after_a_beat, failure_mode="none")
+    run_, failed = store.read(Query())
+    assert failed.until is not None and failed.until >= run_.at + LEASE * 1_000_000
+
+
+async def fails_after_a_beat(context: Context) -> None:
+    await context.heartbeat()
+    raise ValueError
+
+
+def late(context: Context) -> Context:
+    return context
+
+
+def test_there_is_nothing_to_extend_when_all_has_ended() -> None:
+    app, _ = once(late, execution="thread")
+    with pytest.raises(LeaseLostException, match="the app has ended, and with it the lease"):
+        app.session.returns["task"].heartbeat()
+
+
+def test_a_heartbeat_of_a_run_that_has_ended_is_told() -> None:
+    app = App(shut_cond="task 'other' has finished")
+    store = watched(app)
+
+    @app.task(name="task", interval="1 day")
+    async def task(context: Context) -> Context:
+        return context
+
+    @app.task("after task 'task'", name="other")
+    async def other(context: Any = Return("task")) -> str:
+        with pytest.raises(LeaseLostException) as told:
+            await context.heartbeat()
+        return str(told.value)
+
+    run(app)
+    assert app.session.returns["other"] == "task 'task': the run's lease was lost"
+    assert len(store.extended) == 1
+
+
+# --- in the background --------------------------------------------------------------------------
+
+
+@with_heartbeat(lease_remaining_ratio=0.01)
+async def kept_later(context: Context) -> bool:
+    first = context.lease.until
+    while context.lease.until == first:
+        await asyncio.sleep(0.01)
+    return True
+
+
+@with_heartbeat(lease_remaining_ratio=0.01)
+def kept(context: Context) -> bool:
+    first = context.lease.until
+    while context.lease.until == first:
+        threading.Event().wait(0.01)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("function", "execution"),
+    [(kept_later, each) for each in EXECUTIONS] + [(kept, "thread"), (kept, "process")],
+)
+def test_a_lease_is_kept_in_the_background(function: Callable[..., Any], execution: str) -> None:
+    app, store = once(function, execution=execution)
+    assert app.session.returns["task"] is True and store.extended
+    assert not any(t.name == "oncue-heartbeat" for t in threading.enumerate())
+
+
+def test_it_is_kept_more_than_once() -> None:
+    app = App(shut_cond="task 'task' has finished")
+    store = watched(app)
+
+    @app.task(name="task", interval="1 day", lease_duration=LEASE)
+    @with_heartbeat(0.001)
+    async def task(context: Context) -> None:
+        """Waits."""
+        assert await asyncio.to_thread(store.often.wait, LEASE)
+
+    assert task.description == "Waits."
+    run(app)
+    assert actions(app, "task") == ["run", "success"] and len(store.extended) >= 3
+
+
+@pytest.mark.parametrize("cancelling", [True, False])
+def test_a_coroutine_is_cancelled_when_its_lease_is_lost_if_it_says_so(cancelling: bool) -> None:
+    app = App(shut_cond="task 'task' has finished")
+    store = watched(app)
+    store.lost = True
+    ended = []
+
+    @app.task(name="task", interval="1 day", lease_duration=LEASE, failure_mode="commit")
+    @with_heartbeat(0.001, cancel_on_lease_lost=cancelling)
+    async def task(context: Context) -> None:
+        try:
+            assert await asyncio.to_thread(store.beaten.wait, LEASE)
+            await asyncio.wait_for(asyncio.Event().wait(), LEASE if cancelling else 0.01)
+        except TimeoutError:
+            ended.append("by itself")
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    run(app)
+    assert ended == ["cancelled" if cancelling else "by itself"]
+    assert actions(app, "task") == ["run", "fail" if cancelling else "success"]
+    assert not cancelling or "LeaseLostException" in reasons(app)[0]
+
+
+def test_a_run_that_is_told_to_end_is_not_kept() -> None:
+    app = App(shut_cond="task 'task' has terminated")
+    watched(app)
+
+    @app.task(name="task", interval="1 day", lease_duration=LEASE, timeout=0.1)
+    @with_heartbeat(0.001, cancel_on_lease_lost=True)
+    async def task(context: Context) -> None:
+        await asyncio.Event().wait()
+
+    run(app)
+    assert actions(app, "task") == ["run", "terminate"]
+
+
+def test_a_plain_function_on_the_loop_cannot_be_kept() -> None:
+    app, _ = once(kept, execution="async")
+    assert "make it a coroutine function, or give it execution='thread'" in reasons(app)[0]
+
+
+def test_an_instances_lease_is_not_kept_by_anybody() -> None:
+    app, store = once(at_once, interval=None, start_cond="daily", lease_duration=None)
+    assert actions(app, "task") == ["run", "success"] and not store.extended
+
+
+@with_heartbeat(0.01)
+def at_once(context: Context) -> None:
+    assert not any(t.name == "oncue-heartbeat" for t in threading.enumerate())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: with_heartbeat(0), "lease_remaining_ratio=0: it is more than 0"),
+        (lambda: with_heartbeat(1.0), "lease_remaining_ratio=1.0: it is more than 0 and less"),
+        (lambda: with_heartbeat(kept), "lease_remaining_ratio=<function"),  # type: ignore[arg-type]
+        (lambda: with_heartbeat()(nothing), "nothing takes no context"),
+        (
+            lambda: with_heartbeat(cancel_on_lease_lost=True)(by_name),
+            "by_name is a plain function, which cannot be cancelled",
+        ),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        make()
+
+
+# --- an app that is entered ---------------------------------------------------------------------
+
+
+def test_an_app_is_entered_and_run() -> None:
+    app = App()
+    seen = []
+
+    @app.task("daily")
+    async def task(context: Context) -> None:
+        seen.append(context.app_context)
+        context.app_context.shutdown()
+
+    async def main() -> None:
+        async with app.create() as ctx:
+            with pytest.raises(OncueError, match="the app is running already"):
+                await app.serve()
+            await ctx.run()
+            assert seen == [ctx] and ctx.session is app.session
+
+    asyncio.run(asyncio.wait_for(main(), LEASE))
+    run_ = App(shut_cond="true")
+    asyncio.run(run_.serve())
+    assert run_.session.app_context is None
+
+
+def test_an_app_that_is_told_to_end_before_it_runs_does_not() -> None:
+    app = App()
+    app.task("daily", func=nothing, name="task")
+
+    async def main() -> None:
+        async with app.create() as ctx:
+            ctx.shutdown()
+            await ctx.run()
+
+    asyncio.run(asyncio.wait_for(main(), LEASE))
+    assert app["task"].status is None
+
+
+MAIN = """
+import os, signal, sys
+from oncue import App
+
+app = App()
+
+@app.task("daily", execution="thread")
+def task():
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1 if sys.argv[1] == "once" else 1000):
+        app.session.hooks  # goes on after the first signal
+        flag.wait(0.05)
+    print("all done", flush=True)
+
+import threading
+flag = threading.Event()
+if sys.argv[1] == "twice":
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+app.main()
+print("ended")
+"""
+
+
+@pytest.mark.parametrize("often", ["once", "twice"])
+def test_main_logs_and_ends_by_signals(often: str) -> None:
+    command = [sys.executable, "-c", MAIN, often]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LEASE)
+    assert done.returncode == 0, done.stderr
+    assert "INFO oncue.scheduler: started with 1 tasks" in done.stdout
+    assert "INFO oncue.task: task  run" in done.stdout
+    assert ("all done" in done.stdout) == (often == "once")
+    assert done.stdout.endswith("ended\n")
+
+
+def test_main_leaves_logging_that_is_configured(caplog: pytest.LogCaptureFixture) -> None:
+    before = list(logging.root.handlers)
+    app = App(shut_cond="task 'task' has finished")
+    app.task("daily", func=nothing, name="task")
+    app.main()
+    assert logging.root.handlers == before and app["task"].status == "success"
+
+
+def test_a_context_pickles_as_what_a_process_may_know() -> None:
+    app, _ = once(late)
+    context = app.session.returns["task"]
+    copy = pickle.loads(pickle.dumps(context))
+    assert (copy.task.name, copy.run_id, copy.lease) == ("task", context.run_id, context.lease)
+    with pytest.raises(OncueError, match="there is no run in this process"):
+        copy.heartbeat()
