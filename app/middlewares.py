@@ -49,6 +49,9 @@ def refuse_unfit(middleware: Any) -> None:
         raise DefinitionError(f"the middleware {middleware!r} takes (context, next)") from None
 
 
+LEFT = "a middleware did not wait for its next(), so the code was ended with it"
+
+
 class Chain:
     """One run within its middlewares. `ending` is how the code ended when it was last run, None
     if it has not."""
@@ -61,6 +64,7 @@ class Chain:
         self._under_way: tuple[Running, asyncio.Future[Ending]] | None = None
         self._busy = False
         self._over = False
+        self._left = False  # whether a `next()` was not waited for
         self.ending: Ending | None = None
 
     async def __call__(self) -> object:
@@ -68,7 +72,8 @@ class Chain:
             return await self._within(0)
         finally:
             self._over = True
-            if self._under_way is not None:  # by a `next()` that was not waited for
+            if self._under_way is not None:
+                self._left = True
                 self._under_way[0].terminate()
                 await self._ended()
 
@@ -102,24 +107,28 @@ class Chain:
         """Wait for the code, which is told to end when we are; whether it was."""
         assert self._under_way is not None
         running, ended = self._under_way
-        task, told = asyncio.current_task(), False
+        told = 0
         try:
             while not ended.done():
                 try:
                     await asyncio.wait([ended])
                 except asyncio.CancelledError:
-                    told = True
+                    told += 1
                     running.terminate()
-                    if task is not None:
-                        task.uncancel()
         finally:
             self._under_way = None
-        return told
+        task = asyncio.current_task()
+        if task is not None and ended.result().action is not Action.TERMINATE:
+            for _ in range(told):  # in vain
+                task.uncancel()
+        return told > 0
 
     def judge(self, ending: Ending, terminated: bool) -> Ending | None:
         """How the run has ended, where the chain has ended so; None: as one that has swallowed
         its cancellation."""
         code = self.ending
+        if self._left:
+            return Ending(Action.TERMINATE, error=LEFT)
         if code is not None and ending.raised is not None and ending.raised is code.raised:
             return code
         if ending.action is not Action.SUCCESS or ending.raised is not None:
