@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..engine.schedule import Overlap
+from ..engine.schedule import CatchUp, Overlap
 from .errors import DefinitionError
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ OPPOSITES = {
 }
 
 
-SWITCHES = {"multilaunch": ("overlap", {True: Overlap.ALLOW, False: Overlap.SKIP})}
+SWITCHES: Mapping[str, tuple[str, Mapping[bool, Any]]] = {
+    "multilaunch": ("overlap", {True: Overlap.ALLOW, False: Overlap.SKIP}),
+    "fast_forward": ("catch_up", {True: CatchUp.ONCE, False: CatchUp.ALL}),
+}
 """Switches that say what a newer option says with more words."""
 
 
@@ -67,6 +70,14 @@ class OlderNames:
     @multilaunch.setter
     def multilaunch(self: Task[..., Any], value: bool | None) -> None:  # type: ignore[misc]
         self.overlap = newer({"multilaunch": value})["overlap"]
+
+    @property
+    def fast_forward(self: Task[..., Any]) -> bool | None:  # type: ignore[misc]
+        return None if self.catch_up is None else self.catch_up is CatchUp.ONCE
+
+    @fast_forward.setter
+    def fast_forward(self: Task[..., Any], value: bool | None) -> None:  # type: ignore[misc]
+        self.catch_up = newer({"fast_forward": value})["catch_up"]
 
     @property
     def disabled(self: Task[..., Any]) -> bool:  # type: ignore[misc]

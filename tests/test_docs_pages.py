@@ -10,7 +10,8 @@ from oncue.app.task import Task
 from oncue.tests.test_docs_language import Block, blocks
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = {name: (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("tasks", "apps")}
+NAMES = ("tasks", "apps", "pyncette")
+PAGES = {name: (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in NAMES}
 BLOCKS = [(name, b) for name, text in PAGES.items() for b in blocks(text) if b.kind == "python"]
 
 
@@ -20,7 +21,8 @@ def test_the_block_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code = "\n" * (block.line - 1) + block.body
-    exec(compile(code, str(DOCS / f"{page}.md"), "exec"), {"__name__": "docs"})
+    main = "__main__" if "__main__" in block.body else "docs"
+    exec(compile(code, str(DOCS / f"{page}.md"), "exec"), {"__name__": main})
 
 
 @pytest.mark.parametrize(("page", "kind"), [("tasks", Task), ("apps", Config)])

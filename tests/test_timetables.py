@@ -135,6 +135,15 @@ def test_the_agenda_knows_what_a_task_is_bound_to(
     assert plan.policy.lease == (lease or MINUTE)
 
 
+def test_fast_forward_is_understood() -> None:
+    made = task(interval=1, fast_forward=False)
+    assert (made.catch_up, made.plan.catch_up, made.fast_forward) == ("all", "all", False)
+    made.fast_forward = True
+    assert made.plan.catch_up == "once"
+    with pytest.raises(DefinitionError, match="'fast_forward' and 'catch_up' are the same option"):
+        task(interval=1, fast_forward=True, catch_up="all")
+
+
 def test_the_app_says_what_a_task_does_not() -> None:
     app = App(catch_up="all", max_lateness="1 h", lease_duration=30)
     by_condition = app.task("daily", func=nothing, name="a").plan
