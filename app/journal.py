@@ -196,11 +196,12 @@ class Journal:
     async def commit(self, starts: list[Start], now: int) -> list[Begun]:
         """Extend leases, write the endings and claim the starts in one commit; the runs to be
         launched."""
-        asked, self._asked = self._asked and self._take_asked(), []
+        asked = self._take_asked() if self._asked else []
         endings, self._unsaved = self._unsaved, []
         missed, self._missed = self._missed, []
-        steps: list[Step] = [each.step for each in asked]
-        steps += [finish for finish, _ in endings]
+        steps: list[Step] = [finish for finish, _ in endings]
+        if asked:
+            steps = [*(each.step for each in asked), *steps]
         steps += starts
         steps += missed
         if not steps:
@@ -220,9 +221,10 @@ class Journal:
             return []
         self._down, self._unwritten, self._failures = False, False, 0
         self.answered = now
-        for each, answer in zip(asked, answers, strict=False):
-            self._extended(each, answer, now)
-        answers = answers[len(asked) :] if asked else answers
+        if asked:
+            for each, answer in zip(asked, answers, strict=False):
+                self._extended(each, answer, now)
+            answers = answers[len(asked) :]
         for (finish, mark), answer in zip(endings, answers, strict=False):
             self._ended(finish.record, mark, answer, now)
         written = answers[: len(endings) + len(starts)]

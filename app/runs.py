@@ -25,6 +25,7 @@ from .executors import (
     EXECUTIONS,
     AsyncExecutor,
     Call,
+    ChainRun,
     Ending,
     Executor,
     ProcessExecutor,
@@ -76,7 +77,7 @@ class Runs:
         self._unwanted: dict[str, str | None] = {}  # told to end while their claims are written
         self._executors: dict[str, Executor] = {}
         self._chains = AsyncExecutor()  # of runs within middlewares
-        self._blocking: asyncio.Future[object] | None = None  # a `main` run under way
+        self._blocking: asyncio.Future[Any] | None = None  # a `main` run under way
 
     # --- to begin -------------------------------------------------------------------------
 
@@ -112,23 +113,17 @@ class Runs:
             elif live.told:
                 self._end(live, Ending(TERMINATE))
             elif (call := self._call(live)) is not None:
-                await self._start(live, call)
+                if live.launcher.blocks:
+                    await self._block(live, call)
+                elif isinstance(call.function, Chain):
+                    live.running = self._start_chain(call, call.function)
+                else:
+                    live.running = await self._executor(live.launcher.execution).start(call)
+                    if live.told:
+                        live.running.terminate()
 
-    async def _start(self, live: Live, call: Call) -> None:
-        if isinstance(call.function, Chain):
-            run = self._chains.start_chain(call, call.function.judge)
-            if live.launcher.blocks:
-                await self._block(run.task)
-            else:
-                live.running = run
-            return
-        executor = self._executor(live.launcher.execution)
-        if live.launcher.blocks:
-            await self._block(executor.start(call))
-            return
-        live.running = await executor.start(call)
-        if live.told:
-            live.running.terminate()
+    def _start_chain(self, call: Call, chain: Chain) -> ChainRun:
+        return self._chains.start_chain(call, chain.judge)
 
     def _comes_too_late(self, launcher: Launcher) -> bool:
         """What is claimed is begun, but for a `main` run, which would keep the end waiting."""
@@ -189,8 +184,13 @@ class Runs:
         """While a `main` run is under way nothing else does."""
         await self.journal.commit([], self.session.clock.now())
 
-    async def _block(self, running: Awaitable[object]) -> None:
+    async def _block(self, live: Live, call: Call) -> None:
         """A `main` run: this thread has nothing else until it ends."""
+        running: Awaitable[object]
+        if isinstance(call.function, Chain):
+            running = self._start_chain(call, call.function).task
+        else:
+            running = self._executor(live.launcher.execution).start(call)
         self._blocking = blocking = asyncio.ensure_future(running)
         try:
             await self._commit_extensions()

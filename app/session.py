@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from functools import partial
@@ -38,6 +38,7 @@ from .hooks import Hooks
 from .kinds import KINDS, FuncTask
 from .middlewares import Middleware
 from .missed import Fate, Occurrence, occurrences
+from .parameters import Parameters
 from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
@@ -48,34 +49,6 @@ AnyTask = Task[..., Any]
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_SAID = 1000  # different options of tasks that are remembered
-
-
-class Parameters(MutableMapping[str, Any]):
-    """The session's parameters, by name; conditions that read one hear of its change."""
-
-    def __init__(self, changed: Callable[[str], None]) -> None:
-        self._values: dict[str, Any] = {}
-        self._changed = changed
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._values[name] = value
-        self._changed(name)
-
-    def __delitem__(self, name: str) -> None:
-        del self._values[name]
-        self._changed(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return f"Parameters({self._values!r})"
 
 
 class Session:
