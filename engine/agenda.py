@@ -445,8 +445,10 @@ class Agenda:
         endless, timeout = schedule.end_cond is NEVER, schedule.timeout
         if endless and timeout is None:
             return
-        watch = self._watch(entry)
-        due = max(self.logical, at + timeout if endless and timeout else at)
+        watch = entry.watch or self._watch(entry)
+        due = at + timeout if endless and timeout else at
+        if due < self.logical:
+            due = self.logical
         if due < watch.due:
             self._push(watch, due)
 
@@ -491,7 +493,7 @@ class Agenda:
     def _changed(self, source: Source, bit: int, instant: int) -> None:
         for plan in self.planner.changed(source, bit):
             for item in plan.askers:
-                if touches(item.reads, source, bit):
+                if item.reads and touches(item.reads, source, bit):
                     self._push(item, instant)
 
     def rewritten(self, task: str) -> None:
@@ -868,7 +870,8 @@ class Agenda:
         if log.readers:
             self._changed(log, STARTED, instant)
         self._keep_watch(entry, now)
-        entry.latest = max(entry.latest, decided_at)
+        if decided_at > entry.latest:
+            entry.latest = decided_at
         again = self._pace(entry, decided_at)
         if request is None and not owed:
             self._queue(entry, instant, now, again)

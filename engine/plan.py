@@ -39,7 +39,7 @@ from .periods import is_window, period_of
 from .periods.algebra import Expression, Operation, Operator, Step
 from .records import FINISHED, Action
 from .schedule import NEVER
-from .verdict import ConstantPlan, ParameterSource, Plan, Reads, Verdict, touches
+from .verdict import STALE, ConstantPlan, ParameterSource, Plan, Reads, Verdict
 
 ACTIONS = {
     parts.Event.STARTED: (Action.RUN,),
@@ -119,6 +119,8 @@ class AllPlan(Composite):
                 break
             verdict = term.check(now)
             if verdict[0] is self.decisive:
+                if verdict[2] >= FOREVER:
+                    return verdict  # no other stands for longer
                 if decisive is None or verdict[2] > decisive[2]:
                     decisive = verdict
             elif decisive is None:
@@ -206,8 +208,9 @@ class Planner:
     def changed(source: Source, bit: int = ~0) -> Sequence[Plan]:
         """The plans that may read a source; those whose answer did forget it."""
         for plan in source.readers:
-            if touches(plan.verdict.reads, source, bit):
-                plan.forget()
+            for read, actions in plan.verdict[3]:
+                if read is source and actions & bit:
+                    plan.verdict = STALE
         return source.readers
 
     @staticmethod
