@@ -19,7 +19,7 @@ from ..engine.history import Mark
 from ..engine.records import Action, Record
 from .clock import Clock
 from .errors import LeaseLostException, StoreError
-from .repo import level_of, message_of
+from .repo import LEVELS, message_of
 from .stores.protocol import Answer, Extension, Finish, Refused, Step, Store
 from .upkeep import Upkeep
 
@@ -248,8 +248,10 @@ class Journal:
         scheduler_log.error("%s of %s: %s", record.action, record.task, lost)
 
     def _forget(self, record: Record) -> Record | None:
-        self._leases.pop(record.run or 0, None)
-        return self.live.pop(record.run or 0, None)
+        run = record.run or 0
+        if self._leases:
+            self._leases.pop(run, None)
+        return self.live.pop(run, None)
 
     def _claimed(self, starts: list[Start], answers: list[Answer], now: int) -> list[Begun]:
         claimed: list[Begun] = []
@@ -381,7 +383,7 @@ class Journal:
 def tell(record: Record, run: Record | None = None) -> None:
     """One line per record, for those who listen; `run` is the RUN record of the run it ends. Times
     in what it carries are in seconds."""
-    level = level_of(record)
+    level = LEVELS[record.action]
     if task_log.isEnabledFor(level):
         started = (run or record).at
         ended = None if record.action is Action.RUN else record.at

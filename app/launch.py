@@ -116,18 +116,16 @@ class Launchers(dict[str, Launcher]):
 
 
 class Live:
-    """A run of ours from its claim to its ending. `why` it was told to end; `end_at` is when one
-    that was is waited for no more. `lease` is for how many microseconds it is ours without an
-    extension, None: as long as we live."""
+    """A run of ours from its claim to its ending. Whether it was `told` to end, and `why`; `end_at`
+    is when one that was is waited for no more. `lease` is for how many microseconds it is ours
+    without an extension, None: as long as we live."""
 
     __slots__ = (
-        "_ended", "end_at", "extended_until", "hooks", "launcher", "lease", "parameters", "record",
-        "running", "seq", "why",
+        "end_at", "extended_until", "hooks", "launcher", "lease", "parameters", "record",
+        "running", "seq", "told", "why",
     )  # fmt: skip
 
-    def __init__(
-        self, launcher: Launcher, start: Start, seq: int, ended: Callable[[Live, Ending], None]
-    ) -> None:
+    def __init__(self, launcher: Launcher, start: Start, seq: int) -> None:
         self.launcher = launcher
         self.seq = seq
         self.record: Record = start.record
@@ -137,13 +135,8 @@ class Live:
         self.running: Running | None = None
         self.why: str | None = None
         self.hooks: list[Iterator[Any]] = []
+        self.told = False
         self.end_at = FOREVER
-        self._ended = ended
-
-    @property
-    def told(self) -> bool:
-        """Whether it was told to end."""
-        return self.end_at < FOREVER
 
     @property
     def held_until(self) -> int | None:
@@ -151,9 +144,6 @@ class Live:
         if self.lease is None or self.extended_until is not None:
             return self.extended_until
         return self.record.at + self.lease
-
-    def done(self, ending: Ending) -> None:
-        self._ended(self, ending)
 
 
 def parameters_of(start: Start) -> Mapping[str, Any]:

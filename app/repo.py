@@ -84,8 +84,11 @@ def message_of(record: Record) -> str:
     return f"{record.task}  {record.action}"
 
 
-def level_of(record: Record) -> int:
-    return logging.ERROR if record.action in (Action.FAIL, Action.CRASH) else logging.INFO
+LEVELS = dict.fromkeys(Action, logging.INFO) | {
+    Action.FAIL: logging.ERROR,
+    Action.CRASH: logging.ERROR,
+}
+"""How loud a record is told."""
 
 
 def shaped(record: Record, run: Record | None, model: Model, zone: Zone) -> MinimalRecord:
@@ -97,8 +100,8 @@ def shaped(record: Record, run: Record | None, model: Model, zone: Zone) -> Mini
         "created": record.at / SECOND,
         "run_id": record.run_id,
         "name": LOGGER,
-        "levelno": level_of(record),
-        "levelname": logging.getLevelName(level_of(record)),
+        "levelno": LEVELS[record.action],
+        "levelname": logging.getLevelName(LEVELS[record.action]),
         "message": message_of(record),
         "exc_text": record.error,
         "start": None if run is None else to_datetime(run.at, zone),

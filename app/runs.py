@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from .session import Session
     from .task import Task
 
-SUCCESS, TERMINATE = Action.SUCCESS, Action.TERMINATE  # quicker to name
+SUCCESS, FAIL, TERMINATE = Action.SUCCESS, Action.FAIL, Action.TERMINATE  # quicker to name
 GRACE = 3 * SECOND  # for a run that was told to end, before a shut-down leaves it behind
 FORCED_GRACE = 1.0  # seconds for all of them, when nobody waits any more
 CHAIN_GRACE = 0.2  # seconds for middlewares, once the code within them has ended
@@ -66,6 +66,7 @@ class Runs:
         raised: Callable[[BaseException], None],
     ) -> None:
         self.session = session
+        self.clock = session.clock
         self.journal = journal
         self.live: dict[int, Live] = {}
         self.stops = 0
@@ -95,7 +96,7 @@ class Runs:
     def claimed(self, start: Start, seq: int) -> Live:
         """A start was granted."""
         launcher = self.launchers[start.record.task]
-        live = self.live[seq] = Live(launcher, start, seq, self._end)
+        live = self.live[seq] = Live(launcher, start, seq)
         if live.record.task in self._unwanted:
             self.stop(live, self._unwanted[live.record.task])
         return live
@@ -136,9 +137,9 @@ class Runs:
             if self.session.hooks.has("task_execute"):
                 self.session.hooks.begin_run(launcher.task, live.hooks)
             if self.session.middlewares:
-                return Call(self._chain(live), live.done, name=live.record.task)
+                return Call(self._chain(live), partial(self._end, live), name=live.record.task)
             context = launcher.context(live, self.extend) if launcher.wants_context else None
-            return launcher.call(live.parameters, live.done, context)
+            return launcher.call(live.parameters, partial(self._end, live), context)
         except (ArgumentError, DefinitionError) as error:
             self._end(live, Ending(Action.FAIL, error=str(error)))
         except Exception as error:
@@ -182,7 +183,7 @@ class Runs:
 
     async def _commit_extensions(self) -> None:
         """While a `main` run is under way nothing else does."""
-        await self.journal.commit([], self.session.clock.now())
+        await self.journal.commit([], self.clock.now())
 
     async def _block(self, live: Live, call: Call) -> None:
         """A `main` run: this thread has nothing else until it ends."""
@@ -241,7 +242,7 @@ class Runs:
         if live.told:
             return
         live.why = why
-        live.end_at = self.session.clock.now() + GRACE
+        live.told, live.end_at = True, self.clock.now() + GRACE
         if live.running is not None:
             live.running.terminate()
 
@@ -250,7 +251,7 @@ class Runs:
         limit = task.plan.timeout
         for live in self.of(task):
             if limit is not None:
-                left = (live.record.at + limit - self.session.clock.now()) / SECOND
+                left = (live.record.at + limit - self.clock.now()) / SECOND
                 loop.call_later(max(0, left), self.stop, live, TIMED_OUT)
 
     def _end(self, live: Live, ending: Ending) -> None:
@@ -267,14 +268,15 @@ class Runs:
             self.session.returns[run.task] = ending.value
         elif ending.action is TERMINATE and error is None and live.why is not None:
             error = f"ended: {live.why}"
-        at = self.session.clock.now()
+        at = self.clock.now()
         if at < run.at:
             at = run.at
-        until = live.extended_until if ending.action is Action.FAIL else None
+        until = live.extended_until if ending.action is FAIL else None
+        if not self._ended:
+            self._wake()  # for all that end before it is drained
         self._ended.append(
             Record(run.task, ending.action, at, 0, None, None, live.seq, run.run_id, error, until)
         )
-        self._wake()
 
     def _finish_hooks(self, live: Live, ending: Ending) -> None:
         try:

@@ -274,7 +274,8 @@ class HasPlan(Plan):
         if not self.log.known:
             return unknown(self.log)
         if self.within is None:
-            value, since, until = satisfies(self.count, self.number(now)), BEGINNING, FOREVER
+            n = self.log.total(self.actions)
+            value, since, until = satisfies(self.count, n), BEGINNING, FOREVER
             settled = self._settled(now, value)
         else:
             value, since, until = self._within(now)

@@ -231,6 +231,8 @@ class TaskLog(Source):
         times = self.times.get(action)
         if times is None:
             self.times[action] = [at]
+        elif not times or times[-1] <= at:
+            times.append(at)
         else:
             insort(times, at)
         self.room -= 1
@@ -248,7 +250,11 @@ class TaskLog(Source):
         while place and starts[place - 1].mark.seq > mark.seq:
             place -= 1
         starts.insert(place, run)
-        insort(self.logical, run.scheduled_at)
+        logical = self.logical
+        if logical and logical[-1] > run.scheduled_at:
+            insort(logical, run.scheduled_at)
+        else:
+            logical.append(run.scheduled_at)
         return run
 
     def _end(self, record: Record, mark: Mark) -> None:
