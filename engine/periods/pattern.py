@@ -86,7 +86,7 @@ class Pattern:
         for tree in joined:
             self.marks |= marks(tree)
         self._rows: dict[int, int] = {}
-        self._pages: dict[Tree, Page | None] = {}
+        self._pages: dict[int, Page | None] = {}  # by the number of the part
 
     @classmethod
     def daily(cls, tree: Tree) -> Pattern:
@@ -198,12 +198,12 @@ class Pattern:
         if page is None:
             return None
         if clock < page.lead:
-            return self._overnight(day - 1, -DAY)
+            return self._overnight(self._page(day - 1), page, -DAY)
         i = bisect_right(page.ends, clock)
         if i < len(page.ends):
             return page.starts[i], page.ends[i]
         if page.overnight >= 0:
-            return self._overnight(day, 0)
+            return self._overnight(page, self._page(day + 1), 0)
         if not self.marks & ANY_START:
             return None
         following = self._next_day(day + 1, ANY_START)
@@ -212,7 +212,7 @@ class Pattern:
             return None
         if page.starts:
             return late + page.starts[0], late + page.ends[0]
-        return self._overnight(following, late)
+        return self._overnight(page, self._page(following + 1), late)
 
     def window_before(self, day: int, clock: int) -> tuple[int, int] | None:
         """The last window that starts at or before a local time."""
@@ -220,7 +220,7 @@ class Pattern:
         if page is None:
             return None
         if 0 <= page.overnight <= clock:
-            return self._overnight(day, 0)
+            return self._overnight(page, self._page(day + 1), 0)
         i = bisect_right(page.starts, clock) - 1
         if i >= 0:
             return page.starts[i], page.ends[i]
@@ -231,22 +231,24 @@ class Pattern:
         if page is None:
             return None
         if page.overnight >= 0:
-            return self._overnight(preceding, late)
+            return self._overnight(page, self._page(preceding + 1), late)
         return late + page.starts[-1], late + page.ends[-1]
 
-    def _overnight(self, day: int, late: int) -> tuple[int, int] | None:
+    @staticmethod
+    def _overnight(page: Page | None, after: Page | None, late: int) -> tuple[int, int] | None:
         """The window that begins in a day and ends in the next; the day begins `late`."""
-        page, after = self._page(day), self._page(day + 1)
         if page is None or after is None or page.overnight < 0 or after.lead == DAY:
             return None
         return late + page.overnight, late + DAY + after.lead
 
     def _page(self, day: int) -> Page | None:
         """The windows of a day as lists, or None where they are too many."""
-        tree = self.tree(day)
-        if tree not in self._pages:
-            self._pages[tree] = Page(tree) if starts_in(tree, {}) <= LONGEST_PAGE else None
-        return self._pages[tree]
+        parts, pages = self.parts, self._pages
+        number = 0 if len(parts) == 1 else self.part(day)
+        if number not in pages:
+            tree = parts[number][1]
+            pages[number] = Page(tree) if starts_in(tree, {}) <= LONGEST_PAGE else None
+        return pages[number]
 
     def _next_day(self, day: int, want: int) -> int:
         """The first day from `day` on whose tree has a mark of `want`, as some tree has."""
