@@ -9,7 +9,7 @@ the run raised, as `sys.exc_info()` has it, or three times None.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -89,7 +89,7 @@ def begun(generator: Iterator[Any]) -> list[Iterator[Any]]:
     return [generator]
 
 
-def finish(left: list[Iterator[Any]], raised: ExcInfo | None = None) -> None:
+def finish(left: Sequence[Iterator[Any]], raised: ExcInfo | None = None) -> None:
     """Run the rest of generators, the last that was begun first. Raises what one of them raises,
     when all have run."""
     with ExitStack() as stack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +134,7 @@ class Live:
         self.parameters = parameters_of(start)
         self.running: Running | None = None
         self.why: str | None = None
-        self.hooks: list[Iterator[Any]] = []
+        self.hooks: Sequence[Iterator[Any]] = ()
         self.told = False
         self.end_at = FOREVER
 

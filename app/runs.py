@@ -135,7 +135,8 @@ class Runs:
         launcher = live.launcher
         try:
             if self.session.hooks.has("task_execute"):
-                self.session.hooks.begin_run(launcher.task, live.hooks)
+                live.hooks = begun = list[Iterator[Any]]()
+                self.session.hooks.begin_run(launcher.task, begun)
             if self.session.middlewares:
                 return Call(self._chain(live), partial(self._end, live), name=live.record.task)
             context = launcher.context(live, self.extend) if launcher.wants_context else None

@@ -429,7 +429,7 @@ class Agenda:
             else:
                 released = record.action is CRASH or log.policy.undoing & BIT[record.action]
                 if entry.crash_wait or released:
-                    self._wait_after(entry, record.action, instant)
+                    self._wait_after(entry, record.action, record.at)
                     self._hold(entry)
                 self._push(entry, instant)
         if log.readers:
@@ -503,6 +503,7 @@ class Agenda:
                 self._push(item, self.logical)
         entry = self.entries.get(task)
         if entry is not None:
+            self._hold(entry)
             self._push(entry, self.logical)
             self._watch_live(entry)
 
@@ -713,7 +714,7 @@ class Agenda:
 
     def lookback(self, now: int) -> dict[str, int]:
         """From when on every record of each task is needed, FOREVER: the latest are enough."""
-        return self.planner.lookback(min((now, *self._past.values())))
+        return self.planner.lookback(min((now, self.logical, *self._past.values())))
 
     def decided(self) -> dict[str, int]:
         """Up to when all that came due of each task was decided here."""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from oncue import App
+from oncue.app.stores.ledger import Ledger, record_of
+from oncue.engine.records import Action, Record
 
 MANY = 2_000
 NOON = 1_773_144_000.0  # of 10 March 2026, UTC
@@ -66,3 +68,12 @@ def test_tasks_that_are_said_the_same_share_what_was_said() -> None:
     assert one.values is other.values
     one.priority = 3
     assert (one.priority, other.priority) == (3, 2)
+
+
+def test_the_garbage_collector_need_not_look_at_the_log_in_memory() -> None:
+    ledger = Ledger()
+    record = Record("a", Action.FAIL, 1, 1, 2, 0, 3, "label", "error", 4)
+    ledger.append(record)
+    gc.collect()
+    assert not gc.is_tracked(ledger.lines[0])
+    assert record_of(ledger.lines[0], 1) == record and ledger.after(0) == [record]

@@ -36,7 +36,7 @@ def nothing() -> None: ...
 def records(app: App, task: str) -> list[tuple[str, str | None]]:
     """What the memory log has of a task: action and run id."""
     store: Any = app.session.store
-    return [(str(r.action), r.run_id) for r in store.ledger.log if r.task == task]
+    return [(str(r.action), r.run_id) for r in store.ledger.after(0) if r.task == task]
 
 
 def actions(app: App, task: str) -> list[str]:
@@ -45,7 +45,7 @@ def actions(app: App, task: str) -> list[str]:
 
 def reasons(app: App, task: str) -> list[str]:
     store: Any = app.session.store
-    return [r.error for r in store.ledger.log if r.task == task and r.error]
+    return [r.error for r in store.ledger.after(0) if r.task == task and r.error]
 
 
 # --- definition ---------------------------------------------------------------------------------

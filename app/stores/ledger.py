@@ -6,6 +6,7 @@ task and action, the live runs, and what lies in the look-back that was last ask
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import count
 
@@ -16,18 +17,35 @@ from ..clock import uptime
 
 KEPT = 100_000
 
+Line = tuple[str, str, int, int | None, int | None, int | None, str | None, str | None, int | None]
+"""A record as it is kept, without its number: of plain values alone, so that the garbage collector
+looks at it only once. There may be many."""
+TEXT = {action: action.value for action in Action}
+ACTION = {text: action for action, text in TEXT.items()}
+
+
+def line_of(record: Record) -> Line:
+    task, action, at, _, scheduled_at, attempt, run, run_id, error, until = record
+    return task, TEXT[action], at, scheduled_at, attempt, run, run_id, error, until
+
+
+def record_of(line: Line, seq: int) -> Record:
+    task, action, at, scheduled_at, attempt, run, run_id, error, until = line
+    return Record(task, ACTION[action], at, seq, scheduled_at, attempt, run, run_id, error, until)
+
+
 Held = dict[int, tuple[Record, int]]
 """The leases of an instance, by run: the RUN record, and when it ends by the ledger's clock."""
 
 
 class Ledger:
-    """`log` are the records, `seqs` their numbers; they are put together where they are read.
+    """`lines` are the records, `seqs` their numbers; they are put together where they are read.
     `clock` times the leases, in microseconds; without one they are timed by the uptime of the host,
     which is never set. `instances` are those that have it open, by when they joined."""
 
     def __init__(self, clock: Callable[[], int] = uptime) -> None:
         self.clock = clock
-        self.log: list[Record] = []
+        self.lines: list[Line] = []
         self.seqs: list[int] = []
         self.newest = 0
         self.held: dict[str, Held] = {}
@@ -76,11 +94,16 @@ class Ledger:
 
     def append(self, record: Record) -> int:
         self.newest = seq = self.newest + 1
-        self.log.append(record)
+        self.lines.append(line_of(record))
         self.seqs.append(seq)
-        if len(self.log) >= 2 * KEPT:
+        if len(self.lines) >= 2 * KEPT:
             self._shorten()
         return seq
+
+    def after(self, position: int) -> list[Record]:
+        """The records after that number, by sequence."""
+        places = range(bisect_right(self.seqs, position), len(self.seqs))
+        return [record_of(self.lines[place], self.seqs[place]) for place in places]
 
     def _shorten(self) -> None:
         """Drop what is beyond the newest `KEPT` and would not be asked for."""
@@ -94,28 +117,28 @@ class Ledger:
             (m for m in self.missed if (m.until or m.scheduled_at) < before), key=by_instant
         )[:most]
         self.missed -= set(missed)
-        instants = dict(zip(self.seqs, (record.at for record in self.log), strict=True))
-        young = {r.run for r in self.log if r.at >= before}  # their endings are
+        instants = dict(zip(self.seqs, (line[2] for line in self.lines), strict=True))
+        young = {run for _, _, at, _, _, run, *_ in self.lines if at >= before}  # endings are
         needed = self.needed(lookback)
         doomed = [
             seq
-            for seq, record in zip(self.seqs, self.log, strict=True)
+            for seq, (_, _, at, _, _, run, *_) in zip(self.seqs, self.lines, strict=True)
             if seq not in needed
             and seq not in young
-            and max(record.at, instants.get(record.run or 0, 0)) < before
+            and max(at, instants.get(run or 0, 0)) < before
         ][: most - len(missed)]
         self._drop(set(doomed))
         return len(missed) + len(doomed)
 
     def needed(self, lookback: Mapping[str, int], tasks: Container[str] | None = None) -> set[int]:
         """The numbers of what `Store.load` gives for a look-back; of these tasks, or of all."""
-        heads: dict[tuple[str, Action], int] = {}
-        runs: dict[tuple[str, Action], int] = {}  # the latest of each ending
+        heads: dict[tuple[str, str], int] = {}
+        runs: dict[tuple[str, str], int] = {}  # the latest of each ending
         ended_by: dict[int, int] = {}
         run_of: dict[int, int] = {}
         found = {run for held in self.held.values() for run in held}
-        for seq, record in zip(self.seqs, self.log, strict=True):
-            task, action, run = record.task, record.action, record.run
+        for seq, line in zip(self.seqs, self.lines, strict=True):
+            task, action, at, _, _, run, *_ = line
             if tasks is not None and task not in tasks:
                 found.discard(seq)
                 continue
@@ -123,7 +146,7 @@ class Ledger:
             if run is not None:
                 runs[task, action] = max(run, runs.get((task, action), run))
                 ended_by[run], run_of[seq] = seq, run
-            if record.at >= lookback.get(task, FOREVER):
+            if at >= lookback.get(task, FOREVER):
                 found.add(seq)
         found.update(heads.values(), runs.values())
         found.update([run_of[seq] for seq in found if seq in run_of])
@@ -131,22 +154,19 @@ class Ledger:
         return found
 
     def _drop(self, doomed: set[int]) -> None:
-        kept = [
-            (seq, record)
-            for seq, record in zip(self.seqs, self.log, strict=True)
-            if seq not in doomed
-        ]
+        pairs = zip(self.seqs, self.lines, strict=True)
+        kept = [(seq, line) for seq, line in pairs if seq not in doomed]
         self.seqs = [seq for seq, _ in kept]
-        self.log = [record for _, record in kept]
+        self.lines = [line for _, line in kept]
 
     def note_missed(self, missed: Iterable[Missed]) -> None:
         """Those that no run has served."""
         noted = set(missed)
         first = min(each.scheduled_at for each in noted)
         served = {
-            Missed(r.task, r.scheduled_at)
-            for r in self.log
-            if r.at >= first and r.action is Action.RUN and r.scheduled_at is not None
+            Missed(task, scheduled_at)
+            for task, action, at, scheduled_at, *_ in self.lines
+            if at >= first and action == Action.RUN and scheduled_at is not None
         }
         self.missed |= noted - served
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import os
 import platform
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
-from .ledger import Held, Ledger, by_instant
+from .ledger import Held, Ledger, by_instant, record_of
 from .protocol import (
     CLOCK_CHECK,
     CROWDED_PATIENCE,
@@ -57,8 +56,8 @@ class MemoryStore:
     def _load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         ledger = self.ledger
         needed = ledger.needed(lookback, lookback)
-        places = (i for i, seq in enumerate(ledger.seqs) if seq in needed)
-        return ledger.newest, self._numbered(places)
+        pairs = zip(ledger.seqs, ledger.lines, strict=True)
+        return ledger.newest, [record_of(line, seq) for seq, line in pairs if seq in needed]
 
     def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
         newest, records = self._load(lookback)
@@ -105,19 +104,18 @@ class MemoryStore:
         keys = claim.keys
         return any(
             record.task == claim.record.task or (record.task, record.action) in keys
-            for record in ledger.log[bisect_right(ledger.seqs, claim.position) :]
+            for record in ledger.after(claim.position)
         )
 
     async def follow(self, position: int, now: int) -> list[Record]:
         self.ledger.reap(now, self.id)
-        ledger = self.ledger
-        return self._numbered(range(bisect_right(ledger.seqs, position), len(ledger.log)))
+        return self.ledger.after(position)
 
     def read(self, query: Query) -> list[Record]:
         found: list[Record] = []
-        pairs = list(zip(self.ledger.seqs, self.ledger.log, strict=False))  # as they are now
-        for seq, record in reversed(pairs):
-            numbered = record._replace(seq=seq)
+        pairs = list(zip(self.ledger.seqs, self.ledger.lines, strict=False))  # as they are now
+        for seq, line in reversed(pairs):
+            numbered = record_of(line, seq)
             if query.matches(numbered):
                 found.append(numbered)
                 if len(found) == query.newest:
@@ -126,10 +124,6 @@ class MemoryStore:
 
     def count(self, query: Query) -> int:
         return len(self.read(query))
-
-    def _numbered(self, places: Iterable[int]) -> list[Record]:
-        log, seqs = self.ledger.log, self.ledger.seqs
-        return [log[place]._replace(seq=seqs[place]) for place in places]
 
     async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
         ledger = self.ledger
