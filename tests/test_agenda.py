@@ -5,8 +5,11 @@ import pytest
 from oncue.conds import retry
 from oncue.conds.nodes import Func, all_of
 from oncue.engine.agenda import ConditionFailed
+from oncue.engine.history import History
+from oncue.engine.plan import Planner
 from oncue.engine.records import Action
 from oncue.engine.schedule import Schedule
+from oncue.engine.verdict import STALE
 from oncue.grammar.parser import parse
 from oncue.tests.world import UTC, World, instant
 
@@ -35,6 +38,17 @@ def test_with_ten_thousand_idle_tasks_and_one_due_one_plan_is_checked() -> None:
     before = world.agenda.checked
     assert world.look("10:00:00") == ["due 10:00:00"]
     assert world.agenda.checked == before + 1
+
+
+def test_a_term_that_time_does_not_change_settles_a_condition_alone() -> None:
+    def was_asked(first: str) -> bool:
+        """Whether a false `first` leaves the other term to be asked."""
+        planner, other = Planner(History()), "task 'b' has succeeded"
+        planner.plan(parse(f"{first} & {other}"), "a", UTC).check(instant("10:00:00"))
+        return planner.plan(parse(other), "a", UTC).verdict is not STALE
+
+    assert was_asked("daily after 20:00")
+    assert not was_asked("task 'c' has succeeded")
 
 
 def test_a_record_wakes_its_readers_alone() -> None:
