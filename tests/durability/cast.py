@@ -120,7 +120,7 @@ CAST: tuple[tuple[Role, ...], ...] = (
 """Groups of tasks that belong together."""
 
 EXCLUSIVE = [("ping", "pong")]
-OPEN = ("heard", "heard once", "caught up", "caught up once", "locked")
+OPEN = ("heard", "heard once")
 """Tasks whose promises are not kept yet."""
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from oncue.app.stores.protocol import Answer, Claim, Finish, Missed, Query, Registered, Step, Store
-from oncue.engine.records import Record
+from oncue.engine.records import Action, Record
 
 Hook = Callable[[str], Awaitable[None]]
 """Is told which call it is of. What it raises is raised by the call."""
@@ -18,8 +18,8 @@ async def nothing(call: str) -> None:
 
 class HookedStore:
     """`inner` does it. `before` comes before a call has had any effect, `after` when it has all of
-    it and its answer is not given yet. `written` is told of each record that is in the store now,
-    before that."""
+    it and its answer is not given yet. `written` is told before that of each record that the call
+    has written, and of the crashes that it has found."""
 
     def __init__(
         self,
@@ -36,10 +36,9 @@ class HookedStore:
     async def _call(self, name: str, *args: Any) -> Any:
         await self._before(name)
         answer = await getattr(self.inner, name)(*args)
-        if name == "commit" and self._written is not None:
-            for step, number in zip(*args, answer, strict=True):
-                if isinstance(step, Claim | Finish) and isinstance(number, int):
-                    self._written(step.record)
+        if self._written is not None:
+            for record in seen(name, args, answer):
+                self._written(record)
         await self._after(name)
         return answer
 
@@ -93,3 +92,15 @@ class HookedStore:
 
     def instances(self) -> list[Any]:
         return self.inner.instances()
+
+
+def seen(call: str, args: tuple[Any, ...], answer: Any) -> Iterator[Record]:
+    """What is in the store by the answer to a call."""
+    match call:
+        case "commit":
+            for step, number in zip(*args, answer, strict=True):
+                if isinstance(step, Claim | Finish) and isinstance(number, int):
+                    yield step.record
+        case "follow" | "load":
+            records: list[Record] = answer if call == "follow" else answer[1]
+            yield from (record for record in records if record.action is Action.CRASH)

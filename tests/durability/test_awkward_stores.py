@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, cast
 
-import pytest
-
 from oncue import App
 from oncue.app.errors import StoreError
 from oncue.app.stores.ledger import Ledger
@@ -68,7 +66,6 @@ def sleeping(seconds: float) -> Callable[[], Any]:
     return code
 
 
-@pytest.mark.xfail(reason="what is read anew is not owed")
 def test_a_store_that_fails_after_a_lease_was_lost_is_asked_again() -> None:
     stage = Stage()
     stage.app.task("every 10 seconds", name="a", execution="async")(sleeping(3))
