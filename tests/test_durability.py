@@ -354,3 +354,29 @@ def test_nor_after_a_downtime() -> None:
     world.look()
     world.task("a", "after task 'b'", since="08:00:00")
     assert world.look() == ["a 09:00:00.000001"]
+
+
+def test_what_is_owed_stays_so_when_its_claim_is_refused() -> None:
+    world = World("09:00:00").task("a", "cron 0 * * * *", policy=UNLOCK)
+    assert world.look() == ["a 09:00:00"]
+    world.end("a", FAIL, now="09:05:00").look()
+    world.now += SECOND
+    (start,) = world.agenda.decide(world.now)
+    world.agenda.refused(start)
+    assert world.look("10:00:00") == ["a 09:00:00"]
+
+
+def test_the_wait_after_a_release_begins_when_that_happened() -> None:
+    world = World("09:00:00").task("a", "cron 0 * * * *", policy=UNLOCK)
+    world.record("a", Action.RUN)
+    world.look()
+    world.look("09:00:30")
+    world.record("a", FAIL, at="09:00:01", run=1)
+    assert world.look() == ["a 09:00:00"]
+
+
+def test_what_is_read_anew_reaches_back_to_the_latest_decision() -> None:
+    world = World("09:00:00").task("a", "every 1 hour").task("b", "cron 0 * * * *")
+    world.look()
+    late = world.now + 5 * HOUR
+    assert world.agenda.lookback(late)["b"] <= world.now
