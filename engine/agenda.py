@@ -629,8 +629,10 @@ class Agenda:
             return None
         owed = self._owed(entry) if entry in self._past else NOTHING_OWED
         if owed.value:
-            late = self.logical if self.logical < now and not entry.plan.costly else None
-            entry.behind = late if behind is None else behind
+            busy = schedule.overlap is not ALLOW and not entry.plan.costly
+            entry.behind = (
+                self.logical if behind is None and busy and self.logical < now else behind
+            )
             return self._start(entry, owed.since, now, owed, owed=True)
         return self._decide(entry, instant, now, owed)
 
@@ -800,7 +802,7 @@ class Agenda:
 
     def _serve(self, entry: Entry, instant: int, now: int) -> Start | None:
         """The first of the starts asked for."""
-        if instant > now:  # there was a start at this very instant
+        if instant > self.logical:  # there was a start at this very instant
             self._push(entry, instant)
             return None
         request = entry.requests.popleft()
