@@ -426,6 +426,10 @@ class Agenda:
         if entry is not None:
             if record.action is RUN:
                 self._keep_watch(entry, record.at)
+                if entry.behind is not None and entry.schedule.catch_up is not CatchUp.ALL:
+                    if not entry.queued:  # another instance decides what has come due by now
+                        entry.behind = None
+                        self._hold(entry)
             else:
                 released = record.action is CRASH or log.policy.undoing & BIT[record.action]
                 if entry.crash_wait or released:
@@ -629,10 +633,9 @@ class Agenda:
             return None
         owed = self._owed(entry) if entry in self._past else NOTHING_OWED
         if owed.value:
-            busy = schedule.overlap is not ALLOW and not entry.plan.costly
-            entry.behind = (
-                self.logical if behind is None and busy and self.logical < now else behind
-            )
+            if behind is None and schedule.overlap is not ALLOW and not entry.plan.costly:
+                behind = self.logical if self.logical < now else None
+            entry.behind = behind
             return self._start(entry, owed.since, now, owed, owed=True)
         return self._decide(entry, instant, now, owed)
 

@@ -342,7 +342,7 @@ def test_a_start_by_condition_is_never_that_of_a_run_that_was() -> None:
     world.now += SECOND
     world.record("b", Action.SUCCESS)
     world.agenda.absorb()
-    assert world.look() == ["a 09:00:00.000001"]
+    assert world.look() == ["a 09:00:01"]
 
 
 def test_nor_after_a_downtime() -> None:
