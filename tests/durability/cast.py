@@ -120,8 +120,6 @@ CAST: tuple[tuple[Role, ...], ...] = (
 """Groups of tasks that belong together."""
 
 EXCLUSIVE = [("ping", "pong")]
-OPEN = ("heard", "heard once")
-"""Tasks whose promises are not kept yet."""
 
 
 class Player:

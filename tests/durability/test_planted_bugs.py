@@ -65,7 +65,7 @@ def a_crash_releases_whatever_the_mode(patch: pytest.MonkeyPatch) -> None:
 
 
 def nobody_looks_for_leases_that_are_over(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Ledger, "over", lambda self: [])
+    patch.setattr(Ledger, "reap", lambda self, now, own="": None)
 
 
 def a_finish_is_taken_without_a_lease(patch: pytest.MonkeyPatch) -> None:

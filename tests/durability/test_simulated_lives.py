@@ -12,7 +12,6 @@ import sys
 
 import pytest
 
-from oncue.tests.durability.cast import OPEN
 from oncue.tests.durability.simulate import MODULE
 
 SEEDS = int(os.environ.get("ONCUE_SEEDS", "200"))
@@ -26,22 +25,12 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("instances", [1, 3])
 def test_every_promise_is_kept_whatever_the_seed(instances: int) -> None:
-    seeds = f"{FIRST}:{FIRST + SEEDS}"
-    done = simulate(seeds, "--instances", str(instances), "--without", ",".join(OPEN))
+    done = simulate(f"{FIRST}:{FIRST + SEEDS}", "--instances", str(instances))
     print(done.stdout)
     assert not done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.xfail(reason="the promises of some tasks are not kept yet")
-def test_every_promise_of_every_task_is_kept() -> None:
-    done = simulate("0:300", "--seconds", "60")
-    assert not done.returncode
-
-
 def test_a_seed_gives_the_same_course_again() -> None:
-    first, again = (
-        simulate("7", "--without", ",".join(OPEN)),
-        simulate("7", "--without", ",".join(OPEN)),
-    )
+    first, again = (simulate("7", "--instances", "2") for _ in range(2))
     assert first.stdout.splitlines()[:-1] == again.stdout.splitlines()[:-1]
     assert len(first.stdout.splitlines()) > 30
