@@ -241,3 +241,67 @@ def test_old_records_go_but_what_conditions_ask_for_stays(store: Store) -> None:
     live(store, clock, keeps, lambda app: store.count(Query(tasks=("a",))) < before)
     assert [str(r.action) for r in store.read(Query(tasks=("a",)))] == ["run", "success"]
     assert store.count(Query(tasks=("c",))) == 2
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue", "allow", "replace"])
+def test_what_comes_due_while_another_instance_runs_the_task(tmp_path: Path, overlap: str) -> None:
+    """One instance has the run; a second window opens, which both know of."""
+    clock = Hands("2026-03-10 09:00:10")
+    path = tmp_path / "log.db"
+    log = store_at(path)
+    events: list[str] = []
+
+    def records() -> list[str]:
+        return [str(record.action) for record in log.read(Query(tasks=("a",)))]
+
+    async def story() -> None:
+        done = asyncio.Event()
+
+        def instance(name: str) -> App:
+            app = App(path, clock=clock, timezone="UTC")
+
+            @app.task("hourly before 30", name="a", overlap=overlap, timeout="never")
+            async def a() -> None:
+                events.append(f"{name} begins")
+                try:
+                    replaced = overlap == "replace" and len(events) == 1
+                    await (asyncio.Event() if replaced else done).wait()
+                finally:
+                    events.append(f"{name} ends")
+
+            return app
+
+        first, second = instance("one"), instance("two")
+        serving = [asyncio.ensure_future(first.serve())]
+        await until(lambda: events == ["one begins"])
+        serving.append(asyncio.ensure_future(second.serve()))
+        await until(lambda: len(log.instances()) == 2)
+        clock.set("2026-03-10 10:00:10")
+        first.session._apply(lambda life: None)  # as the clock check does in a while
+        second.session._apply(lambda life: None)
+        if overlap == "allow":
+            await until(lambda: len(events) == 2)
+        elif overlap == "replace":
+            await until(lambda: records() == ["run", "terminate", "run"])
+        else:
+            clock.set("2026-03-10 10:40:00")
+        done.set()
+        if overlap == "queue":
+            await until(lambda: records() == ["run", "success"] * 2)
+        for app in (first, second):
+            app.shut_down()
+        await asyncio.gather(*serving)
+
+    async def until(holds: Callable[[], bool]) -> None:
+        while not holds():
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(story(), LIMIT))
+    expected = {
+        "skip": ["run", "success"],
+        "queue": ["run", "success"] * 2,
+        "allow": ["run", "run", "success", "success"],
+        "replace": ["run", "terminate", "run", "success"],
+    }
+    assert records() == expected[overlap]
+    assert starts(log) == ["09:00:10", "10:00:00"][: records().count("run")]
