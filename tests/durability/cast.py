@@ -7,7 +7,7 @@ whether it fails is the random's choice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -123,12 +123,19 @@ EXCLUSIVE = [("ping", "pong")]
 
 
 class Player:
-    """What the tasks of one instance do. `calm`: they do not fail any more, nor take long."""
+    """What the tasks of one instance do. `calm`: they do not fail any more, nor take long. Each is
+    executed in one of the `executions`."""
 
     def __init__(
-        self, instance: str, clock: Clock, random: Random, write: Callable[[Effect], None]
+        self,
+        instance: str,
+        clock: Clock,
+        random: Random,
+        write: Callable[[Effect], None],
+        executions: Sequence[str] = ("async",),
     ) -> None:
         self.instance = instance
+        self._executions = executions
         self.calm = False
         self._clock = clock
         self._random = random
@@ -142,7 +149,8 @@ class Player:
         shuffled = list(roles)
         self._random.shuffle(shuffled)
         for role in shuffled:
-            app.task(name=role.task, execution="async", **role.options)(self._code(role))
+            how = self._random.choice(self._executions)
+            app.task(name=role.task, execution=how, **role.options)(self._code(role))
 
     def _code(self, role: Role) -> Callable[..., Any]:
         async def code(context: Context) -> None:

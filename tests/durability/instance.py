@@ -55,7 +55,8 @@ def make(
 
 def main(store: str, effects: str, name: str, seed: str, *groups: str) -> None:
     wanted = [CAST[int(group)] for group in groups] or CAST
-    player = Player(name, SystemClock(), Random(int(seed)), EffectFile(Path(effects)).write)
+    write, random = EffectFile(Path(effects)).write, Random(int(seed))
+    player = Player(name, SystemClock(), random, write, ("async", "thread"))
     app = make(store, player, [role for group in wanted for role in group])
 
     def calm(number: int, frame: object) -> None:

@@ -27,7 +27,7 @@ from oncue.tests.durability.virtual import HotLoop, Machine, VirtualLoop
 
 EPOCH = 1_780_272_000 * SECOND  # a midnight
 GROUPS = 3  # of tasks, in a world
-SETTLING = 20.0  # seconds: leases run out, crashes are waited for
+SETTLING = 25.0  # seconds: leases run out, crashes are waited for
 SHORTEST = 0.00001  # seconds that a call of the store takes
 LONGEST_STOP = 25.0
 LEASE_LEFT = (10.0, 15.0)  # seconds of an instance's lease, when it is not renewed any more
@@ -88,6 +88,7 @@ class Instance:
         skew = random.uniform(-world.weather.skew, world.weather.skew)
         clock = WorldClock(world.machine, round(skew * SECOND))
         self.player = Player(name, clock, random, self._effect)
+        self.player.calm = world.calm
         self.app = App(clock=clock, timezone="UTC", func_run_id=world.label)
         self.inner = MemoryStore(world.ledger)
         store = HookedStore(self.inner, self._before, self._after, self._written)
@@ -257,12 +258,13 @@ class World:
         places = [asyncio.create_task(self._keep(place)) for place in range(self._places)]
         await asyncio.sleep(self._seconds)
         self.calm = True
-        for place in places:
-            place.cancel()
-        await asyncio.gather(*places, return_exceptions=True)
         for instance in self.living():
             instance.player.calm = True
+            if instance.loop.stopped:
+                instance.carry_on()
         await asyncio.sleep(SETTLING)
+        for place in places:
+            place.cancel()
         for instance in self.living():
             instance.down()
             instance.app.shut_down()
@@ -275,23 +277,18 @@ class World:
         """One place always has an instance again; second by second something may happen to it."""
         await asyncio.sleep(self.random.uniform(0, 2))
         instance = self._give_birth(place)
-        try:
-            while True:
-                await asyncio.sleep(self.random.uniform(0, 2))
-                if instance.living and self.chance(self.weather.death):
-                    instance.die()
-                if instance.living and self.chance(self.weather.stop):
-                    instance.stop()
-                    await asyncio.sleep(self.random.uniform(0, LONGEST_STOP))
+        while True:
+            await asyncio.sleep(self.random.uniform(0, 2))
+            if instance.living and self.chance(self.weather.death):
+                instance.die()
+            if instance.living and self.chance(self.weather.stop):
+                instance.stop()
+                await asyncio.sleep(self.random.uniform(0, LONGEST_STOP))
+                if instance.loop.stopped:
                     instance.carry_on()
-                if not instance.living:
-                    await asyncio.sleep(self.random.uniform(0, 5))
-                    instance = self._give_birth(place)
-        finally:
-            if instance.loop.stopped:
-                instance.carry_on()
             if not instance.living:
-                self._give_birth(place)
+                await asyncio.sleep(self.random.uniform(0, 5))
+                instance = self._give_birth(place)
 
     def _give_birth(self, place: int) -> Instance:
         self._born += 1
