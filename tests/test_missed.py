@@ -319,7 +319,8 @@ def test_the_page_shows_what_is_printed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
     clock = Clock("06:10")
-    monkeypatch.setattr("oncue.app.clock.wall", lambda: clock.instant)
+    now = staticmethod(lambda: clock.instant)
+    monkeypatch.setattr("oncue.app.clock.SystemClock.now", now)
     (code,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
     Path("jobs.py").write_text(f"{code}\nif __name__ == 'killed':\n    app.run()\n")
     names = {"__name__": "killed"}
