@@ -34,7 +34,7 @@ from heapq import heapify, heappop, heappush
 
 from .civil import BEGINNING, FOREVER
 from .history import History, Mark, Run, Source, TaskLog
-from .plan import Planner, without_retry
+from .plan import Composite, Planner, without_retry
 from .policy import FailureMode
 from .records import BIT, Action, Record
 from .schedule import NEVER, SECOND, CatchUp, Overlap, Request, Schedule
@@ -682,7 +682,7 @@ class Agenda:
             instant = max(instant, verdict.since)
         if not in_order:
             if verdict.until <= now:
-                newer = self._newer(entry, verdict.until, now)
+                newer = self._newer(entry, instant, verdict.until, now)
                 if newer is not None:
                     self.missed.append(Missed(entry.name, instant))
                     self._go_on(entry, newer, now)
@@ -766,15 +766,37 @@ class Agenda:
 
     def _pass_by(self, entry: Entry, instant: int, forgiven: int) -> tuple[int, bool]:
         """Look at what came and went from `instant` on; up to where, and whether that was all."""
+        last: Missed | None = None
         for _ in range(MOST_MISSED):
             verdict = self._ask(entry, entry.plan, instant)
             self.checked += 1
+            same = verdict.value and last and self._same(entry, last.scheduled_at, instant)
             if verdict.until > forgiven:
+                if same and last is not None:
+                    self.missed.remove(last)  # it is not over
+                    return last.scheduled_at, True
                 return instant, True
-            if verdict.value:
-                self.missed.append(Missed(entry.name, instant))
+            if verdict.value and not same:
+                last = Missed(entry.name, instant)
+                self.missed.append(last)
             instant = verdict.until
         return instant, False
+
+    def _same(self, entry: Entry, instant: int, later: int) -> bool:
+        """Whether what is due at both instants is one occurrence: a run at the first, that had
+        succeeded there, would leave nothing to do at the second."""
+        if not isinstance(entry.plan, Composite):
+            return False  # of an atom every `until` is the end of an occurrence
+        log = entry.log
+        with log.as_it_was():
+            for action in (RUN, Action.SUCCESS):
+                mark = Mark(instant, self.history.next_provisional())
+                log.add(Record(entry.name, action, instant, mark.seq, instant), mark)
+            self.planner.rewritten(log)
+            value = self._ask(entry, entry.plan, later).value
+            self.checked += 1
+        self.planner.rewritten(log)
+        return not value
 
     def _served(self, missed: Missed, elsewhere: set[str]) -> bool:
         """Whether another instance, as is known by now, has started what looked like missed."""
@@ -837,12 +859,13 @@ class Agenda:
             reason = Ended.BY_CONDITION if verdict.value else Ended.BY_TIMEOUT
             self.stops.append(Stop(watch.name, run.mark, reason))
 
-    def _newer(self, entry: Entry, until: int, now: int) -> int | None:
-        """When the task's condition came true again before now, once `until` was over."""
+    def _newer(self, entry: Entry, instant: int, until: int, now: int) -> int | None:
+        """When the task's condition came true again before now, once `until` was over; not of the
+        occurrence that it was true of at `instant`."""
         while until <= now:
             verdict = self._ask(entry, entry.plan, until)
             self.checked += 1
-            if verdict.value:
+            if verdict.value and not self._same(entry, instant, until):
                 return until
             until = verdict.until
         return None

@@ -12,7 +12,8 @@ until `settle` they carry a number above every real one.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from itertools import count
 from typing import Any
@@ -215,6 +216,16 @@ class TaskLog(Source):
         self.times = {action: list(times) for action, times in other.times.items()}
         self.finished, self.logical = list(other.finished), list(other.logical)
         self.streak, self.outcome = other.streak, other.outcome
+
+    @contextmanager
+    def as_it_was(self) -> Iterator[None]:
+        """What is added in this block, runs of its own and their endings, is gone after it."""
+        before = {name: copy(getattr(self, name)) for name in TaskLog.__slots__}
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
 
     # --- taking in ------------------------------------------------------------------------
 

@@ -139,10 +139,20 @@ def test_and_no_longer() -> None:
 
 
 def test_of_several_occurrences_missed_only_the_newest_runs() -> None:
-    world = World("08:59:57").task("a", "daily between 09:00 and 09:01 & secondly before 100")
+    world = World("08:59:57").task("a", "time of day between 09:00 and 09:01 & secondly before 100")
     assert world.look() == []
     assert world.look("09:00:03.500000") == ["a 09:00:03"]
     assert world.missed == ["a 09:00:00", "a 09:00:01", "a 09:00:02"]
+
+
+def test_what_one_run_serves_is_one_occurrence_however_often_it_is_looked_at() -> None:
+    """The verdict of a combination may stand for less long than its value does."""
+    world = World("00:00:00").task("c", "every 25 minutes", until="is running more than 20 minutes")
+    world.look()
+    assert world.end("c", now="00:31:00").look() == ["c 00:25:00"]
+    world.end("c").look()
+    assert world.look("00:51:00") == ["c 00:50:00"]  # it was to be asked again at 00:51
+    assert world.missed == []
 
 
 @pytest.mark.parametrize(
