@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
 PEERS = HERE / ".venv"
 ROUNDS = 3
-SIDES = ("rocketry", "apscheduler")  # those with a side_NAME.py; the others are only imported
+SIDES = ("rocketry", "apscheduler", "pyncette")  # with a side_NAME.py; the others are imported
 IMPORTED = ("rocketry", "apscheduler", "pyncette", "cronsim", "croniter")
 IMPORT_SAMPLES = 9
 

@@ -35,6 +35,7 @@ IDLE = 1_000  # tasks of the idle app
 IDLE_SECONDS = 3.0  # how long its CPU is watched
 LINKS = 15  # runs of B after A
 MANY_RUNS = {"async": 20_000, "thread": 5_000, "process": 1_000}
+STORED_RUNS = 4_000  # runs with a store on the disk
 SECONDS_WATCHED = 5  # whole seconds at which a task is due
 Execution = Literal["async", "thread", "process"]
 
@@ -73,6 +74,10 @@ class Side(Protocol):
         """Seconds a run of a function that does nothing, MANY_RUNS of them from the first start to
         the last end, as fast as the scheduler can; the log in memory, where it keeps one."""
 
+    def stored_runs(self) -> Samples:
+        """Seconds a run of a coroutine that does nothing, kept in an SQLite file, by the side's
+        defaults."""
+
     def lateness(self) -> Samples:
         """How long after a whole second a task starts that is due then, IDLE others waiting."""
 
@@ -86,6 +91,7 @@ SCENARIOS: dict[str, Callable[[Side], Samples]] = {
     "a no-op run, async": lambda side: side.runs("async"),
     "a no-op run, in a thread": lambda side: side.runs("thread"),
     "a no-op run, in a process": lambda side: side.runs("process"),
+    "a no-op run, async, SQLite file": lambda side: side.stored_runs(),
     f"lateness, {IDLE:,} idle tasks": lambda side: side.lateness(),
 }
 

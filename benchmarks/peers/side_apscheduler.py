@@ -92,6 +92,9 @@ class Apscheduler:
         scheduler.shutdown(wait=False)
         return took / runs
 
+    def stored_runs(self) -> Samples:
+        raise NotImplementedError("its SQLite store keeps jobs, not runs")
+
     def lateness(self) -> Samples:
         async def watch() -> list[float]:
             late: list[float] = []

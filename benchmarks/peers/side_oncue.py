@@ -1,7 +1,9 @@
 """oncue's side: the defaults of an App, its log in memory, conditions as text."""
 
 import asyncio
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from oncue import App, parse
@@ -19,6 +21,7 @@ from scenarios import (
     MANY_RUNS,
     NOON,
     SECONDS_WATCHED,
+    STORED_RUNS,
     Execution,
     Samples,
     cpu_share,
@@ -86,23 +89,13 @@ class Oncue:
         return Samples(waited)
 
     def runs(self, execution: Execution) -> Samples:
-        """Tasks that start again as soon as they have ended, some beside each other."""
-        runs, beside = MANY_RUNS[execution], BESIDE[execution]
-        each = runs // beside
-        app = App(cycle_sleep=None)
-        for i in range(beside):
-            app.task(
-                f"has succeeded at most {each - 1} times",
-                func=NOTHING[execution],
-                name=f"task {i}",
-                execution=execution,
-            )
-        app.session.config.shut_cond = all_of(
-            *(succeeded(f"task {i}") >= each for i in range(beside))
-        )
-        began = time.perf_counter()
-        asyncio.run(app.serve())
-        return Samples([(time.perf_counter() - began) / runs])
+        return Samples([seconds_a_run(App(cycle_sleep=None), execution, MANY_RUNS[execution])])
+
+    def stored_runs(self) -> Samples:
+        """Durable: `synchronous=FULL`, the claim before the code runs."""
+        with tempfile.TemporaryDirectory() as folder:
+            app = App(Path(folder) / "log.db", cycle_sleep=None)
+            return Samples([seconds_a_run(app, "async", STORED_RUNS)])
 
     def lateness(self) -> Samples:
         app = app_of(hours_ahead())
@@ -116,6 +109,23 @@ class Oncue:
 
         asyncio.run(app.serve())
         return Samples(late[1:])
+
+
+def seconds_a_run(app: App, execution: Execution, runs: int) -> float:
+    """Of tasks that start again as soon as they have ended, some beside each other."""
+    beside = BESIDE[execution]
+    each = runs // beside
+    for i in range(beside):
+        app.task(
+            f"has succeeded at most {each - 1} times",
+            func=NOTHING[execution],
+            name=f"task {i}",
+            execution=execution,
+        )
+    app.session.config.shut_cond = all_of(*(succeeded(f"task {i}") >= each for i in range(beside)))
+    began = time.perf_counter()
+    asyncio.run(app.serve())
+    return (time.perf_counter() - began) / runs
 
 
 def app_of(condition: str) -> App:

@@ -74,6 +74,9 @@ class Rocketry:
         logging.getLogger("rocketry.task").removeHandler(log)
         return Samples([(log.ended - began) / runs], size=runs)
 
+    def stored_runs(self) -> Samples:
+        raise NotImplementedError("its logs are in memory or CSV files")
+
     def lateness(self) -> Samples:
         app = app_of(hours_ahead())
         late: list[float] = []
