@@ -39,6 +39,14 @@ def store_at(
             raise DefinitionError("a store that is made already has its namespace and its create")
         return address
     found = read_address(address, namespace, create)
+    if found.kind == "postgresql":
+        try:
+            from .postgres import PostgresStore
+        except ImportError as error:
+            raise DefinitionError(
+                f"a store in PostgreSQL needs psycopg: pip install 'oncue[postgres]' ({error})"
+            ) from error
+        return PostgresStore(found.place, namespace=found.namespace, create=found.create)
     from .sqlite import SqliteStore
 
     return SqliteStore(found.place, namespace=found.namespace, create=found.create, **found.options)

@@ -3,6 +3,7 @@
 jobs.db                                          an SQLite file
 sqlite:jobs.db?synchronous=normal&namespace=billing
 sqlite:///jobs.db, sqlite:////var/jobs.db        the same as SQLAlchemy writes it
+postgresql://user@host/database?sslmode=require  a PostgreSQL database; other options are libpq's
 """
 
 from __future__ import annotations
@@ -17,8 +18,15 @@ from ...conds.diagnostic import nearest
 from ..errors import DefinitionError
 
 SHARED = ("namespace", "create")
-OPTIONS: Mapping[str, tuple[str, ...]] = {"sqlite": (*SHARED, "synchronous")}
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "sqlite": (*SHARED, "synchronous"),
+    "postgresql": SHARED,
+    "postgres": SHARED,
+}
 """The kinds of stores that have addresses, and what may stand after the `?` of each."""
+SERVERS = {"postgresql": "postgresql", "postgres": "postgresql"}
+"""Kinds whose place is a URL, which keeps the options that are not ours."""
+SECRET = re.compile(r"(//[^/@:]*:).*@|((?:^|[?&])(?:ssl)?password=)[^&]*", re.DOTALL)
 
 NAMESPACE = re.compile(r"(?!sqlite)[a-z][a-z0-9_]{0,47}")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -27,7 +35,7 @@ IN_MEMORY = "for a log in memory give no address"
 
 
 class Address(NamedTuple):
-    """`place` is the path of an SQLite file."""
+    """`place` is the path of an SQLite file, or the URL of a server."""
 
     kind: str
     place: str
@@ -51,7 +59,9 @@ def read_address(address: str | os.PathLike[str], namespace: str, create: bool) 
     if "create" in options:
         said = options.pop("create")
         if said not in SWITCH:
-            raise DefinitionError(f"{address}: create={said} is neither true nor false")
+            raise DefinitionError(
+                f"{masked(str(address))}: create={said} is neither true nor false"
+            )
         if not create and SWITCH[said]:
             raise twice(address, "create=true", "create=False")
         create = SWITCH[said]
@@ -69,7 +79,7 @@ def parts(address: str) -> tuple[str, str, dict[str, str]]:
         if "://" in address:
             raise DefinitionError(
                 f"there is no store for '{address.split('://')[0]}://'; give the path of an SQLite "
-                "file, or nothing to keep the log in memory"
+                "file, the address of a server, or nothing to keep the log in memory"
             )
         if "?" in address:
             raise DefinitionError(
@@ -77,6 +87,8 @@ def parts(address: str) -> tuple[str, str, dict[str, str]]:
                 f"'sqlite:{address}', has options; a path with a '?' in it is given as a Path"
             )
         return "sqlite", address, {}
+    if kind in SERVERS:
+        return SERVERS[kind], *url_of(kind, address)
     place, _, query = address[len(kind) + 1 :].partition("?")
     return kind, file_of(place, address), options_of(kind, query, address)
 
@@ -93,6 +105,23 @@ def file_of(place: str, address: str) -> str:
     if place in ("", ":memory:"):
         raise DefinitionError(f"{address!r} names no file; {IN_MEMORY}")
     return place
+
+
+def url_of(kind: str, address: str) -> tuple[str, dict[str, str]]:
+    """The URL without the options that every store has, and these."""
+    url, _, query = address.partition("?")
+    ours: list[str] = []
+    theirs: list[str] = []
+    for pair in query.split("&") if query else []:
+        (ours if pair.partition("=")[0] in SHARED else theirs).append(pair)
+    return "?".join([url, "&".join(theirs)] if theirs else [url]), options_of(
+        kind, "&".join(ours), masked(address)
+    )
+
+
+def masked(address: str) -> str:
+    """An address without what is secret."""
+    return SECRET.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", address)
 
 
 def options_of(kind: str, query: str, address: str) -> dict[str, str]:
@@ -113,7 +142,9 @@ def options_of(kind: str, query: str, address: str) -> dict[str, str]:
 
 
 def twice(address: object, there: str, beside: str) -> DefinitionError:
-    return DefinitionError(f"{str(address)!r} says {there}, and {beside} is given beside it")
+    return DefinitionError(
+        f"{masked(str(address))!r} says {there}, and {beside} is given beside it"
+    )
 
 
 def refuse_namespace(namespace: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
@@ -38,6 +38,13 @@ class MemoryStore:
     @property
     def patience(self) -> int:
         return CLOCK_CHECK if self.ledger.instances.keys() <= {self.id} else CROWDED_PATIENCE
+
+    @property
+    def skew(self) -> None:
+        return None
+
+    def on_notice(self, heard: Callable[[], None]) -> None:
+        """It gives none."""
 
     async def open(self, now: int) -> None:
         self.id = str(self.ledger.name())

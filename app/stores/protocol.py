@@ -28,6 +28,7 @@ from typing import NamedTuple, Protocol
 
 from ...engine.agenda import Claim, Missed
 from ...engine.records import Action, Record
+from ..errors import StoreError
 
 CLOCK_CHECK = 5_000_000
 """Even a store that nobody else writes to is looked at so often, in microseconds: the same waking
@@ -38,7 +39,7 @@ CROWDED_PATIENCE = 250_000
 
 __all__ = [
     "CLOCK_CHECK", "CROWDED_PATIENCE", "Answer", "Claim", "Extension", "Finish", "Instance",
-    "Missed", "Query", "Refused", "Registered", "Step", "Store", "judge",
+    "LogLost", "Missed", "Query", "Refused", "Registered", "Step", "Store", "judge",
 ]  # fmt: skip
 
 
@@ -105,6 +106,11 @@ class Instance(NamedTuple):
     own: bool
 
 
+class LogLost(StoreError):
+    """The store has lost records that it had, or may have. Nothing of the call has happened; the
+    store goes on, and what is known of the log has to be read anew."""
+
+
 Step = Claim | Finish | Extension | Missed
 Answer = int | Refused
 """The sequence number of the record written (of a step that writes none: the newest there is), or
@@ -113,11 +119,21 @@ why nothing was."""
 
 class Store(Protocol):
     """One app instance's way to the log. Every method raises StoreError when the store fails;
-    then nothing of the call has happened."""
+    then nothing of the call has happened, or the store sees to it that nothing has before it
+    answers again."""
 
     @property
     def patience(self) -> int:
         """After how many microseconds to look for records of others again."""
+
+    @property
+    def skew(self) -> int | None:
+        """How far the store's clock is ahead of the app's in microseconds, as far as is known from
+        when it was last followed; None where leases are timed by a clock of this host."""
+
+    def on_notice(self, heard: Callable[[], None]) -> None:
+        """Said before the store is opened: `heard` is to be called, on any thread, when another
+        instance may have written. A store without a notice of its own never does."""
 
     async def open(self, now: int) -> None:
         """Make ready, and join the instances, as a new one. Runs whose lease is over get a `crash`;

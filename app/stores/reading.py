@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
@@ -109,8 +109,14 @@ class Reader:
         return [record for seq in numbers for record in self.select("WHERE seq = ?", seq)]
 
 
-def clauses(query: Query) -> tuple[str, list[object]]:
-    """A query as a WHERE and its values."""
+def clauses(
+    query: Query,
+    mark: str = "?",
+    within: str = "{} IN (SELECT value FROM json_each(?))",
+    listed: Callable[[Sequence[object]], object] = json.dumps,
+) -> tuple[str, list[object]]:
+    """A query as a WHERE and its values: `mark` stands for one, `within` for one of several, which
+    are `listed` as one value, since a statement takes only so many."""
     parts: list[str] = []
     values: list[object] = []
     lists = {
@@ -120,12 +126,12 @@ def clauses(query: Query) -> tuple[str, list[object]]:
         "seq": query.seqs,
     }
     for column, wanted in lists.items():
-        if wanted is not None:  # as one value, since a statement takes only so many
-            parts.append(f"{column} IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(wanted))
+        if wanted is not None:
+            parts.append(within.format(column))
+            values.append(listed(wanted))
     for sign, instant in ((">=", query.since), ("<", query.until)):
         if instant is not None:
-            parts.append(f"at {sign} ?")
+            parts.append(f"at {sign} {mark}")
             values.append(instant)
     return ("WHERE " + " AND ".join(parts) if parts else ""), values
 

@@ -86,6 +86,13 @@ class SqliteStore:
     def patience(self) -> int:
         return CROWDED_PATIENCE if self._crowded else CLOCK_CHECK
 
+    @property
+    def skew(self) -> None:
+        return None
+
+    def on_notice(self, heard: Callable[[], None]) -> None:
+        """It gives none."""
+
     async def open(self, now: int) -> None:
         self._worker = Worker("oncue-sqlite")
         try:

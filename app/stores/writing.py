@@ -17,9 +17,9 @@ from .files import here, is_alive
 from .protocol import Answer, Claim, Extension, Finish, Missed, Registered, Step, judge
 from .reading import COLUMNS, Reader
 from .schema import Tables
+from .sweep import SWEPT, Sweep
 
 LEASE_SECONDS = 15
-SWEPT = 1000  # records that are looked at in one transaction to drop the old
 
 Others = list[tuple[str, bool]]
 """Other instances, and whether each is gone."""
@@ -41,7 +41,7 @@ class Writer:
         self._newest = 0
         self._held: set[int | None] = set()
         self._missing = False  # whether occurrences are noted as missed
-        self._swept = 0  # what `trim` has looked at
+        self._sweep = Sweep()
         t = tables
         marks = ",".join("?" * len(COLUMNS.split(",")))
         self._insert = f"INSERT INTO {t.record} ({COLUMNS}) VALUES ({marks})"
@@ -60,7 +60,7 @@ class Writer:
             f"WHERE :until IS NOT NULL OR NOT EXISTS (SELECT 1 FROM {t.record} "
             "WHERE task = :task AND at >= :at AND action = 'run' AND scheduled_at = :at)"
         )
-        self._sweep = (  # with the latest instant of the run each is of
+        self._seen = (  # with the latest instant of the run each is of
             "SELECT this.seq, this.task, "
             "max(this.at, coalesce(ending.at, this.at), coalesce(run.at, this.at)) "
             f"FROM {t.record} this LEFT JOIN {t.record} ending ON ending.run = this.seq "
@@ -183,7 +183,7 @@ class Writer:
 
     def trim(self, before: int, lookback: Mapping[str, int], most: int) -> tuple[int, bool]:
         """Drop what is old of the next `SWEPT` records; how many, and whether there are more to
-        look at. From the oldest on, up to where none is old: then the next call begins anew."""
+        look at."""
         db, t = self._db, self._tables
         with transaction(db):
             dropped = db.execute(
@@ -193,20 +193,10 @@ class Writer:
                 (before, most),
             ).rowcount
             left = most - dropped
-            rows = db.execute(self._sweep, (self._swept, SWEPT)).fetchall() if left else []
-            old = [
-                (seq, task)
-                for seq, task, at in rows
-                if at < min(before, lookback.get(task, at + 1))
-            ]
-            kept = Reader(db, t).always({task for _, task in old})
-            doomed = [(seq,) for seq, _ in old if seq not in kept]
-            db.executemany(f"DELETE FROM {t.record} WHERE seq = ?", doomed[:left])
-        if len(doomed) > left:
-            self._swept = doomed[left - 1][0]
-            return most, True
-        more = any(at < before for *_, at in rows)
-        self._swept = rows[-1][0] if more else 0
+            seen = db.execute(self._seen, (self._sweep.position, SWEPT)).fetchall() if left else []
+            always = Reader(db, t).always
+            doomed, more = self._sweep.doomed(seen, before, lookback, left, always)
+            db.executemany(f"DELETE FROM {t.record} WHERE seq = ?", [(seq,) for seq in doomed])
         return dropped + len(doomed), more
 
 

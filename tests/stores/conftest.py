@@ -6,23 +6,29 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+from uuid import uuid4
 
+import psycopg
 import pytest
 
 from oncue.app.clock import uptime, wall
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
-from oncue.app.stores.protocol import Store
+from oncue.app.stores.postgres import PostgresStore
+from oncue.app.stores.protocol import CLOCK_CHECK, CROWDED_PATIENCE, Store
 from oncue.app.stores.sqlite import SqliteStore
 
 
 class Make(Protocol):
-    """Makes stores, all on the same log where instances can share one."""
+    """Makes stores, all on the same log where instances can share one. `crowded` is the patience of
+    one that others are on."""
+
+    crowded: int
 
     def __call__(self) -> Store: ...
 
@@ -35,6 +41,8 @@ class Make(Protocol):
 
 class Memory:
     """Each a log of its own."""
+
+    crowded = CROWDED_PATIENCE
 
     def __init__(self) -> None:
         self.passed = 0
@@ -65,6 +73,8 @@ class OneLedger(Memory):
 
 
 class Sqlite:
+    crowded = CROWDED_PATIENCE
+
     def __init__(self, path: Path, patch: pytest.MonkeyPatch, synchronous: str = "full") -> None:
         self.path = path
         self.synchronous = synchronous
@@ -84,6 +94,56 @@ class Sqlite:
             db.execute("UPDATE instance SET pid = ? WHERE id = ?", (ended_process(), own.id))
 
 
+class Postgres:
+    """A namespace of its own, which `remove` removes."""
+
+    crowded = CLOCK_CHECK
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.namespace = f"test_{uuid4().hex}"
+        self.prefix = f"oncue_{self.namespace}_"
+        self.passed = 0
+
+    def __call__(self) -> PostgresStore:
+        return PostgresStore(self.url, namespace=self.namespace)
+
+    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as link:
+            cursor = link.execute(statement.format(p=self.prefix).encode(), values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def elapse(self, microseconds: int) -> None:
+        self.passed += microseconds
+        now = f"(extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT + {self.passed}"
+        self.run(
+            "CREATE OR REPLACE FUNCTION {p}clock() RETURNS BIGINT LANGUAGE sql AS "
+            f"$$ SELECT {now} $$"
+        )
+
+    def lose(self, store: Store) -> None:
+        (own,) = [instance for instance in store.instances() if instance.own]
+        self.run("UPDATE {p}instance SET expires_at = -1 WHERE id = %s", own.id)
+
+    def empty(self) -> None:
+        """Begin anew, if it has begun."""
+        self.passed = 0
+        with suppress(psycopg.errors.UndefinedTable):
+            self.run(
+                "TRUNCATE {p}record, {p}head, {p}lease, {p}instance, {p}missed, {p}task; "
+                "UPDATE {p}log SET newest = 0"
+            )
+
+    def remove(self) -> None:
+        find = (
+            "SELECT format('DROP %s %s', CASE WHEN kind = 'r' THEN 'TABLE' ELSE 'FUNCTION' END, "
+            "name) FROM (SELECT 'r' AS kind, oid::REGCLASS::TEXT AS name FROM pg_class "
+            "WHERE relkind = 'r' AND starts_with(relname, '{p}') UNION ALL SELECT 'f', "
+            "oid::REGPROCEDURE::TEXT FROM pg_proc WHERE starts_with(proname, '{p}')) found"
+        )
+        self.run(";".join(drop for (drop,) in self.run(find)))
+
+
 @cache
 def ended_process() -> int:
     """The number of a process that has ended."""
@@ -92,24 +152,32 @@ def ended_process() -> int:
     return process.pid
 
 
-Maker = Callable[[Path, pytest.MonkeyPatch], Make]
+Maker = Callable[[pytest.FixtureRequest, Path, pytest.MonkeyPatch], Make]
 
 ALONE: dict[str, Maker] = {"memory": lambda *_: Memory()}
 TOGETHER: dict[str, Maker] = {
     "ledger": lambda *_: OneLedger(),
-    "sqlite": lambda folder, patch: Sqlite(folder / "log.db", patch),
+    "sqlite": lambda _, folder, patch: Sqlite(folder / "log.db", patch),
+    "postgres": lambda request, *_: request.getfixturevalue("postgres"),
 }
 
 
 @pytest.fixture(params=[*ALONE, *TOGETHER])
 def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    return {**ALONE, **TOGETHER}[request.param](tmp_path, monkeypatch)
+    return {**ALONE, **TOGETHER}[request.param](request, tmp_path, monkeypatch)
 
 
 @pytest.fixture(params=[*TOGETHER])
 def share(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     """Makes several instances on one log."""
-    return TOGETHER[request.param](tmp_path, monkeypatch)
+    return TOGETHER[request.param](request, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[Postgres]:
+    make = Postgres(postgres_url)
+    yield make
+    make.remove()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import os
 import platform
 
-from oncue.app.stores.protocol import CLOCK_CHECK, CROWDED_PATIENCE, Query, Refused
+from oncue.app.stores.protocol import CLOCK_CHECK, Query, Refused
 from oncue.engine.records import Action
 from oncue.tests.stores.conftest import Make
 from oncue.tests.stores.steps import claim, commit, extend, finish, log_of, opened, shown
@@ -191,7 +191,7 @@ def test_instances_are_those_that_have_the_store_open(share: Make) -> None:
             assert one.patience == CLOCK_CHECK
             async with opened(two, 2000):
                 await one.follow(0, 3000)
-                assert (one.patience, two.patience) == (CROWDED_PATIENCE, CROWDED_PATIENCE)
+                assert (one.patience, two.patience) == (share.crowded, share.crowded)
                 first, second = two.instances()
                 assert first.id != second.id
                 assert (first.since, first.own, first.alive) == (1000, False, True)

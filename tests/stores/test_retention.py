@@ -2,26 +2,27 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oncue.app.stores.ledger import KEPT
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Missed, Query, Store
 from oncue.app.stores.sqlite import SqliteStore
-from oncue.app.stores.writing import SWEPT
+from oncue.app.stores.sweep import SWEPT
 from oncue.engine.records import Action, Record
-from oncue.tests.stores.conftest import Make
+from oncue.tests.stores.conftest import Make, Postgres
 from oncue.tests.stores.steps import LATE, claim, commit, finish, grow, log_of, opened
 
 ENDINGS = [action for action in Action if action is not Action.RUN]
 TASKS = ("a", "b", "c")
-KINDS = ("memory", "sqlite")
+KINDS = ("memory", "sqlite", "postgres")
 
 Event = tuple[str, Action, int, int]
 """The task, what happens, how far the clock moves on (or back), and which of its live runs ends."""
@@ -38,8 +39,25 @@ events = st.lists(
 lookbacks = st.dictionaries(st.sampled_from(TASKS), st.integers(0, 250) | st.just(LATE))
 
 
+New = Callable[[], AbstractContextManager[Store]]
+
+
+@pytest.fixture(params=KINDS)
+def new(request: pytest.FixtureRequest) -> New:
+    """Makes empty stores of a kind."""
+    if request.param == "postgres":
+        return partial(emptied, request.getfixturevalue("postgres"))
+    return partial(made, request.param)
+
+
 @contextmanager
-def new(kind: str) -> Iterator[Store]:
+def emptied(make: Postgres) -> Iterator[Store]:
+    make.empty()
+    yield make()
+
+
+@contextmanager
+def made(kind: str) -> Iterator[Store]:
     if kind == "memory":
         yield MemoryStore()
         return
@@ -78,14 +96,13 @@ def needed(log: list[Record], lookback: dict[str, int]) -> set[int]:
     return found | {record.seq for record in log if record.run in found}
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @given(log=events, lookback=lookbacks)
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_load_is_what_the_protocol_says(
-    kind: str, log: list[Event], lookback: dict[str, int]
+    new: New, log: list[Event], lookback: dict[str, int]
 ) -> None:
     async def story() -> None:
-        with new(kind) as store:
+        with new() as store:
             async with opened(store):
                 await play(store, log)
                 whole = store.read(Query())
@@ -97,19 +114,18 @@ def test_a_load_is_what_the_protocol_says(
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("kind", KINDS)
 @given(
     log=events,
     lookback=lookbacks,
     before=st.integers(0, 300),
     most=st.sampled_from([1, 3, 1000]),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_trimming_leaves_what_a_start_needs_and_drops_the_rest(
-    kind: str, log: list[Event], lookback: dict[str, int], before: int, most: int
+    new: New, log: list[Event], lookback: dict[str, int], before: int, most: int
 ) -> None:
     async def story() -> None:
-        with new(kind) as store:
+        with new() as store:
             async with opened(store):
                 await play(store, log)
                 whole = store.read(Query())

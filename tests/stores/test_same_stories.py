@@ -1,21 +1,23 @@
-"""The same story on a ledger in memory and on a file: the same answers, the same log."""
+"""The same story on a ledger in memory, on a file and on a server: the same answers, the same
+log."""
 
 import asyncio
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Claim, Missed, Query, Step, Store
 from oncue.engine.records import Action, Key
-from oncue.tests.stores.conftest import Sqlite
+from oncue.tests.stores.conftest import Postgres, Sqlite
 from oncue.tests.stores.steps import LATE, claim, commit, extend, finish
 
 INSTANCES = 3
@@ -48,6 +50,9 @@ stories = st.lists(st.tuples(st.integers(0, INSTANCES - 1), events), min_size=5,
 class Clock:
     instant = 0
 
+    def moved(self) -> None:
+        """To be said after each change."""
+
     def __call__(self) -> int:
         return self.instant
 
@@ -79,6 +84,7 @@ def step_of(kind: str, *rest: Any, begun: list[tuple[str, int]], now: int) -> St
 async def told(make: Any, clock: Clock, story: Sequence[Any]) -> list[object]:
     """What comes of a story."""
     clock.instant = 0
+    clock.moved()
     stores: list[Store] = [make() for _ in range(INSTANCES)]
     begun: list[list[tuple[str, int]]] = [[] for _ in stores]
     found: list[object] = []
@@ -112,6 +118,7 @@ async def told(make: Any, clock: Clock, story: Sequence[Any]) -> list[object]:
                 found.append(await store.register({"a": f"daily {now % 3}"}, now))
             case _:
                 clock.instant += rest[0]
+                clock.moved()
         found.append(sorted(instance.alive for instance in store.instances()))
         found.append((store.missed(), store.registered()))
     for store in stores:
@@ -140,3 +147,41 @@ def test_a_file_tells_the_same_story_as_memory(story: list[Any]) -> None:
             assert await told(make, clock, story) == in_memory
 
     asyncio.run(both())
+
+
+class ServersClock(Clock):
+    """That of a namespace on a server."""
+
+    def __init__(self, make: Postgres) -> None:
+        self._make = make
+
+    def moved(self) -> None:
+        with suppress(psycopg.errors.UndefinedTable):
+            self._make.run("UPDATE {p}test_clock SET instant = %s", self.instant)
+
+
+@given(story=stories)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_server_tells_the_same_story_as_memory(postgres: Postgres, story: list[Any]) -> None:
+    async def both() -> None:
+        clock = Clock()
+        in_memory = await told(OnLedger(clock), clock, story)
+        servers = ServersClock(postgres)
+        await begin(postgres)
+        assert await told(postgres, servers, story) == in_memory
+
+    asyncio.run(both())
+
+
+async def begin(make: Postgres) -> None:
+    """With nothing in it, and a clock that stands."""
+    if not make.run("SELECT to_regclass('{p}test_clock')")[0][0]:
+        store = make()
+        await store.open(0)
+        await store.close()
+        make.run(
+            "CREATE TABLE {p}test_clock AS SELECT 0::BIGINT AS instant; "
+            "CREATE OR REPLACE FUNCTION {p}clock() RETURNS BIGINT LANGUAGE sql AS "
+            "$$ SELECT instant FROM {p}test_clock $$"
+        )
+    make.empty()

@@ -1,0 +1,391 @@
+"""The log in a PostgreSQL database: one statement to a commit, notice by LISTEN/NOTIFY.
+
+Every statement of an instance's own runs on one worker thread, by one connection; a second thread
+with a connection of its own hears of what others write and keeps the instance's lease alive
+(`postgres_listening.py`). Who only reads makes a connection for that.
+
+A connection that is lost fails the call that finds it so. A commit whose answer was lost may be in
+the log: the next connection takes the instance over from the lost one, writes `crash` for runs that
+were claimed without anybody knowing, and finds out which endings are written. A server that was
+promoted may lack the latest commits of the one before; then they never were, as far as anybody can
+tell, and what they claimed may start once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+from uuid import uuid4
+
+import psycopg
+
+from ...engine.records import Record
+from ..clock import stopwatch
+from ..errors import StoreError
+from .address import masked, refuse_namespace
+from .postgres_link import Connection, connect, cut, options_of, why
+from .postgres_listening import Listener
+from .postgres_reading import Reader
+from .postgres_schema import (
+    ALWAYS,
+    COMMIT,
+    CRASH,
+    DECIDED,
+    DROP,
+    ENDINGS,
+    FOLLOW,
+    FORGET,
+    JOIN,
+    LEAVE,
+    LOCK,
+    REGISTER,
+    SEEN,
+    UNKNOWN,
+    Texts,
+    prepare,
+)
+from .postgres_steps import answer_of, as_json
+from .protocol import (
+    CLOCK_CHECK,
+    Answer,
+    Claim,
+    Finish,
+    Instance,
+    LogLost,
+    Missed,
+    Query,
+    Registered,
+    Step,
+)
+from .reading import record_of
+from .sweep import SWEPT, Sweep
+from .worker import Worker
+
+SECOND = 1_000_000
+LEASE = 15 * SECOND
+ANSWER_SECONDS = 40.0  # the server's own limits come first
+SOON = SECOND // 20
+NOWHERE = 1 << 62  # a position beyond all records
+
+T = TypeVar("T")
+
+
+class PostgresStore:
+    """`url` is as libpq takes it. `create=False` forbids to make the tables of a namespace. Raises
+    DefinitionError for a namespace or an address that cannot be."""
+
+    def __init__(self, url: str, *, namespace: str = "", create: bool = True) -> None:
+        refuse_namespace(namespace)
+        self.shown = masked(url)
+        self.namespace = namespace
+        self.create = create
+        self._options = options_of(url, self.shown)
+        self._text = Texts(namespace)
+        self._id = ""
+        self._since = 0
+        self._worker: Worker | None = None
+        self._link: Connection | None = None
+        self._number = 0  # of the connection
+        self._listener: Listener | None = None
+        self._heard: Callable[[], None] = lambda: None
+        self._seen = 0  # the newest number that was read
+        self._pause = CLOCK_CHECK
+        self._skew: int | None = None
+        self._held: set[int] = set()  # our live runs, as far as was answered
+        self._doubtful: dict[int, Record] = {}  # endings of a commit without an answer, by run
+        self._written: dict[int, int] = {}  # numbers of such that turned out to be in the log
+        self._sweep = Sweep()
+
+    # --- the protocol ---------------------------------------------------------------------
+
+    @property
+    def patience(self) -> int:
+        return self._pause
+
+    @property
+    def skew(self) -> int | None:
+        return self._skew
+
+    def on_notice(self, heard: Callable[[], None]) -> None:
+        self._heard = heard
+
+    async def open(self, now: int) -> None:
+        self._worker = Worker("oncue-postgres")
+        try:
+            await self._call(lambda: self._open(now))
+        except BaseException:
+            self._stop_worker()
+            raise
+
+    async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
+        return await self._ask_own(lambda link: Reader(link, self._text).load(lookback))
+
+    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+        return await self._ask_own(lambda link: self._commit(link, steps)) if steps else []
+
+    async def follow(self, position: int, now: int) -> list[Record]:
+        began = stopwatch()
+        newest, clock, ends_at, records = await self._ask_own(
+            lambda link: self._follow(link, position, now)
+        )
+        self._learn(clock, now, began, ends_at)
+        self._seen = max(self._seen, newest)
+        return records
+
+    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+        def register(link: Connection) -> dict[str, Registered]:
+            tasks = json.dumps(conditions)
+            link.execute(self._text(REGISTER), {"tasks": tasks, "now": now})
+            known = Reader(link, self._text).registered()
+            return {task: known[task] for task in conditions}
+
+        return await self._ask_own(register)
+
+    async def decided(self, tasks: Mapping[str, int]) -> None:
+        said = {"tasks": json.dumps(tasks)}
+        await self._ask_own(lambda link: link.execute(self._text(DECIDED), said))
+
+    async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
+        """In short transactions."""
+        dropped, more = 0, True
+        while more and dropped < most:
+            left = most - dropped
+            found, more = await self._ask_own(
+                partial(self._trim, before=before, lookback=lookback, most=left)
+            )
+            dropped += found
+        return dropped
+
+    async def close(self) -> None:
+        if self._worker is not None:
+            await self._call(self._close)
+            self._stop_worker()
+
+    def _stop_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+
+    async def _ask_own(self, question: Callable[[Connection], T]) -> T:
+        return await self._call(lambda: self._answered(question))
+
+    async def _call(self, function: Callable[[], T]) -> T:
+        """On the worker thread. A server that is silent is given up."""
+        if self._worker is None:
+            raise StoreError(f"the store {self.shown!r} is not open")
+        limit = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._give_up)
+        try:
+            return await self._worker.call(function)
+        finally:
+            limit.cancel()
+
+    def _give_up(self) -> None:
+        link = self._link
+        if link is not None:
+            cut(link)
+
+    # --- reading, on any thread -----------------------------------------------------------
+
+    def read(self, query: Query) -> list[Record]:
+        return self._ask(lambda reader: reader.query(query), [])
+
+    def count(self, query: Query) -> int:
+        return self._ask(lambda reader: reader.count(query), 0)
+
+    def missed(self, tasks: Sequence[str] | None = None, newest: int | None = None) -> list[Missed]:
+        return self._ask(lambda reader: reader.missed(tasks, newest), [])
+
+    def registered(self, conditions: Mapping[str, str] | None = None) -> dict[str, Registered]:
+        return self._ask(lambda reader: reader.registered(conditions), {})
+
+    def instances(self) -> list[Instance]:
+        return self._ask(lambda reader: reader.instances(self._id), [])
+
+    def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
+        nothing: tuple[int, list[Record]] = 0, []
+        return self._ask(lambda reader: reader.peek(lookback, now), nothing)
+
+    def _ask(self, question: Callable[[Reader], T], nothing: T) -> T:
+        """By a connection of its own, so that nobody waits for the worker thread."""
+        try:
+            with connect(self._options) as link:
+                reader = Reader(link, self._text)
+                return question(reader) if reader.is_there(self.shown) else nothing
+        except psycopg.Error as error:
+            raise StoreError(self._silent(error)) from error
+
+    def _silent(self, error: Exception) -> str:
+        return f"the store {self.shown!r} does not answer: {why(error)}"
+
+    # --- on the worker thread -------------------------------------------------------------
+
+    def _answered(self, question: Callable[[Connection], T]) -> T:
+        try:
+            if self._link is None:
+                self._link = self._take_over()
+            return question(self._link)
+        except psycopg.Error as error:
+            link = self._link
+            if link is not None and not link.closed:
+                raise StoreError(self._silent(error)) from error
+            self._link = None
+            if link is not None:
+                link.close()
+            raise LogLost(self._silent(error)) from error
+
+    def _open(self, now: int) -> None:
+        self._id, self._since, self._number = uuid4().hex, now, 1
+        self._held, self._doubtful, self._written = set(), {}, {}
+        try:
+            link = connect(self._options)
+            try:
+                prepare(link, self._text, self.create, self.shown)
+                self._join(link)
+                self._listener = Listener(
+                    self._listening, self._renew, LEASE / SECOND / 3, self._hear
+                )
+                began = stopwatch()
+                self._seen, clock, ends_at, _ = self._follow(link, NOWHERE, now)
+            except BaseException:
+                self._stop_listening()
+                link.close()
+                raise
+        except (psycopg.Error, StoreError) as error:
+            raise StoreError(f"cannot open {self.shown!r}: {why(error)}") from error
+        self._link = link
+        self._learn(clock, now, began, ends_at)
+
+    def _take_over(self) -> Connection:
+        """Another connection in the place of one that was lost. What that has asked for and was
+        never answered is done or never will be: what of it was done is found out."""
+        link = connect(self._options)
+        self._number += 1
+        try:
+            with link.transaction():
+                link.execute(self._text(LOCK))
+                self._join(link)
+                held = list(self._held)
+                unknown = link.execute(self._text(UNKNOWN), (self._id, held)).fetchall()
+                if unknown:
+                    link.execute(self._text(CRASH), (self._id, [run for (run,) in unknown]))
+                endings = link.execute(self._text(ENDINGS), (list(self._doubtful),)).fetchall()
+        except BaseException:
+            link.close()
+            raise
+        for run, seq, action, at in endings:
+            if (action, at) == (self._doubtful[run].action, self._doubtful[run].at):
+                self._written[run] = seq
+        self._doubtful = {}
+        return link
+
+    def _join(self, link: Connection) -> None:
+        me = (self._id, platform.node(), os.getpid(), self._since, LEASE, self._number)
+        link.execute(self._text(JOIN), me)
+
+    def _close(self) -> None:
+        self._stop_listening()
+        link, self._link = self._link, None
+        if link is None:
+            return
+        try:
+            link.execute(self._text(LEAVE), {"instance": self._id})
+        except psycopg.Error:
+            pass  # its lease will run out
+        finally:
+            link.close()
+
+    def _stop_listening(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
+
+    def _follow(
+        self, link: Connection, position: int, now: int
+    ) -> tuple[int, int, int | None, list[Record]]:
+        """The newest number, the server's clock, when the next lease ends, and the records."""
+        rows = link.execute(self._text(FOLLOW), (self._id, position, now), prepare=True).fetchall()
+        newest, clock, ends_at = rows[0][:3]
+        return newest, clock, ends_at, [record_of(row[3:]) for row in rows if row[3] is not None]
+
+    def _learn(self, clock: int, now: int, began: float, ends_at: int | None) -> None:
+        """The server read its clock at some instant since `began`, when ours said `now`."""
+        took = round((stopwatch() - began) * SECOND)
+        ahead = clock - now
+        self._skew = ahead - min(max(ahead, 0), took)
+        self._pause = CLOCK_CHECK
+        if ends_at is not None:
+            self._pause = min(CLOCK_CHECK, max(SOON, ends_at - clock + SOON))
+
+    def _commit(self, link: Connection, steps: Sequence[Step]) -> list[Answer]:
+        endings = {step.record.run: step for step in steps if isinstance(step, Finish)}
+        known = {run: self._written.pop(run) for run in endings if run in self._written}
+        asked = [s for s in steps if not (isinstance(s, Finish) and s.record.run in known)]
+        self._doubtful = {run: step.record for run, step in endings.items() if run is not None}
+        found = iter(self._write(link, asked) if asked else [])
+        self._doubtful = {}
+        answers: list[Answer] = []
+        for step in steps:
+            run = step.record.run if isinstance(step, Finish) else None
+            answer = known[run] if run in known else answer_of(next(found))
+            answers.append(answer)
+            if isinstance(step, Claim) and isinstance(answer, int):
+                self._held.add(answer)
+            if run is not None:
+                self._held.discard(run)
+        return answers
+
+    def _write(self, link: Connection, steps: Sequence[Step]) -> list[int]:
+        asked = (self._id, self._number, as_json(steps))
+        while True:
+            ((answers,),) = link.execute(self._text(COMMIT), asked, prepare=True)
+            if answers is not None:
+                return list(answers)
+            self._join(
+                link
+            )  # it was taken for gone; what was live has crashed, what begins is ours
+
+    def _trim(
+        self, link: Connection, *, before: int, lookback: Mapping[str, int], most: int
+    ) -> tuple[int, bool]:
+        def always(tasks: object) -> set[int]:
+            assert isinstance(tasks, set)
+            asked = {"tasks": json.dumps(dict.fromkeys(tasks, NOWHERE))}
+            return {seq for (seq,) in link.execute(self._text(ALWAYS), asked)}
+
+        with link.transaction():
+            forgotten = {"before": before, "most": most}
+            dropped = link.execute(self._text(FORGET), forgotten).rowcount
+            left = most - dropped
+            swept = {"swept": self._sweep.position, "most": SWEPT if left else 0}
+            seen = link.execute(self._text(SEEN), swept).fetchall()
+            doomed, more = self._sweep.doomed(seen, before, lookback, left, always)
+            link.execute(self._text(DROP), (doomed,))
+        return dropped + len(doomed), more
+
+    # --- on the listening thread ----------------------------------------------------------
+
+    def _listening(self) -> Connection:
+        link = connect(self._options)
+        try:
+            ((channel,),) = link.execute(self._text("SELECT {p}channel()"))
+            link.execute(f'LISTEN "{channel}"'.encode())
+        except BaseException:
+            link.close()
+            raise
+        return link
+
+    def _renew(self, link: Connection) -> None:
+        self._join(link)
+
+    def _hear(self, said: str | None) -> None:
+        """Of others, and of what is not read yet."""
+        if said is not None:
+            instance, newest = said.split()
+            if instance == self._id or 0 < int(newest) <= self._seen:
+                return
+        self._heard()

@@ -1,0 +1,110 @@
+"""A thread that hears of the records of other instances and keeps an instance's lease alive.
+
+It has a connection of its own, so neither waits for a commit nor for a task that blocks everything
+else. When the connection is lost it makes another one, and takes it that something was said
+meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+from collections.abc import Callable
+from threading import Thread
+
+import psycopg
+
+from ..clock import stopwatch
+from ..errors import StoreError
+from .postgres_link import Connection, cut, why
+
+AGAIN = 1.0  # seconds until a lost connection is tried again
+PATIENCE = 5.0  # seconds that a stop waits for an answer of the server
+
+scheduler_log = logging.getLogger("oncue.scheduler")
+
+
+class Listener:
+    """`connect` gives a connection that listens, `renew` makes the lease last by it, every so many
+    seconds; `heard` is called on the thread with what another instance said, and with None where it
+    may have said something that was lost."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        renew: Callable[[Connection], None],
+        every: float,
+        heard: Callable[[str | None], None],
+    ) -> None:
+        self._connect = connect
+        self._renew = renew
+        self._every = every
+        self._heard = heard
+        self._stop, self._stopped = socket.socketpair()
+        self._link: Connection | None = self._connected()
+        self._renew_at = stopwatch() + every
+        self._thread = Thread(target=self._work, name="oncue-postgres-listen", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Wait for the thread to end; a server that is silent is not waited for."""
+        self._stop.close()
+        self._thread.join(PATIENCE)
+        link = self._link
+        if self._thread.is_alive() and link is not None:
+            cut(link)
+        self._thread.join()
+
+    def _connected(self) -> Connection:
+        link = self._connect()
+        link.add_notify_handler(lambda notice: self._heard(notice.payload))  # between two looks
+        return link
+
+    def _work(self) -> None:
+        failing = False
+        with self._stopped:
+            while True:
+                try:
+                    if self._link is None:
+                        self._link = self._connected()
+                        self._renew(self._link)
+                        failing = False
+                        self._heard(None)
+                    if self._listen(self._link):
+                        return self._link.close()
+                except (psycopg.Error, StoreError) as error:
+                    if not failing:
+                        scheduler_log.warning("nothing is heard of others: %s", why(error))
+                    failing = True
+                    if self._link is not None:
+                        self._link.close()
+                        self._link = None
+                    if self._told_to_stop(AGAIN):
+                        return
+
+    def _listen(self, link: Connection) -> bool:
+        """Until the next renewal is due: then do it; whether to stop."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(link.fileno(), selectors.EVENT_READ)
+            selector.register(self._stopped, selectors.EVENT_READ)
+            while True:
+                left = self._renew_at - stopwatch()
+                if left <= 0:
+                    self._renew_at = stopwatch() + self._every
+                    self._renew(link)
+                    continue
+                for key, _ in selector.select(left):
+                    if key.fileobj is self._stopped:
+                        return True
+                    link.pgconn.consume_input()
+                    self._tell(link)
+
+    def _tell(self, link: Connection) -> None:
+        while (notice := link.pgconn.notifies()) is not None:
+            self._heard(notice.extra.decode())
+
+    def _told_to_stop(self, seconds: float) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._stopped, selectors.EVENT_READ)
+            return bool(selector.select(seconds))

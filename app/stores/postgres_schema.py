@@ -1,0 +1,384 @@
+"""The tables and functions in a PostgreSQL database, and how those of older versions become these.
+
+Each namespace has tables and functions of its own, in the schema that the connection makes things
+in, told apart by a prefix; the one row of `log` holds the namespace's version. Whoever writes
+records keeps that row locked until the commit, so commits come one after another: numbers are given
+in commit order and without gaps, and what a claim rests on is tested in the transaction that writes
+it. Leases are timed by the clock of the server alone.
+"""
+
+from __future__ import annotations
+
+from ..errors import StoreError
+from .postgres_link import Connection
+from .reading import COLUMNS
+
+VERSION = 1
+
+TABLES = """
+CREATE TABLE {p}log (
+    one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), version INT NOT NULL, newest BIGINT NOT NULL
+);
+CREATE TABLE {p}record (
+    seq BIGINT PRIMARY KEY, task TEXT COLLATE "C" NOT NULL, action TEXT COLLATE "C" NOT NULL,
+    at BIGINT NOT NULL, scheduled_at BIGINT, attempt BIGINT, run BIGINT, run_id TEXT, error TEXT,
+    until BIGINT
+);
+CREATE INDEX ON {p}record (task, at);
+CREATE INDEX ON {p}record (run) WHERE run IS NOT NULL;
+CREATE TABLE {p}head (
+    task TEXT COLLATE "C", action TEXT COLLATE "C", seq BIGINT NOT NULL, run BIGINT,
+    PRIMARY KEY (task, action)
+) WITH (fillfactor = 50);
+CREATE TABLE {p}lease (run BIGINT PRIMARY KEY, instance TEXT NOT NULL, expires_at BIGINT);
+CREATE TABLE {p}instance (
+    id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INT NOT NULL, since BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL, link BIGINT NOT NULL
+);
+CREATE TABLE {p}missed (
+    task TEXT COLLATE "C", scheduled_at BIGINT, until BIGINT, PRIMARY KEY (task, scheduled_at)
+);
+CREATE TABLE {p}task (
+    name TEXT COLLATE "C" PRIMARY KEY, condition TEXT NOT NULL, since BIGINT NOT NULL,
+    decided BIGINT
+);
+INSERT INTO {p}log (version, newest) VALUES ({version}, 0);
+"""
+"""A head is the latest record of a task and action, and the latest run that such a record ended. A
+lease without an end is its instance's. A `link` is the number of an instance's latest connection:
+what an earlier one still asks for is refused."""
+
+FUNCTIONS = """
+CREATE FUNCTION {p}clock() RETURNS BIGINT LANGUAGE sql AS
+$$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT $$;
+
+CREATE FUNCTION {p}channel() RETURNS TEXT LANGUAGE sql STABLE AS
+$$ SELECT 'oncue_' || '{p}log'::REGCLASS::OID $$;
+
+CREATE FUNCTION {p}tell(_instance TEXT, _newest BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {p}instance WHERE id <> _instance) THEN
+        PERFORM pg_notify({p}channel(), _instance || ' ' || _newest);
+    END IF;
+END $$;
+
+CREATE FUNCTION {p}crash(_instance TEXT, _runs BIGINT[], _now BIGINT) RETURNS VOID
+LANGUAGE plpgsql AS $$
+DECLARE _newest BIGINT;
+BEGIN
+    WITH numbered AS (
+        SELECT log.newest + row_number() OVER (ORDER BY run.seq) AS seq, run.task,
+            coalesce(_now, run.at) AS at, run.seq AS run, run.run_id
+        FROM {p}record run, {p}log log WHERE run.seq = ANY (_runs)
+    ), written AS (
+        INSERT INTO {p}record (seq, task, action, at, run, run_id)
+        SELECT seq, task, 'crash', at, run, run_id FROM numbered
+    ), heads AS (
+        INSERT INTO {p}head AS head
+        SELECT task, 'crash', max(seq), max(run) FROM numbered GROUP BY task
+        ON CONFLICT (task, action) DO UPDATE
+        SET seq = excluded.seq, run = greatest(head.run, excluded.run)
+    ), released AS (
+        DELETE FROM {p}lease WHERE run = ANY (_runs)
+    )
+    UPDATE {p}log SET newest = newest + (SELECT count(*) FROM numbered)
+    RETURNING newest INTO _newest;
+    PERFORM {p}tell(_instance, _newest);
+END $$;
+
+CREATE FUNCTION {p}gone(_instance TEXT) RETURNS SETOF TEXT LANGUAGE sql AS
+$$ SELECT id FROM {p}instance WHERE id <> _instance AND expires_at < {p}clock() $$;
+
+CREATE FUNCTION {p}over(_instance TEXT) RETURNS SETOF BIGINT LANGUAGE sql AS $$
+    SELECT run FROM {p}lease WHERE expires_at <= {p}clock()
+        OR instance NOT IN (SELECT id FROM {p}instance)
+        OR instance IN (SELECT {p}gone(_instance))
+$$;
+
+CREATE FUNCTION {p}reap(_instance TEXT, _now BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+DECLARE
+    _gone TEXT[];
+    _over BIGINT[];
+BEGIN
+    IF NOT EXISTS (SELECT {p}gone(_instance)) AND NOT EXISTS (SELECT {p}over(_instance)) THEN
+        RETURN;
+    END IF;
+    PERFORM FROM {p}log FOR UPDATE;
+    DELETE FROM {p}instance WHERE id IN (SELECT {p}gone(_instance));
+    _over := ARRAY (SELECT {p}over(_instance));
+    IF _over <> '{{}}' THEN
+        PERFORM {p}crash(_instance, _over, _now);
+    END IF;
+END $$;
+
+CREATE FUNCTION {p}follow(_instance TEXT, _position BIGINT, _now BIGINT) RETURNS TABLE (
+    newest BIGINT, clock BIGINT, ends_at BIGINT,
+    seq BIGINT, task TEXT, action TEXT, at BIGINT, scheduled_at BIGINT, attempt BIGINT, run BIGINT,
+    run_id TEXT, error TEXT, until BIGINT
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM {p}reap(_instance, _now);
+    RETURN QUERY
+    SELECT log.newest, {p}clock(),
+        least(
+            (SELECT min(expires_at) FROM {p}lease),
+            (SELECT min(expires_at) FROM {p}instance WHERE id <> _instance)
+        ),
+        record.*
+    FROM {p}log log LEFT JOIN {p}record record ON record.seq > _position ORDER BY record.seq;
+END $$;
+
+CREATE FUNCTION {p}join(
+    _instance TEXT, _host TEXT, _pid INT, _since BIGINT, _lease BIGINT, _link BIGINT
+) RETURNS VOID LANGUAGE sql AS $$
+    INSERT INTO {p}instance VALUES (_instance, _host, _pid, _since, {p}clock() + _lease, _link)
+    ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, link = excluded.link
+$$;
+
+CREATE FUNCTION {p}commit(_instance TEXT, _link BIGINT, _steps JSON) RETURNS BIGINT[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    _newest BIGINT;
+    _number BIGINT;
+    _moment BIGINT;
+    _latest BIGINT;
+    _answers BIGINT[];
+BEGIN
+    SELECT newest INTO _newest FROM {p}log FOR UPDATE;
+    SELECT link INTO _latest FROM {p}instance WHERE id = _instance;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    ELSIF _latest <> _link THEN
+        RAISE 'a newer connection of this instance has taken over';
+    END IF;
+    _moment := {p}clock();
+    WITH step AS MATERIALIZED (
+        SELECT step.*, lease.run IS NOT NULL AS held,
+            min(number) FILTER (WHERE kind = 'finish') OVER (PARTITION BY step.run) AS finished
+        FROM json_to_recordset(_steps) AS step (
+            number INT, kind TEXT, task TEXT, action TEXT, at BIGINT, scheduled_at BIGINT,
+            attempt BIGINT, run BIGINT, run_id TEXT, error TEXT, until BIGINT,
+            position BIGINT, reads JSON, lease BIGINT
+        ) LEFT JOIN {p}lease lease ON lease.run = step.run AND lease.instance = _instance
+    ), judged AS (
+        SELECT *, CASE kind
+            WHEN 'finish' THEN NOT held OR number > finished
+            WHEN 'extend' THEN NOT held OR coalesce(number > finished, false)
+            WHEN 'claim' THEN position < _newest AND (
+                EXISTS (
+                    SELECT FROM {p}head head
+                    WHERE head.task = step.task AND head.seq > step.position
+                ) OR EXISTS (
+                    SELECT FROM json_array_elements(reads) key, {p}head head
+                    WHERE head.task = key ->> 0 AND head.action = key ->> 1
+                        AND head.seq > step.position
+                )
+            )
+            ELSE false END AS undone
+        FROM step
+    ), numbered AS MATERIALIZED (
+        SELECT *, _newest + count(*) FILTER (WHERE writes) OVER (ORDER BY number) AS seq
+        FROM (
+            SELECT *, kind IN ('claim', 'finish') AND NOT refused AS writes
+            FROM (
+                SELECT *, undone OR kind = 'claim' AND coalesce(
+                    bool_or(undone AND kind <> 'extend') OVER (
+                        ORDER BY number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                    ), false) AS refused
+                FROM judged
+            ) refusing
+        ) writing
+    ), written AS (
+        INSERT INTO {p}record
+        SELECT seq, task, action, at, scheduled_at, attempt, run, run_id, error, until
+        FROM numbered WHERE writes
+    ), heads AS (
+        INSERT INTO {p}head AS head
+        SELECT task, action, max(seq), max(run) FROM numbered WHERE writes GROUP BY task, action
+        ON CONFLICT (task, action) DO UPDATE
+        SET seq = excluded.seq, run = greatest(head.run, excluded.run)
+    ), begun AS (
+        INSERT INTO {p}lease
+        SELECT seq, _instance, _moment + lease FROM numbered WHERE kind = 'claim' AND writes
+    ), ended AS (
+        DELETE FROM {p}lease lease USING numbered
+        WHERE lease.run = numbered.run AND kind = 'finish' AND writes
+    ), extended AS (
+        UPDATE {p}lease lease SET expires_at = _moment + latest.lease
+        FROM (
+            SELECT DISTINCT ON (run) run, numbered.lease FROM numbered
+            WHERE kind = 'extend' AND NOT refused AND finished IS NULL ORDER BY run, number DESC
+        ) latest
+        WHERE lease.run = latest.run
+    ), served AS (
+        DELETE FROM {p}missed missed USING numbered
+        WHERE missed.task = numbered.task AND missed.scheduled_at = numbered.scheduled_at
+            AND missed.until IS NULL AND kind = 'claim' AND writes
+    ), noted AS (
+        INSERT INTO {p}missed
+        SELECT task, scheduled_at, until FROM numbered note
+        WHERE kind = 'miss' AND (until IS NOT NULL OR NOT EXISTS (
+            SELECT FROM {p}record record WHERE record.task = note.task
+                AND at >= note.scheduled_at AND action = 'run'
+                AND record.scheduled_at = note.scheduled_at
+        ) AND NOT EXISTS (
+            SELECT FROM numbered claim WHERE claim.kind = 'claim' AND writes
+                AND claim.task = note.task AND claim.scheduled_at = note.scheduled_at
+        ))
+        ON CONFLICT DO NOTHING
+    )
+    SELECT max(seq), array_agg(
+        CASE WHEN NOT refused THEN seq WHEN kind = 'claim' THEN {newer} ELSE {lost} END
+        ORDER BY number
+    ) INTO _number, _answers FROM numbered;
+    IF _number > _newest THEN
+        UPDATE {p}log SET newest = _number;
+        PERFORM {p}tell(_instance, _number);
+    END IF;
+    RETURN _answers;
+END $$;
+"""
+"""`commit` judges as `judge` does, of all steps at once. NULL: the instance is not there any more,
+and has to join first."""
+
+NEWER, LOST = -1, -2
+"""What `commit` answers for a step that is refused."""
+
+MIGRATIONS: tuple[str, ...] = ()
+"""The statements that bring a namespace up from version 1 on, in order."""
+
+NEEDED = """
+wanted AS MATERIALIZED (SELECT key AS task, value::BIGINT AS since FROM json_each_text(%(tasks)s)),
+latest AS (
+    SELECT seq, run FROM {p}head JOIN wanted USING (task)
+), found AS (
+    SELECT seq FROM latest
+    UNION SELECT run FROM latest WHERE run IS NOT NULL
+    UNION SELECT seq FROM {p}lease lease JOIN {p}record record ON seq = lease.run
+        JOIN wanted USING (task)
+    UNION SELECT seq FROM wanted JOIN {p}record record USING (task) WHERE at >= since
+), with_runs AS (
+    SELECT seq FROM found
+    UNION SELECT run FROM found JOIN {p}record USING (seq) WHERE run IS NOT NULL
+), needed AS MATERIALIZED (
+    SELECT seq FROM with_runs
+    UNION SELECT ending.seq FROM with_runs JOIN {p}record ending ON ending.run = with_runs.seq
+)
+"""
+"""The numbers of what `Store.load` gives: `tasks` is the look-back."""
+
+LOAD = (
+    "WITH " + NEEDED + f"SELECT newest, {COLUMNS} FROM {{p}}log "
+    "LEFT JOIN (needed JOIN {p}record USING (seq)) ON true ORDER BY seq"
+)
+REGISTER = """
+INSERT INTO {p}task AS task
+SELECT key, value, %(now)s FROM json_each_text(%(tasks)s) ORDER BY key COLLATE "C"
+ON CONFLICT (name) DO UPDATE SET condition = excluded.condition, since = excluded.since,
+    decided = NULL WHERE task.condition <> excluded.condition
+"""
+DECIDED = """
+WITH said AS (SELECT key AS name, value::BIGINT AS decided FROM json_each_text(%(tasks)s)),
+locked AS (
+    SELECT task.name, said.decided FROM {p}task task JOIN said USING (name)
+    WHERE task.decided IS NULL OR task.decided < said.decided ORDER BY task.name FOR UPDATE OF task
+)
+UPDATE {p}task task SET decided = locked.decided FROM locked WHERE task.name = locked.name
+    AND (task.decided IS NULL OR task.decided < locked.decided)
+"""
+FORGET = """
+DELETE FROM {p}missed WHERE (task, scheduled_at) IN (
+    SELECT task, scheduled_at FROM {p}missed WHERE coalesce(until, scheduled_at) < %(before)s
+    ORDER BY scheduled_at LIMIT %(most)s
+)
+"""
+SEEN = """
+SELECT this.seq, this.task, greatest(this.at, ending.at, run.at)
+FROM {p}record this LEFT JOIN {p}record ending ON ending.run = this.seq
+LEFT JOIN {p}record run ON run.seq = this.run
+WHERE this.seq > %(swept)s ORDER BY this.seq LIMIT %(most)s
+"""
+"""Records with the latest instant of the run each is of."""
+
+ALWAYS = "WITH " + NEEDED + "SELECT seq FROM needed"
+
+
+FOLLOW = "SELECT * FROM {p}follow(%s, %s, %s)"
+COMMIT = "SELECT {p}commit(%s, %s, %s)"
+JOIN = "SELECT {p}join(%s, %s, %s, %s, %s, %s)"
+LOCK = "SELECT FROM {p}log FOR UPDATE"
+UNKNOWN = "SELECT run FROM {p}lease WHERE instance = %s AND run <> ALL (%s::BIGINT[])"
+CRASH = "SELECT {p}crash(%s, %s::BIGINT[], NULL)"
+ENDINGS = "SELECT run, seq, action, at FROM {p}record WHERE run = ANY (%s::BIGINT[])"
+LEAVE = """
+WITH own AS (DELETE FROM {p}instance WHERE id = %(instance)s RETURNING id)
+SELECT {p}tell(id, 0) FROM own
+"""
+DROP = "DELETE FROM {p}record WHERE seq = ANY (%s::BIGINT[])"
+INSTANCES = """
+SELECT id, host, pid, since, expires_at >= {p}clock(), id = %s FROM {p}instance ORDER BY since, id
+"""
+OVER = """
+SELECT task, seq, run_id FROM {p}record WHERE seq IN (SELECT {p}over('')) ORDER BY seq
+"""
+
+
+class Texts:
+    """The statements of a namespace; `prefix` begins the names of all that is its own."""
+
+    def __init__(self, namespace: str) -> None:
+        self.prefix = f"oncue_{namespace}_" if namespace else "oncue_"
+        self._made: dict[str, bytes] = {}
+
+    def __call__(self, text: str) -> bytes:
+        if text not in self._made:
+            found = text.format(p=self.prefix, version=VERSION, newer=NEWER, lost=LOST)
+            self._made[text] = found.encode()
+        return self._made[text]
+
+
+def version_of(link: Connection, text: Texts) -> int | None:
+    """None: the namespace has no tables."""
+    ((there,),) = link.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{text.prefix}log",))
+    if not there:
+        return None
+    ((version,),) = link.execute(text("SELECT version FROM {p}log"))
+    return int(version)
+
+
+def prepare(link: Connection, text: Texts, create: bool, shown: str) -> None:
+    """The tables and functions, once and of this version; of two that come at the same time one
+    finds them made. Raises StoreError, with nothing made, where that is forbidden or cannot be."""
+    if version_of(link, text) == VERSION:
+        return
+    with link.transaction():
+        link.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (text.prefix,))
+        version = version_of(link, text)
+        if version is None:
+            if not create:
+                raise StoreError(
+                    f"it has no oncue tables that begin with {text.prefix!r}, and create=False "
+                    "forbids to make them; leave it out once"
+                )
+            link.execute(text(TABLES))
+            link.execute(text(FUNCTIONS))
+        elif version > VERSION:
+            raise StoreError(
+                f"{text.prefix}log has schema version {version}, this oncue knows up to {VERSION}; "
+                "upgrade oncue"
+            )
+        elif version < VERSION:
+            migrate(link, text, version)
+
+
+def migrate(link: Connection, text: Texts, version: int) -> None:
+    """Bring the namespace up from a version to this one, unless an older oncue has it open: that
+    would go on writing as it knows."""
+    link.execute(text(LOCK))
+    living = text("SELECT host, pid FROM {p}instance WHERE expires_at >= {p}clock() LIMIT 1")
+    for host, pid in link.execute(living):
+        raise StoreError(f"it is open by an older oncue, process {pid} on {host}; end that first")
+    for migration in MIGRATIONS[version - 1 :]:
+        link.execute(text(migration))
+    link.execute(text("UPDATE {p}log SET version = {version}"))

@@ -1,0 +1,50 @@
+"""How the steps of a commit are told to a PostgreSQL server, and what it answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ...engine.records import Key
+from .postgres_schema import LOST, NEWER
+from .protocol import Answer, Claim, Extension, Finish, Missed, Refused, Step
+
+REFUSED = {NEWER: Refused.NEWER, LOST: Refused.LEASE_LOST}
+
+
+def answer_of(number: int) -> Answer:
+    return REFUSED.get(number, number)
+
+
+def as_json(steps: Sequence[Step]) -> str:
+    return json.dumps([said(step, number) for number, step in enumerate(steps)])
+
+
+def said(step: Step, number: int) -> dict[str, Any]:
+    match step:
+        case Claim():
+            reads = [(key.task, key.action) for key in step.keys if isinstance(key, Key)]
+            more = {"kind": "claim", "position": step.position, "lease": step.lease, "reads": reads}
+        case Finish():
+            more = {"kind": "finish"}
+        case Extension():
+            return {"number": number, "kind": "extend", "run": step.run, "lease": step.lease}
+        case Missed():
+            noted = {"task": step.task, "scheduled_at": step.scheduled_at, "until": step.until}
+            return {"number": number, "kind": "miss", **noted}
+    task, action, at, _, scheduled_at, attempt, run, run_id, error, until = step.record
+    found = {"number": number, "task": task, "action": action, "at": at, **more}
+    if scheduled_at is not None:
+        found["scheduled_at"] = scheduled_at
+    if attempt is not None:
+        found["attempt"] = attempt
+    if run is not None:
+        found["run"] = run
+    if run_id is not None:
+        found["run_id"] = run_id
+    if error is not None:
+        found["error"] = error.replace("\0", "�")  # which no text in PostgreSQL can hold
+    if until is not None:
+        found["until"] = until
+    return found
