@@ -13,8 +13,9 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..engine.agenda import Agenda, Missed, Start
+from ..engine.agenda import Agenda
 from ..engine.civil import FOREVER
+from ..engine.decisions import Missed, Start
 from ..engine.history import Mark
 from ..engine.records import Action, Record
 from .clock import Clock

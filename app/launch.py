@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..engine.agenda import Start
 from ..engine.civil import FOREVER
+from ..engine.decisions import Start
 from ..engine.records import Record
 from .binding import NOTHING, asks_for_flag, collect, prepare, refuse_lacking
 from .context import Context, OwnPulse

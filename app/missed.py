@@ -13,8 +13,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ..engine.agenda import Agenda, Entry, Missed, Start
+from ..engine.agenda import Agenda
 from ..engine.civil import BEGINNING, FOREVER, Zone, to_datetime
+from ..engine.decisions import Missed, Start
+from ..engine.items import Entry
 from ..engine.records import Action, Record
 from .journal import scheduler_log
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..engine.agenda import Start
+from ..engine.decisions import Start
 from ..engine.records import Action, Record
 from .binding import ArgumentError
 from .config import new_run_id

@@ -16,9 +16,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..engine.agenda import CYCLE_SLEEP, MANY, Agenda, ConditionFailed, Start, Stop
+from ..engine.agenda import CYCLE_SLEEP, MANY, Agenda
 from ..engine.atoms import Scheduler
 from ..engine.civil import FOREVER
+from ..engine.decisions import ConditionFailed, Start, Stop
 from ..engine.explain import Explanation
 from ..engine.history import History, TaskLog
 from ..engine.plan import Planner

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..conds.durations import Duration
 from ..engine import forecast
-from ..engine.agenda import CYCLE_SLEEP, ConditionFailed
+from ..engine.agenda import CYCLE_SLEEP
 from ..engine.civil import FOREVER, Zone, from_datetime, to_datetime
+from ..engine.decisions import ConditionFailed
 from ..engine.forecast import Course, ShutCondFailed, Standstill
 from ..engine.records import Action, Record
 from .binding import bound

@@ -28,17 +28,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
 from .civil import BEGINNING, FOREVER
-from .history import History, Mark, Run, Source, TaskLog
+from .decisions import ConditionFailed, Ended, Missed, Start, Starts, Stop
+from .history import History, Mark, Source, TaskLog
+from .items import NO_REQUESTS, Entry, Item, Watch, place_of, rank_of
 from .plan import Composite, Planner, without_retry
 from .policy import FailureMode
 from .records import BIT, Action, Record
 from .schedule import NEVER, SECOND, CatchUp, Overlap, Request, Schedule
-from .verdict import Plan, Read, Reads, Verdict, named, touches
+from .verdict import Plan, Verdict, touches
 
 CYCLE_SLEEP = SECOND // 10
 CRASH_WAIT = SECOND
@@ -49,159 +49,7 @@ SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
 MANY = 1 << 62  # more than there ever is
 MOST_MISSED = 1000  # how often a task is asked in a row what it has missed, beyond what is forgiven
-
-
-PLACES = 1 << 64  # more than there are tasks, and than priorities are told apart
-
-
-class Item:
-    """What stands in the heap: `due` is the instant of its valid place there, `reads` what its
-    last answer read: a record of these puts it back. Of two that are due together the one of lower
-    `rank` is first; if that is the same, one of them is gone."""
-
-    __slots__ = ("due", "log", "name", "plan", "rank", "reads")
-
-    def __init__(self, name: str, plan: Plan, log: TaskLog, rank: int) -> None:
-        self.name = name
-        self.plan = plan
-        self.log = log
-        self.rank = rank
-        self.due = FOREVER
-        self.reads: Reads = ()
-
-    def __lt__(self, other: Item) -> bool:
-        return False
-
-
-class Entry(Item):
-    """One task on the agenda. `fresh` is its plan with `retry` taken as false: a start that
-    only the full plan allows is a retry. `watch` looks after its live runs, `latest` is the
-    instant of its latest start, `requests` are the starts asked for. `behind` is from when on it
-    has still to be decided, where that is not the present; `queued` whether what has come due
-    since then waited for a run of the task itself."""
-
-    __slots__ = (
-        "behind",
-        "crash_wait",
-        "enabled",
-        "fresh",
-        "latest",
-        "not_before",
-        "queued",
-        "requests",
-        "schedule",
-        "watch",
-    )
-
-    def __init__(
-        self, name: str, schedule: Schedule, plan: Plan, fresh: Plan, log: TaskLog, rank: int
-    ) -> None:
-        super().__init__(name, plan, log, rank)
-        self.schedule = schedule
-        self.fresh = fresh
-        self.watch: Watch | None = None
-        self.enabled = schedule.enabled
-        self.not_before = self.latest = BEGINNING
-        self.behind: int | None = None
-        self.queued = False
-        self.requests: deque[Request] = NO_REQUESTS
-        self.crash_wait = 0
-
-
-class Watch(Item):
-    """When the live runs of a task are to be ended. `told` are those of which it was said."""
-
-    __slots__ = ("timeout", "told")
-
-    def __init__(self, entry: Entry, plan: Plan, timeout: int | None) -> None:
-        super().__init__(entry.name, plan, entry.log, entry.rank + 1)
-        self.timeout = timeout
-        self.told: set[Run] = set()
-
-
-def rank_of(schedule: Schedule, place: int) -> int:
-    """What is asked for by occasion first, then by -priority and order of definition. The watch of
-    an entry comes right after it."""
-    urgency = min(max(schedule.priority, -PLACES), PLACES)
-    if not schedule.standing:
-        urgency += 4 * PLACES
-    return 2 * place - urgency * PLACES
-
-
-NO_REQUESTS: deque[Request] = deque(maxlen=0)
 NOTHING_OWED = Verdict(False, BEGINNING, FOREVER)
-
-
-class Claim:
-    """`record` is the RUN record to be written. The claim holds only if the log has, after
-    `position`, no record of its task, nor of what is in `reads`. `lease` is for how many
-    microseconds the run is the claimer's; None: for as long as its instance lives."""
-
-    __slots__ = ("lease", "position", "reads", "record")
-
-    def __init__(
-        self, record: Record, reads: Reads, position: int, lease: int | None = None
-    ) -> None:
-        self.record = record
-        self.reads = reads
-        self.position = position
-        self.lease = lease
-
-    @property
-    def keys(self) -> frozenset[Read]:
-        return named(self.reads)
-
-
-class Start(Claim):
-    """A decision, to be claimed. Whoever claims it may give the record its label."""
-
-    __slots__ = ("decided_at", "mark", "request")
-
-    def __init__(
-        self,
-        record: Record,
-        mark: Mark,
-        reads: Reads,
-        position: int,
-        decided_at: int,
-        request: Request | None = None,
-        lease: int | None = None,
-    ) -> None:
-        self.record = record
-        self.lease = lease
-        self.mark = mark
-        self.reads = reads
-        self.position = position
-        self.decided_at = decided_at
-        self.request = request
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """An occurrence that no run served: it came and went, or a newer one took its place. With
-    `until`: those from `scheduled_at` up to that instant, of which there were too many to look for
-    each."""
-
-    task: str
-    scheduled_at: int
-    until: int | None = None
-
-
-class Ended(StrEnum):
-    """Why a run is to be ended."""
-
-    BY_CONDITION = "its end_cond holds"
-    BY_TIMEOUT = "its timeout is over"
-    BY_NEWER = "a newer occurrence takes its place"
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A live run that is to be ended; `mark` is the place of its RUN record."""
-
-    task: str
-    mark: Mark
-    reason: Ended
 
 
 class Agenda:
@@ -299,7 +147,7 @@ class Agenda:
     def change(self, name: str, schedule: Schedule) -> Entry:
         """Put another schedule in the place of a task's; what it waits for is kept."""
         old = self._leave(name)
-        entry = self._enter(name, schedule, old.rank % PLACES // 2)
+        entry = self._enter(name, schedule, place_of(old.rank))
         entry.not_before, entry.latest = old.not_before, old.latest
         if old.schedule.condition == schedule.condition:
             entry.behind, entry.queued = old.behind, old.queued
@@ -682,7 +530,7 @@ class Agenda:
             instant = max(instant, verdict.since)
         if not in_order:
             if verdict.until <= now:
-                newer = self._newer(entry, instant, verdict.until, now)
+                newer = self._newer(entry, verdict.until, now)
                 if newer is not None:
                     self.missed.append(Missed(entry.name, instant))
                     self._go_on(entry, newer, now)
@@ -767,10 +615,11 @@ class Agenda:
     def _pass_by(self, entry: Entry, instant: int, forgiven: int) -> tuple[int, bool]:
         """Look at what came and went from `instant` on; up to where, and whether that was all."""
         last: Missed | None = None
+        served = instant  # when a run would have served what was due last
         for _ in range(MOST_MISSED):
             verdict = self._ask(entry, entry.plan, instant)
             self.checked += 1
-            same = verdict.value and last and self._same(entry, last.scheduled_at, instant)
+            same = verdict.value and last and self._same(entry, served, instant)
             if verdict.until > forgiven:
                 if same and last is not None:
                     self.missed.remove(last)  # it is not over
@@ -780,11 +629,13 @@ class Agenda:
                 last = Missed(entry.name, instant)
                 self.missed.append(last)
             instant = verdict.until
+            if verdict.value:
+                served = instant - 1
         return instant, False
 
     def _same(self, entry: Entry, instant: int, later: int) -> bool:
-        """Whether what is due at both instants is one occurrence: a run at the first, that had
-        succeeded there, would leave nothing to do at the second."""
+        """Whether what is due at both instants is one occurrence: a run at the first, the last at
+        which it was due, that had succeeded there, would leave nothing to do at the second."""
         if not isinstance(entry.plan, Composite):
             return False  # of an atom every `until` is the end of an occurrence
         log = entry.log
@@ -859,15 +710,18 @@ class Agenda:
             reason = Ended.BY_CONDITION if verdict.value else Ended.BY_TIMEOUT
             self.stops.append(Stop(watch.name, run.mark, reason))
 
-    def _newer(self, entry: Entry, instant: int, until: int, now: int) -> int | None:
-        """When the task's condition came true again before now, once `until` was over; not of the
-        occurrence that it was true of at `instant`."""
+    def _newer(self, entry: Entry, until: int, now: int) -> int | None:
+        """When the task's condition came true again before now, once `until` was over up to which
+        it was true; not of that same occurrence."""
+        served = until - 1
         while until <= now:
             verdict = self._ask(entry, entry.plan, until)
             self.checked += 1
-            if verdict.value and not self._same(entry, instant, until):
+            if verdict.value and not self._same(entry, served, until):
                 return until
             until = verdict.until
+            if verdict.value:
+                served = until - 1
         return None
 
     def _start(
@@ -952,35 +806,3 @@ class Agenda:
 def lateness(schedule: Schedule) -> int:
     """How late an occurrence may start that is not forgotten."""
     return FOREVER if schedule.max_lateness is None else schedule.max_lateness
-
-
-class Starts:
-    """The starts of one decision, in order, and by what they read."""
-
-    def __init__(self) -> None:
-        self.made: dict[Start, None] = {}
-        self.readers: dict[Source, list[Start]] = {}
-
-    def add(self, start: Start) -> None:
-        self.made[start] = None
-        for source, _ in start.reads:
-            self.readers.setdefault(source, []).append(start)
-
-    def that_read(self, source: Source, bit: int) -> list[Start]:
-        readers = self.readers.get(source, ())
-        return [start for start in readers if touches(start.reads, source, bit)]
-
-    def drop(self, start: Start) -> bool:
-        """Whether it was there."""
-        if start not in self.made:
-            return False
-        del self.made[start]
-        return True
-
-
-class ConditionFailed(Exception):
-    """A condition of the task raised instead of answering; the cause is what it raised."""
-
-    def __init__(self, task: str) -> None:
-        super().__init__(f"a condition of task {task!r} failed")
-        self.task = task

@@ -13,9 +13,10 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from ..conds.nodes import Cadence, Condition, Cron, Once
-from .agenda import CYCLE_SLEEP, Agenda, Missed
+from .agenda import CYCLE_SLEEP, Agenda
 from .atoms import Custom, Scheduler
 from .civil import BEGINNING, FOREVER, Zone
+from .decisions import Missed
 from .history import History
 from .periods import Period, period_of
 from .plan import Planner, as_it_is

@@ -4,7 +4,7 @@ import pytest
 
 from oncue.conds import retry
 from oncue.conds.nodes import Func, all_of
-from oncue.engine.agenda import ConditionFailed
+from oncue.engine.decisions import ConditionFailed
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from oncue.engine.agenda import Agenda, Missed, Start
+from oncue.engine.agenda import Agenda
 from oncue.engine.civil import from_datetime, to_datetime, zone
+from oncue.engine.decisions import Missed, Start
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Record

@@ -10,8 +10,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import count
 
-from ...engine.agenda import Missed
 from ...engine.civil import FOREVER
+from ...engine.decisions import Missed
 from ...engine.records import Action, Record
 from ..clock import uptime
 

@@ -26,7 +26,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
-from ...engine.agenda import Claim, Missed
+from ...engine.decisions import Claim, Missed
 from ...engine.records import Action, Record
 from ..errors import StoreError
 

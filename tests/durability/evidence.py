@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from oncue.engine.agenda import Missed
+from oncue.engine.decisions import Missed
 from oncue.engine.policy import ExecutionMode, FailureMode
 from oncue.engine.records import Action, Record
 from oncue.engine.schedule import CatchUp, Overlap

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from oncue.engine.agenda import Missed
+from oncue.engine.decisions import Missed
 from oncue.engine.policy import ExecutionMode, FailureMode
 from oncue.engine.records import Action, Record
 from oncue.engine.schedule import CatchUp, Overlap

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from oncue.conds import nodes
-from oncue.engine.agenda import Agenda, Ended
+from oncue.engine.agenda import Agenda
+from oncue.engine.decisions import Ended
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.records import Action, Record
