@@ -28,7 +28,7 @@ from oncue.tests.durability.virtual import HotLoop, Machine, VirtualLoop
 EPOCH = 1_780_272_000 * SECOND  # a midnight
 GROUPS = 3  # of tasks, in a world
 SETTLING = 25.0  # seconds: leases run out, crashes are waited for
-SHORTEST = 0.00001  # seconds that a call of the store takes
+USUALLY = (0.00001, 0.001)  # seconds that a call of the store takes
 LONGEST_STOP = 25.0
 LEASE_LEFT = (10.0, 15.0)  # seconds of an instance's lease, when it is not renewed any more
 
@@ -107,7 +107,7 @@ class Instance:
             raise StoreError(f"{call} failed by chance")
 
     async def _after(self, call: str) -> None:
-        await asyncio.sleep(SHORTEST)
+        await asyncio.sleep(self.world.random.uniform(*USUALLY))
         await self._weather()
         if self._failing:
             self._failing = False
