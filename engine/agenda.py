@@ -530,7 +530,7 @@ class Agenda:
             instant = max(instant, verdict.since)
         if not in_order:
             if verdict.until <= now:
-                newer = self._newer(entry, verdict.until, now)
+                newer = self._newer(entry, instant, verdict.until, now)
                 if newer is not None:
                     self.missed.append(Missed(entry.name, instant))
                     self._go_on(entry, newer, now)
@@ -615,11 +615,13 @@ class Agenda:
     def _pass_by(self, entry: Entry, instant: int, forgiven: int) -> tuple[int, bool]:
         """Look at what came and went from `instant` on; up to where, and whether that was all."""
         last: Missed | None = None
-        served = instant  # when a run would have served what was due last
+        held = False  # whether it was due right up to `instant`
         for _ in range(MOST_MISSED):
             verdict = self._ask(entry, entry.plan, instant)
             self.checked += 1
-            same = verdict.value and last and self._same(entry, served, instant)
+            same = False
+            if verdict.value and last is not None:
+                same = self._same(entry, instant - 1 if held else last.scheduled_at, instant)
             if verdict.until > forgiven:
                 if same and last is not None:
                     self.missed.remove(last)  # it is not over
@@ -628,14 +630,13 @@ class Agenda:
             if verdict.value and not same:
                 last = Missed(entry.name, instant)
                 self.missed.append(last)
-            instant = verdict.until
-            if verdict.value:
-                served = instant - 1
+            instant, held = verdict.until, verdict.value
         return instant, False
 
     def _same(self, entry: Entry, instant: int, later: int) -> bool:
-        """Whether what is due at both instants is one occurrence: a run at the first, the last at
-        which it was due, that had succeeded there, would leave nothing to do at the second."""
+        """Whether what is due at both instants is one occurrence: a run at the first that had
+        succeeded there would leave nothing to do at the second. Where it stays due in between, the
+        first is the very instant before the second."""
         if not isinstance(entry.plan, Composite):
             return False  # of an atom every `until` is the end of an occurrence
         log = entry.log
@@ -710,18 +711,16 @@ class Agenda:
             reason = Ended.BY_CONDITION if verdict.value else Ended.BY_TIMEOUT
             self.stops.append(Stop(watch.name, run.mark, reason))
 
-    def _newer(self, entry: Entry, until: int, now: int) -> int | None:
+    def _newer(self, entry: Entry, instant: int, until: int, now: int) -> int | None:
         """When the task's condition came true again before now, once `until` was over up to which
-        it was true; not of that same occurrence."""
-        served = until - 1
+        it was true from `instant` on; not of that same occurrence."""
+        held = True  # whether it was due right up to `until`
         while until <= now:
             verdict = self._ask(entry, entry.plan, until)
             self.checked += 1
-            if verdict.value and not self._same(entry, served, until):
+            if verdict.value and not self._same(entry, until - 1 if held else instant, until):
                 return until
-            until = verdict.until
-            if verdict.value:
-                served = until - 1
+            until, held = verdict.until, verdict.value
         return None
 
     def _start(
@@ -751,7 +750,7 @@ class Agenda:
             entry.schedule.lease,
         )  # fmt: skip
         if log.readers:
-            self._changed(log, STARTED, instant)
+            self._changed(log, STARTED, self.logical)
         self._keep_watch(entry, now)
         if decided_at > entry.latest:
             entry.latest = decided_at

@@ -126,7 +126,7 @@ class Reference:
                 while self.something_happens(instant):
                     pass
         for task in self.tasks.values():
-            if not self.live(task.name):
+            if not self.live(task.name) and now >= task.not_before:
                 task.behind = None
         self.looked_at = now
         live = {run.seq for name in self.tasks for run in self.live(name)}
@@ -158,7 +158,7 @@ class Reference:
         owed = self.owed(task, instant)
         if owed is not None:
             self.start(task, instant, owed)
-            if schedule.overlap is Overlap.SKIP and instant < self.now:
+            if schedule.overlap is Overlap.SKIP and instant < self.now and task.behind is None:
                 task.behind = instant
             return True
         if not self.holds(schedule.condition, instant, task.name):
