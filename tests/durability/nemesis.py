@@ -24,7 +24,8 @@ from oncue.tests.durability.instance import MODULE
 
 STOPS = ((0.2, 2.0), (2.0, 6.0), (16.0, 22.0))  # seconds; an instance's lease is of 15
 LIVES = (0.5, 8.0)  # seconds until something happens to it
-SETTLING = 8.0
+SETTLING = 8.0  # where a process that is gone is seen to be; else its lease runs out first
+SETTLING_ON_A_SERVER = 24.0
 ENDING = 60.0
 MARGIN = 6 * SECOND
 
@@ -73,6 +74,7 @@ class Nemesis:
         self._address = address
         self._effects = folder / "effects"
         self._groups = list(groups) or list(range(len(CAST)))
+        self._settling = SETTLING_ON_A_SERVER if "://" in address else SETTLING
         self._born = 0
         self._living: list[Process] = []
         self._gone: list[Process] = []
@@ -149,10 +151,10 @@ class Nemesis:
         for process in self._living:
             if process.stopped:
                 process.carry_on()
-        time.sleep(SETTLING / 2)
+        time.sleep(self._settling / 2)
         for process in self._living:
             process.signal(signal.SIGUSR1)
-        time.sleep(SETTLING / 2)
+        time.sleep(self._settling / 2)
         for process in list(self._living):
             if process.popen.poll() is not None:
                 self._bury(process, f"{process.name} ended by itself: {process.popen.returncode}")

@@ -7,20 +7,27 @@ printed.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from oncue.tests.durability.checker import check
 from oncue.tests.durability.nemesis import Nemesis, some_seed
+from oncue.tests.stores.conftest import Postgres
 
 SECONDS = float(os.environ.get("ONCUE_CHAOS_SECONDS", "60"))
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", "postgres"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Of a store that has nothing in it."""
-    return str(tmp_path / "log.db")
+    if request.param == "sqlite":
+        yield str(tmp_path / "log.db")
+        return
+    made = Postgres(request.getfixturevalue("postgres_url"))
+    yield f"{made.url}{'&' if '?' in made.url else '?'}namespace={made.namespace}"
+    made.remove()
 
 
 def test_four_processes_keep_every_promise(address: str, tmp_path: Path) -> None:
