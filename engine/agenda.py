@@ -634,14 +634,14 @@ class Agenda:
         return instant, False
 
     def _same(self, entry: Entry, instant: int, later: int) -> bool:
-        """Whether what is due at both instants is one occurrence: a run at the first that had
-        succeeded there would leave nothing to do at the second. Where it stays due in between, the
+        """Whether what is due at both instants is one occurrence: a run at the first that found
+        nothing to do would leave nothing to do at the second. Where it stays due in between, the
         first is the very instant before the second."""
         if not isinstance(entry.plan, Composite):
             return False  # of an atom every `until` is the end of an occurrence
         log = entry.log
         with log.as_it_was():
-            for action in (RUN, Action.SUCCESS):
+            for action in (RUN, Action.INACTION):
                 mark = Mark(instant, self.history.next_provisional())
                 log.add(Record(entry.name, action, instant, mark.seq, instant), mark)
             self.planner.rewritten(log)
