@@ -47,6 +47,16 @@ def store_at(
                 f"a store in PostgreSQL needs psycopg: pip install 'oncue[postgres]' ({error})"
             ) from error
         return PostgresStore(found.place, namespace=found.namespace, create=found.create)
+    if found.kind in ("redis", "rediss"):
+        try:
+            from .redisdb import RedisStore
+        except ImportError as error:
+            raise DefinitionError(
+                f"a store in Redis needs redis-py: pip install 'oncue[redis]' ({error})"
+            ) from error
+        return RedisStore(
+            found.place, namespace=found.namespace, create=found.create, **found.options
+        )
     from .sqlite import SqliteStore
 
     return SqliteStore(found.place, namespace=found.namespace, create=found.create, **found.options)

@@ -4,6 +4,7 @@ jobs.db                                          an SQLite file
 sqlite:jobs.db?synchronous=normal&namespace=billing
 sqlite:///jobs.db, sqlite:////var/jobs.db        the same as SQLAlchemy writes it
 postgresql://user@host/database?sslmode=require  a PostgreSQL database; other options are libpq's
+redis://user@host/0?namespace=billing            a database of a Redis server; rediss:// by TLS
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from ...conds.diagnostic import nearest
 from ..errors import DefinitionError
 
 SHARED = ("namespace", "create")
+TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "sqlite": (*SHARED, "synchronous"),
     "postgresql": SHARED,
     "postgres": SHARED,
+    "redis": (*SHARED, "timeout"),
+    "rediss": (*SHARED, "timeout", *TLS),
 }
 """The kinds of stores that have addresses, and what may stand after the `?` of each."""
 SERVERS = {"postgresql": "postgresql", "postgres": "postgresql"}
@@ -90,6 +94,8 @@ def parts(address: str) -> tuple[str, str, dict[str, str]]:
     if kind in SERVERS:
         return SERVERS[kind], *url_of(kind, address)
     place, _, query = address[len(kind) + 1 :].partition("?")
+    if kind in ("redis", "rediss"):
+        return kind, f"{kind}:{place}", options_of(kind, query, masked(address))
     return kind, file_of(place, address), options_of(kind, query, address)
 
 

@@ -15,12 +15,14 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from redis import Redis as Client
 
 from oncue.app.clock import uptime, wall
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.postgres import PostgresStore
 from oncue.app.stores.protocol import CLOCK_CHECK, CROWDED_PATIENCE, Store
+from oncue.app.stores.redisdb import RedisStore
 from oncue.app.stores.sqlite import SqliteStore
 
 
@@ -144,6 +146,41 @@ class Postgres:
         self.run(";".join(drop for (drop,) in self.run(find)))
 
 
+class Redis:
+    """A namespace of its own, which `remove` removes."""
+
+    crowded = CROWDED_PATIENCE  # nobody has asked to hear of anything
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.namespace = f"test_{uuid4().hex}"
+        self.prefix = f"oncue:{{{self.namespace}}}:"
+        self.client = Client.from_url(url)
+
+    def __call__(self) -> RedisStore:
+        return RedisStore(self.url, namespace=self.namespace)
+
+    def elapse(self, microseconds: int, *kinds: str) -> None:
+        """For leases of runs and of instances, or for one kind of them."""
+        for kind in kinds or ("lease", "instance"):
+            key = f"{self.prefix}{kind}"
+            for member in self.client.execute_command("ZRANGE", key, 0, -1):
+                self.client.zincrby(key, -microseconds, member)
+
+    def lose(self, store: Store) -> None:
+        (own,) = [instance for instance in store.instances() if instance.own]
+        self.client.zadd(f"{self.prefix}instance", {own.id: 0})
+
+    def empty(self) -> None:
+        """Begin anew."""
+        for key in self.client.scan_iter(f"{self.prefix}*", 1000):
+            self.client.delete(key)
+
+    def remove(self) -> None:
+        self.empty()
+        self.client.close()
+
+
 @cache
 def ended_process() -> int:
     """The number of a process that has ended."""
@@ -159,6 +196,7 @@ TOGETHER: dict[str, Maker] = {
     "ledger": lambda *_: OneLedger(),
     "sqlite": lambda _, folder, patch: Sqlite(folder / "log.db", patch),
     "postgres": lambda request, *_: request.getfixturevalue("postgres"),
+    "redis": lambda request, *_: request.getfixturevalue("redis"),
 }
 
 
@@ -176,6 +214,13 @@ def share(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.fixture
 def postgres(postgres_url: str) -> Iterator[Postgres]:
     make = Postgres(postgres_url)
+    yield make
+    make.remove()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    make = Redis(redis_url)
     yield make
     make.remove()
 

@@ -17,12 +17,12 @@ from oncue.app.stores.protocol import Missed, Query, Store
 from oncue.app.stores.sqlite import SqliteStore
 from oncue.app.stores.sweep import SWEPT
 from oncue.engine.records import Action, Record
-from oncue.tests.stores.conftest import Make, Postgres
+from oncue.tests.stores.conftest import Make, Postgres, Redis
 from oncue.tests.stores.steps import LATE, claim, commit, finish, grow, log_of, opened
 
 ENDINGS = [action for action in Action if action is not Action.RUN]
 TASKS = ("a", "b", "c")
-KINDS = ("memory", "sqlite", "postgres")
+KINDS = ("memory", "sqlite", "postgres", "redis")
 
 Event = tuple[str, Action, int, int]
 """The task, what happens, how far the clock moves on (or back), and which of its live runs ends."""
@@ -45,13 +45,13 @@ New = Callable[[], AbstractContextManager[Store]]
 @pytest.fixture(params=KINDS)
 def new(request: pytest.FixtureRequest) -> New:
     """Makes empty stores of a kind."""
-    if request.param == "postgres":
-        return partial(emptied, request.getfixturevalue("postgres"))
+    if request.param in ("postgres", "redis"):
+        return partial(emptied, request.getfixturevalue(request.param))
     return partial(made, request.param)
 
 
 @contextmanager
-def emptied(make: Postgres) -> Iterator[Store]:
+def emptied(make: Postgres | Redis) -> Iterator[Store]:
     make.empty()
     yield make()
 

@@ -1,5 +1,4 @@
-"""The same story on a ledger in memory, on a file and on a server: the same answers, the same
-log."""
+"""The same story on a ledger in memory, on a file and on servers: the same answers and log."""
 
 import asyncio
 import tempfile
@@ -17,7 +16,7 @@ from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Claim, Missed, Query, Step, Store
 from oncue.engine.records import Action, Key
-from oncue.tests.stores.conftest import Postgres, Sqlite
+from oncue.tests.stores.conftest import Postgres, Redis, Sqlite
 from oncue.tests.stores.steps import LATE, claim, commit, extend, finish
 
 INSTANCES = 3
@@ -48,7 +47,10 @@ stories = st.lists(st.tuples(st.integers(0, INSTANCES - 1), events), min_size=5,
 
 
 class Clock:
+    """A lease of so many units lasts until it has moved on by so many microseconds."""
+
     instant = 0
+    unit = 1
 
     def moved(self) -> None:
         """To be said after each change."""
@@ -69,16 +71,20 @@ class OnLedger:
         self._ledger.lose(store.id)
 
 
-def step_of(kind: str, *rest: Any, begun: list[tuple[str, int]], now: int) -> Step:
+def step_of(kind: str, *rest: Any, begun: list[tuple[str, int]], clock: Clock) -> Step:
+    now = clock.instant
     match kind:
         case "claim":
             task, position, reads, lease = rest
+            lease = None if lease is None else lease * clock.unit
             return claim(task, position, *reads, at=now, lease=lease)
         case "miss":
             return Missed(*rest)
     which, what = rest
     task, run = begun[-1 - which] if which < len(begun) else ("a", 99)
-    return finish(task, run, what, now) if kind == "finish" else extend(task, run, what)
+    return (
+        finish(task, run, what, now) if kind == "finish" else extend(task, run, what * clock.unit)
+    )
 
 
 async def told(make: Any, clock: Clock, story: Sequence[Any]) -> list[object]:
@@ -94,7 +100,7 @@ async def told(make: Any, clock: Clock, story: Sequence[Any]) -> list[object]:
         store, now = stores[who], clock.instant
         match kind:
             case "commit":
-                taken = [step_of(*each, begun=begun[who], now=now) for each in rest[0]]
+                taken = [step_of(*each, begun=begun[who], clock=clock) for each in rest[0]]
                 answers = await commit(store, *taken)
                 for step, answer in zip(taken, answers, strict=True):
                     if isinstance(step, Claim) and isinstance(answer, int):
@@ -185,3 +191,29 @@ async def begin(make: Postgres) -> None:
             "$$ SELECT instant FROM {p}test_clock $$"
         )
     make.empty()
+
+
+class LeasesClock(Clock):
+    """Moves the ends of leases, in seconds: what a server's own clock does meanwhile is little."""
+
+    unit = 1_000_000
+
+    def __init__(self, make: Redis) -> None:
+        self._make = make
+        self._before = 0
+
+    def moved(self) -> None:
+        passed, self._before = self.instant - self._before, self.instant
+        self._make.elapse(passed * self.unit, "lease")
+
+
+@given(story=stories)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_scripts_tell_the_same_story_as_memory(redis: Redis, story: list[Any]) -> None:
+    async def both() -> None:
+        clock = Clock()
+        in_memory = await told(OnLedger(clock), clock, story)
+        redis.empty()
+        assert await told(redis, LeasesClock(redis), story) == in_memory
+
+    asyncio.run(both())

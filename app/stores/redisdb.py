@@ -1,0 +1,262 @@
+"""The log on a Redis server: a script for each change, by the server's clock, and notice.
+
+Commands go by one worker thread, so the event loop never waits for the network; a second thread
+keeps this instance's lease alive, a third hears what other instances write. Readers have
+connections of their own. What a log is made of is in `redislua.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from operator import methodcaller
+from typing import Any, TypeVar
+
+from redis.exceptions import NoPermissionError, RedisError
+
+from ...engine.records import Record
+from ..clock import stopwatch
+from ..errors import StoreError
+from .address import refuse_namespace
+from .protocol import (
+    CLOCK_CHECK,
+    CROWDED_PATIENCE,
+    Answer,
+    Instance,
+    Missed,
+    Query,
+    Registered,
+    Step,
+)
+from .redisnews import Listener
+from .redisreading import Reader
+from .rediswire import Client, Server, persistent
+from .rediswriting import LEASE_SECONDS, VERSION, Writer
+from .worker import Worker
+
+scheduler_log = logging.getLogger("oncue.scheduler")
+T = TypeVar("T")
+
+
+class RedisStore:
+    """`address` is `redis://USER:PASSWORD@HOST:PORT/NUMBER`, or `rediss://` for TLS; `options` are
+    those of `rediswire.py`, as text. `create=False` forbids to make a namespace that is not there.
+    Raises DefinitionError for what cannot be."""
+
+    def __init__(
+        self, address: str, *, namespace: str = "", create: bool = True, **options: str
+    ) -> None:
+        refuse_namespace(namespace)
+        self.namespace = namespace
+        self.create = create
+        self.server = Server(address, options, f"oncue:{namespace}" if namespace else "oncue")
+        self.prefix = f"oncue:{{{namespace or '-'}}}:"
+        self._heard: Callable[[], None] | None = None
+        self._listener: Listener | None = None
+        self._worker: Worker | None = None
+        self._client: Client | None = None
+        self._writer: Writer | None = None
+        self._left = threading.Event()
+        self._renewal: threading.Thread | None = None
+
+    # --- the protocol ---------------------------------------------------------------------
+
+    @property
+    def patience(self) -> int:
+        listening = self._listener is not None and self._listener.listening
+        crowded = self._writer is not None and self._writer.crowded
+        return CROWDED_PATIENCE if crowded and not listening else CLOCK_CHECK
+
+    @property
+    def skew(self) -> int | None:
+        return None if self._writer is None else self._writer.skew
+
+    def on_notice(self, heard: Callable[[], None]) -> None:
+        self._heard = heard
+
+    async def open(self, now: int) -> None:
+        self._worker = Worker("oncue-redis")
+        try:
+            await self._worker.call(lambda: self._open(now))
+        except BaseException:
+            self._stop_worker()
+            raise
+
+    async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
+        return await self._call(lambda writer: writer.load(lookback))
+
+    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+        return await self._call(lambda writer: writer.commit(steps))
+
+    async def follow(self, position: int, now: int) -> list[Record]:
+        asked = stopwatch()
+        if self._listener is not None:
+            self._listener.heed()
+        return await self._call(lambda writer: writer.follow(position, now, asked))
+
+    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+        return await self._call(lambda writer: writer.register(conditions, now))
+
+    async def decided(self, tasks: Mapping[str, int]) -> None:
+        await self._call(lambda writer: writer.decided(tasks))
+
+    async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
+        """In short steps, between which others may write."""
+        dropped = await self._call(lambda writer: writer.trim_missed(before, most))
+        more = True
+        while more and dropped < most:
+            trim = methodcaller("trim", before, lookback, most - dropped)
+            found, more = await self._call(trim)
+            dropped += found
+        return dropped
+
+    async def close(self) -> None:
+        self._left.set()
+        if self._worker is not None:
+            try:
+                await self._worker.call(self._close)
+            finally:
+                self._stop_worker()
+
+    def _stop_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+
+    async def _call(self, function: Callable[[Writer], T]) -> T:
+        worker, writer = self._worker, self._writer
+        if worker is None or writer is None:
+            raise StoreError(f"the store {self.server.where!r} is not open")
+
+        def done() -> T:
+            with self.server.speaking():
+                return writer.certain(lambda: function(writer))
+
+        return await worker.call(done)
+
+    # --- reading, on any thread -----------------------------------------------------------
+
+    def read(self, query: Query) -> list[Record]:
+        with self._reading() as reader:
+            return reader.query(query)
+
+    def count(self, query: Query) -> int:
+        with self._reading() as reader:
+            return reader.count(query)
+
+    def missed(self, tasks: Sequence[str] | None = None, newest: int | None = None) -> list[Missed]:
+        with self._reading() as reader:
+            return reader.missed(tasks, newest)
+
+    def registered(self, conditions: Mapping[str, str] | None = None) -> dict[str, Registered]:
+        with self._reading() as reader:
+            return reader.registered(conditions)
+
+    def instances(self) -> list[Instance]:
+        with self._reading() as reader:
+            return reader.instances("" if self._writer is None else self._writer.id)
+
+    def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
+        with self._reading() as reader:
+            newest, records = reader.load(lookback)
+            crashed = reader.crashes(now, newest)
+            return newest, records + [r for r in crashed if r.task in lookback]
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        """By a connection of one's own, so that nobody waits for the worker thread."""
+        own = self._client
+        client = self.server.connect() if own is None else own
+        try:
+            with self.server.speaking():
+                reader = Reader(client, self.prefix)
+                self._refuse_newer(reader.version())
+                yield reader
+        finally:
+            if own is None:
+                client.close()
+
+    # --- on the worker thread -------------------------------------------------------------
+
+    def _open(self, now: int) -> None:
+        client = self.server.connect()
+        writer = Writer(self.server, client, self.prefix, (platform.node(), os.getpid(), now))
+        try:
+            with self.server.speaking():
+                self._look_at_server(client)
+                self._listen(client, writer.id)  # before it joins, so that it misses nothing
+                version = writer.join(self.create, now)
+            if not version:
+                raise StoreError(
+                    f"{self.server.where!r} has no namespace {self.namespace!r}, and create=False "
+                    "forbids to make one; leave it out once"
+                )
+            self._refuse_newer(version)
+        except BaseException:
+            self._stop_listening()
+            client.close()
+            raise
+        self._client, self._writer, self._left = client, writer, threading.Event()
+        self._renewal = threading.Thread(
+            target=self._renew, args=(writer, self._left), name="oncue-lease", daemon=True
+        )
+        self._renewal.start()
+
+    def _look_at_server(self, client: Client) -> None:
+        """Refuse one that is too old; say which of its settings may lose what was written."""
+        try:
+            info: dict[str, Any] = persistent(client.info)
+        except NoPermissionError:
+            return  # it cannot be known
+        self.server.refuse_old(str(info.get("redis_version", "")))
+        risks = []
+        if not info.get("aof_enabled", True):
+            risks.append("with appendonly no, a crash of the server loses what was written since")
+        policy = info.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            risks.append(f"with maxmemory-policy {policy}, full memory loses any key")
+        if risks:
+            scheduler_log.warning("the store %r: %s", self.server.where, "; ".join(risks))
+
+    def _refuse_newer(self, version: int) -> None:
+        if version > VERSION:
+            raise StoreError(
+                f"the store {self.server.where!r} was made by a newer oncue (its version is "
+                f"{version}, this one knows {VERSION}); use that one"
+            )
+
+    def _close(self) -> None:
+        self._stop_listening()
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None:
+            renewal.join()
+        client, writer = self._client, self._writer
+        self._client = self._writer = None
+        if client is not None and writer is not None:
+            with suppress(RedisError):  # its lease will run out
+                writer.leave()
+            client.close()
+
+    # --- on other threads -----------------------------------------------------------------
+
+    def _listen(self, client: Client, own: str) -> None:
+        if self._heard is not None:
+            self._listener = Listener(client, f"{self.prefix}news", own, self._heard)
+            self._listener.start()
+
+    def _stop_listening(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
+
+    def _renew(self, writer: Writer, left: threading.Event) -> None:
+        while not left.wait(LEASE_SECONDS / 3):
+            try:
+                with self.server.speaking():
+                    writer.renew()
+            except StoreError as error:
+                scheduler_log.warning("the lease was not renewed: %s", error)

@@ -1,0 +1,76 @@
+"""Hears on Redis that another instance has written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from .rediswire import Client
+
+LOOK = 0.5  # seconds in which a listener notices that it is to end
+AGAIN = 1.0  # seconds between attempts to listen again
+
+
+class Listener:
+    """Calls `heard`, on a thread of its own, for what others than `own` say on a channel, once for
+    all that is said until `heed`, and whenever it may have missed something. `listening` is whether
+    it hears now."""
+
+    def __init__(self, client: Client, channel: str, own: str, heard: Callable[[], None]) -> None:
+        self._client = client
+        self._channel = channel
+        self._own = own.encode()
+        self._heard = heard
+        self._told = False
+        self._left = threading.Event()
+        self._begun = threading.Event()
+        self.listening = False
+        self._thread = threading.Thread(target=self._live, name="oncue-news", daemon=True)
+
+    def start(self) -> None:
+        """Returns once it hears, or has failed to."""
+        self._thread.start()
+        self._begun.wait()
+
+    def heed(self) -> None:
+        """Somebody is about to read what there is."""
+        self._told = False
+
+    def stop(self) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def _live(self) -> None:
+        again = False
+        while not self._left.is_set():
+            try:
+                self._listen(again)
+            except RedisError:
+                pass  # whoever writes or reads says so
+            finally:
+                self.listening = False
+                self._begun.set()
+            again = True
+            self._left.wait(AGAIN)
+
+    def _listen(self, again: bool) -> None:
+        with self._client.pubsub() as pubsub:
+            pubsub.subscribe(self._channel)
+            while not self._left.is_set():
+                message = pubsub.get_message(timeout=LOOK)
+                if message is None:
+                    continue
+                if message["type"] == "subscribe":
+                    self.listening = True
+                    self._begun.set()
+                    if again:
+                        self._tell()
+                elif message["data"] != self._own:
+                    self._tell()
+
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            self._heard()
