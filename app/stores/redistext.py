@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from ...engine.agenda import Missed
+from ...engine.decisions import Missed
 from ...engine.records import Action, Record
 from .protocol import Registered
 
