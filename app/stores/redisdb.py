@@ -34,7 +34,7 @@ from .protocol import (
 )
 from .redisnews import Listener
 from .redisreading import Reader
-from .rediswire import Client, Server, persistent
+from .rediswire import Client, Server, leave, persistent
 from .rediswriting import LEASE_SECONDS, VERSION, Writer
 from .worker import Worker
 
@@ -178,7 +178,7 @@ class RedisStore:
                 yield reader
         finally:
             if own is None:
-                client.close()
+                leave(client)
 
     # --- on the worker thread -------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class RedisStore:
             self._refuse_newer(version)
         except BaseException:
             self._stop_listening()
-            client.close()
+            leave(client)
             raise
         self._client, self._writer, self._left = client, writer, threading.Event()
         self._renewal = threading.Thread(
@@ -239,7 +239,7 @@ class RedisStore:
         if client is not None and writer is not None:
             with suppress(RedisError):  # its lease will run out
                 writer.leave()
-            client.close()
+            leave(client)
 
     # --- on other threads -----------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ConnectionError,
+    MovedError,
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
@@ -147,6 +148,11 @@ class Server:
             )
 
 
+def leave(client: Client) -> None:
+    """End its connections."""
+    client.connection_pool.disconnect()
+
+
 def persistent(question: Callable[[], T]) -> T:
     """Ask again when a connection was lost: the server may have been restarted since it was made.
     What is asked may be done twice. A server that takes its time is not asked again."""
@@ -175,8 +181,11 @@ def why(error: RedisError) -> str:
             return "does not write: it is a replica; give the address of the primary"
         case NoPermissionError():
             return f"does not permit this user what is needed: {said}"
-        case ResponseError() if said.startswith("MOVED"):
-            return f"is part of a cluster and keeps this namespace elsewhere: {said}"
+        case MovedError():
+            return (
+                "is part of a cluster, which keeps this namespace at "
+                f"{error.host}:{error.port}; give that address"
+            )
         case ResponseError() if "WRONGTYPE" in said:
             return f"has keys of another program where the log would be: {said}"
     return f"does not do what is asked: {said}"

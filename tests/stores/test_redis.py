@@ -1,0 +1,400 @@
+"""A log on a Redis server: what is said at the start, what is never said, connections that are cut,
+and the notice that instances have of each other."""
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis as Client
+from redis.exceptions import RedisError
+
+from oncue.app.clock import wall
+from oncue.app.errors import DefinitionError, StoreError
+from oncue.app.stores import store_at
+from oncue.app.stores.protocol import CLOCK_CHECK, Missed, Query, Store
+from oncue.app.stores.redisdb import RedisStore
+from oncue.engine.records import Action, Key
+from oncue.tests.stores.conftest import Redis
+from oncue.tests.stores.steps import LATE, claim, commit, finish, opened, shown
+
+LONG = 30  # seconds that nothing should take
+
+# --- addresses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "where", "namespace"),
+    [
+        ("redis://localhost", "redis://localhost:6379/0", ""),
+        ("redis://:secret@h:1/3?namespace=a", "redis://h:1/3", "a"),
+        ("rediss://me:se%40cret@h?ssl_cert_reqs=none&timeout=2.5", "rediss://h:6379/0", ""),
+        ("redis://[::1]:7/", "redis://[::1]:7/0", ""),
+    ],
+)
+def test_an_address_names_a_database(address: str, where: str, namespace: str) -> None:
+    store = store_at(address)
+    assert isinstance(store, RedisStore)
+    assert (store.server.where, store.namespace) == (where, namespace)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("redis:localhost", "an address is redis://USER:PASSWORD@HOST:PORT/NUMBER"),
+        ("redis://:secret@h:port", "the port of a redis:// address is a number"),
+        ("redis://:secret@h/jobs", "redis://h:6379/jobs: databases of a server are numbered"),
+        ("redis://:sec?ret@h/0", "redis://:[*]{3}@h/0': options are written as in"),
+        ("redis://:secret@h?colour=x", "no option 'colour'; there are namespace, create, timeout"),
+        ("redis://:secret@h?timeout=no", "redis://h:6379/0: timeout=no is not a number of seconds"),
+        ("redis://:secret@h?timeout=0", "timeout=0 is not a number of seconds"),
+        ("redis://:secret@h?ssl_ca_certs=x", "there is no option 'ssl_ca_certs'"),
+        ("rediss://:secret@h?ssl_cert_reqs=x", "ssl_cert_reqs=x: it is none, optional or required"),
+        ("rediss://:secret@h?ssl_check_hostname=1", "ssl_check_hostname=1 is neither true nor fal"),
+        ("redis://:secret@h?create=1", "create=1 is neither true nor false"),
+        ("redis://:secret@h?namespace=A", "namespace='A': it has small letters"),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused(address: str, message: str) -> None:
+    with pytest.raises(DefinitionError, match=message) as raised:
+        store_at(address)
+    assert "secret" not in str(raised.value)
+
+
+def test_without_the_client_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("oncue.app.stores.redis")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(DefinitionError, match=r"needs redis-py: pip install 'oncue\[redis\]'"):
+        store_at("redis://localhost")
+
+
+# --- the start ------------------------------------------------------------------------------------
+
+
+def refused(store: Store) -> str:
+    """The one line that opening a store ends with."""
+    with pytest.raises(StoreError) as raised:
+        asyncio.run(store.open(0))
+    text = str(raised.value)
+    assert "\n" not in text and "secret" not in text
+    return text
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    store = store_at(f"redis://:secret@127.0.0.1:{port}/0")
+    text = refused(store)
+    assert f"the store 'redis://127.0.0.1:{port}/0' does not answer: " in text
+    with pytest.raises(StoreError, match="does not answer"):
+        store.read(Query())
+
+
+def test_a_wrong_password_is_told(redis: Redis) -> None:
+    place = redis.url.rpartition("@")[2].removeprefix("redis://")
+    text = refused(store_at(f"redis://nobody:secret@{place}"))
+    assert "refuses this user or password" in text
+
+
+def test_a_namespace_that_must_not_be_made_is_not(redis: Redis) -> None:
+    store = RedisStore(redis.url, namespace=redis.namespace, create=False)
+    assert f"has no namespace '{redis.namespace}', and create=False forbids" in refused(store)
+    assert redis.client.keys(f"{redis.prefix}*") == []
+    asyncio.run(redis().open(0))
+    asyncio.run(store.open(0))
+
+
+def test_a_log_of_a_newer_version_is_left_alone(redis: Redis) -> None:
+    async def story() -> None:
+        async with opened(redis()) as store:
+            await commit(store, claim("a", 0))
+
+    asyncio.run(story())
+    redis.client.hset(f"{redis.prefix}meta", "version", "9")
+    before = {key: redis.client.dump(key) for key in redis.client.keys(f"{redis.prefix}*")}
+    store = redis()
+    assert "was made by a newer oncue (its version is 9, this one knows 1)" in refused(store)
+    with pytest.raises(StoreError, match="was made by a newer oncue"):
+        store.read(Query())
+    after = {key: redis.client.dump(key) for key in redis.client.keys(f"{redis.prefix}*")}
+    assert after == before
+
+
+def test_keys_of_another_program_are_told(redis: Redis) -> None:
+    redis.client.set(f"{redis.prefix}meta", "theirs")
+    assert "has keys of another program where the log would be" in refused(redis())
+
+
+@contextmanager
+def said(answer: bytes) -> Iterator[str]:
+    """The address of what says this to whatever it is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while asked := connection.recv(4096):
+                    for _ in range(asked.count(b"*")):
+                        connection.sendall(b"+OK\r\n" if b"INFO\r\n" not in asked else answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        thread.join()
+
+
+def test_a_server_that_is_too_old_is_told() -> None:
+    info = b"redis_version:5.0.14\r\naof_enabled:1\r\n"
+    with said(b"$%d\r\n%s\r\n" % (len(info), info)) as url:
+        assert "is Redis 5.0.14; it has to be 6.2 or newer" in refused(store_at(url))
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"-LOADING Redis is loading the dataset in memory\r\n", "still loading its data"),
+        (b"-OOM command not allowed when used memory > 'maxmemory'.\r\n", "its memory is full"),
+        (b"-READONLY You can't write against a read only replica.\r\n", "it is a replica"),
+        (
+            b"-MOVED 7 10.0.0.1:6379\r\n",
+            "part of a cluster, which keeps this namespace at 10.0.0.1:6379",
+        ),
+    ],
+)
+def test_a_server_that_cannot_do_it_says_why(answer: bytes, message: str) -> None:
+    with said(answer) as url:
+        assert message in refused(store_at(url))
+
+
+# --- a server of one's own ------------------------------------------------------------------------
+
+
+class Own:
+    """A server that may be stopped; with `settings`, behind a password."""
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"redis://:secret@127.0.0.1:{self.port}/0"
+        self._command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
+        self._command += ["--requirepass", "secret", "--dir", str(folder), "--save", ""]
+        self._command += settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        client = Client.from_url(self.url)
+        for _ in range(LONG * 20):
+            try:
+                client.ping()
+                break
+            except RedisError:
+                threading.Event().wait(0.05)
+        client.close()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+@pytest.fixture
+def own(tmp_path: Path, redis_url: str) -> Iterator[Any]:
+    if shutil.which("redis-server") is None:
+        pytest.skip("there is no redis-server to start")
+    servers: list[Own] = []
+
+    def start(*settings: str) -> Own:
+        servers.append(Own(tmp_path, *settings))
+        servers[-1].start()
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+def test_what_may_lose_records_is_said_once_and_no_password_ever(
+    own: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        server = own("--maxmemory-policy", "allkeys-lru")
+        async with opened(store_at(server.url)) as store:
+            await store.follow(0, 0)
+            (line,) = caplog.messages
+            assert "appendonly no" in line and "maxmemory-policy allkeys-lru" in line
+            server.kill()
+            with pytest.raises(StoreError, match="does not answer") as raised:
+                await commit(store, claim("a", 0))
+            assert "secret" not in str(raised.value)
+        assert "secret" not in repr(store) + caplog.text
+
+    asyncio.run(story())
+
+
+def test_a_server_that_is_started_again_is_gone_on_with(
+    own: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story() -> None:
+        server = own("--appendonly", "yes", "--appendfsync", "always")
+        async with opened(store_at(server.url)) as store:
+            await commit(store, claim("a", 0))
+            server.kill()
+            with pytest.raises(StoreError, match="does not answer"):
+                await commit(store, finish("a", 1))
+            server.start()
+            assert await commit(store, finish("a", 1), claim("b", 1)) == [2, 3]
+            assert shown(await store.follow(0, 0)) == ["1 run", "2 success of 1", "3 run"]
+        assert caplog.messages == []
+
+    asyncio.run(story())
+
+
+# --- connections and notice -----------------------------------------------------------------------
+
+
+def cut(redis: Redis) -> int:
+    """End the connections of a namespace's instances; how many there were."""
+    ids = [
+        each["id"]
+        for each in redis.client.client_list()
+        if each["name"] == f"oncue:{redis.namespace}"
+    ]
+    return sum(redis.client.client_kill_filter(_id=id_) for id_ in ids)
+
+
+def test_connections_that_are_cut_are_made_again(redis: Redis) -> None:
+    async def story() -> None:
+        async with opened(redis()) as store:
+            assert await commit(store, claim("a", 0)) == [1]
+            assert cut(redis) == 1
+            assert await commit(store, finish("a", 1)) == [2]
+            cut(redis)
+            assert len(await store.follow(0, 0)) == 2
+            cut(redis)
+            assert len(store.read(Query())) == 2
+            cut(redis)
+            assert (await store.load({"a": 0}))[0] == 2
+
+    asyncio.run(story())
+
+
+class Ear:
+    """What a store calls when others have written."""
+
+    def __init__(self) -> None:
+        self._called = threading.Semaphore(0)
+
+    def __call__(self) -> None:
+        self._called.release()
+
+    def was_called(self, within: float = LONG) -> bool:
+        return self._called.acquire(timeout=within)
+
+
+def test_what_another_instance_writes_is_heard_and_what_oneself_writes_is_not(
+    redis: Redis,
+) -> None:
+    async def story() -> None:
+        ear, one, two = Ear(), redis(), redis()
+        one.on_notice(ear)
+        async with opened(one):
+            async with opened(two):
+                assert ear.was_called()  # it has joined
+                await one.follow(0, 0)
+                await commit(one, claim("a", 0))
+                await commit(one, finish("a", 1))
+                await commit(two, claim("b", LATE))
+                assert ear.was_called()
+                await commit(two, finish("b", 3))
+                assert not ear.was_called(0)  # it was told to look, and has not yet
+                assert one.patience == two.patience * 20 == CLOCK_CHECK
+                assert len(await one.follow(0, 0)) == 4
+            assert ear.was_called()  # it has left
+
+    asyncio.run(story())
+
+
+def test_a_listener_that_was_cut_off_says_that_something_may_have_been_missed(
+    redis: Redis,
+) -> None:
+    async def story() -> None:
+        ear, one, two = Ear(), redis(), redis()
+        one.on_notice(ear)
+        async with opened(two), opened(one):
+            assert cut(redis) == 3
+            assert ear.was_called()
+            await one.follow(0, 0)
+            await commit(two, claim("a", 0))
+            assert ear.was_called()
+
+    asyncio.run(story())
+
+
+def test_the_servers_clock_is_compared_with_the_apps(redis: Redis) -> None:
+    async def story() -> None:
+        second = 1_000_000
+        store = redis()
+        assert store.skew is None
+        async with opened(store, wall() - 60 * second):
+            assert abs((store.skew or 0) - 60 * second) < LONG * second
+            await store.follow(0, wall() + 3600 * second)
+            assert abs((store.skew or 0) + 3600 * second) < LONG * second
+            await store.follow(0, wall())
+            assert abs(store.skew or 0) < second
+
+    asyncio.run(story())
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+NAMES = [
+    "",
+    "a",
+    "a b",
+    "run a",
+    "10",
+    "{tag}",
+    "ŝ∑\U0001f600",
+    "nul\0",
+    "line\nbreak",
+    "\ud800",
+    '"\\,',
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_may_have_any_name(redis: Redis, name: str) -> None:
+    async def story() -> None:
+        others = [each for each in NAMES if each != name]
+        async with opened(redis()) as one, opened(redis()) as two:
+            steps = [claim(name, 0, at=5), *(claim(other, 0, at=5) for other in others)]
+            await one.commit(steps)
+            assert await commit(one, finish(name, 1, at=6)) == [12]
+            assert await commit(one, claim("b", 11, Key(name, Action.SUCCESS))) != [13]
+            assert await commit(one, claim("b", 11, Key(name, Action.FAIL))) == [13]
+            await commit(one, claim(name, 13, at=8), Missed(name, 5), Missed(name, 7))
+            redis.lose(one)
+            assert len(await two.follow(14, 9)) == 12
+            _, found = await two.load({name: 6})
+            assert {(r.task, r.run_id) for r in found if r.seq != 12} == {(name, f"id of {name}")}
+            assert shown(found) == ["1 run", "12 success of 1", "14 run", "26 crash of 14"]
+            assert two.missed([name]) == [Missed(name, 7)]
+            await two.register({name: name, "b": "b"}, 10)
+            await two.decided({name: 20})
+            assert two.registered({name: name})[name] == (10, 20)
+            (again,) = await commit(two, claim(name, LATE))
+            assert isinstance(again, int)
+            await commit(two, finish(name, again))
+            assert await two.trim(LATE, {}, 100) == 2 + 1  # the first run, and what was missed
+
+    asyncio.run(story())
