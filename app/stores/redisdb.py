@@ -215,7 +215,7 @@ class RedisStore:
         self.server.refuse_old(str(info.get("redis_version", "")))
         risks = []
         if not info.get("aof_enabled", True):
-            risks.append("with appendonly no, a crash of the server loses what was written since")
+            risks.append("with appendonly no, a crash of the server loses the latest records")
         policy = info.get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
             risks.append(f"with maxmemory-policy {policy}, full memory loses any key")
@@ -230,16 +230,20 @@ class RedisStore:
             )
 
     def _close(self) -> None:
-        self._stop_listening()
         renewal, self._renewal = self._renewal, None
         if renewal is not None:
             renewal.join()
-        client, writer = self._client, self._writer
-        self._client = self._writer = None
-        if client is not None and writer is not None:
-            with suppress(RedisError):  # its lease will run out
-                writer.leave()
-            leave(client)
+        listener, client, writer = self._listener, self._client, self._writer
+        self._listener = self._client = self._writer = None
+        if client is None or writer is None:
+            return
+        if listener is not None:
+            listener.leave()
+        with suppress(RedisError):  # its lease will run out
+            writer.leave()  # which the listener hears too
+        if listener is not None:
+            listener.join()
+        leave(client)
 
     # --- on other threads -----------------------------------------------------------------
 
@@ -251,7 +255,8 @@ class RedisStore:
     def _stop_listening(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
-            listener.stop()
+            listener.leave()
+            listener.join()
 
     def _renew(self, writer: Writer, left: threading.Event) -> None:
         while not left.wait(LEASE_SECONDS / 3):

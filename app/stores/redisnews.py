@@ -38,8 +38,11 @@ class Listener:
         """Somebody is about to read what there is."""
         self._told = False
 
-    def stop(self) -> None:
+    def leave(self) -> None:
+        """Hear no more after the next word, or a moment."""
         self._left.set()
+
+    def join(self) -> None:
         self._thread.join()
 
     def _live(self) -> None:

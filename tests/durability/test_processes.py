@@ -14,18 +14,19 @@ import pytest
 
 from oncue.tests.durability.checker import check
 from oncue.tests.durability.nemesis import Nemesis, some_seed
-from oncue.tests.stores.conftest import Postgres
+from oncue.tests.stores.conftest import Postgres, Redis
 
 SECONDS = float(os.environ.get("ONCUE_CHAOS_SECONDS", "60"))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=["sqlite", "postgres", "redis"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Of a store that has nothing in it."""
     if request.param == "sqlite":
         yield str(tmp_path / "log.db")
         return
-    made = Postgres(request.getfixturevalue("postgres_url"))
+    url = request.getfixturevalue(f"{request.param}_url")
+    made = Postgres(url) if request.param == "postgres" else Redis(url)
     yield f"{made.url}{'&' if '?' in made.url else '?'}namespace={made.namespace}"
     made.remove()
 
