@@ -426,6 +426,8 @@ class Agenda:
                 log = self._see(instant, record, mark)
                 if log in starts.readers:
                     self._retract(starts, log, BIT[record.action])
+                if record.action is RUN and record.task in starts.of:
+                    self._take_back(starts, starts.of.pop(record.task))  # it runs elsewhere
                 continue
             if wake > now or wake >= FOREVER:
                 return
@@ -454,7 +456,10 @@ class Agenda:
 
     def _retract(self, starts: Starts, log: TaskLog, bit: int) -> None:
         """A start decided before a record that it read must still hold with it."""
-        for start in starts.that_read(log, bit):
+        self._take_back(starts, starts.that_read(log, bit))
+
+    def _take_back(self, starts: Starts, doubtful: Iterable[Start]) -> None:
+        for start in doubtful:
             if starts.drop(start):
                 self.refused(start)
                 self._retract(starts, self.history.of(start.record.task), BIT[Action.RUN])

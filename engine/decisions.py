@@ -84,14 +84,16 @@ class Stop:
 
 
 class Starts:
-    """The starts of one decision, in order, and by what they read."""
+    """The starts of one decision, in order, by their tasks, and by what they read."""
 
     def __init__(self) -> None:
         self.made: dict[Start, None] = {}
+        self.of: dict[str, list[Start]] = {}
         self.readers: dict[Source, list[Start]] = {}
 
     def add(self, start: Start) -> None:
         self.made[start] = None
+        self.of.setdefault(start.record.task, []).append(start)
         for source, _ in start.reads:
             self.readers.setdefault(source, []).append(start)
 

@@ -285,6 +285,15 @@ def test_a_refused_claim_is_decided_again_with_the_new_log() -> None:
     assert world.look("09:00:02") == ["b 09:00:01"]
 
 
+def test_what_another_instance_has_started_meanwhile_is_not_started_for_the_past() -> None:
+    """Though the condition does not read that run, and held before it."""
+    world = World().task("a", "has succeeded exactly 1 times")
+    assert world.look("00:00:00") == []
+    world.record("a", Action.RUN, at="00:00:01").record("a", Action.SUCCESS, at="00:00:02", run=1)
+    world.record("a", Action.RUN, at="00:00:03")
+    assert world.look("00:00:04") == []
+
+
 def test_a_refused_claim_keeps_its_logical_instant() -> None:
     world = World("09:00:00").task("a", "hourly")
     (start,) = world.agenda.decide(world.now)
