@@ -2,19 +2,14 @@
 and the notice that instances have of each other."""
 
 import asyncio
-import shutil
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from redis import Redis as Client
-from redis.exceptions import RedisError
 
 from oncue.app.clock import wall
 from oncue.app.errors import DefinitionError, StoreError
@@ -23,6 +18,7 @@ from oncue.app.stores.protocol import CLOCK_CHECK, Missed, Query, Store
 from oncue.app.stores.redisdb import RedisStore
 from oncue.engine.records import Action, Key
 from oncue.tests.stores.conftest import Redis
+from oncue.tests.stores.own_redis import Own, needs_redis_server
 from oncue.tests.stores.steps import LATE, claim, commit, finish, opened, shown
 
 LONG = 30  # seconds that nothing should take
@@ -174,60 +170,14 @@ def test_a_server_that_cannot_do_it_says_why(answer: bytes, message: str) -> Non
         assert message in refused(store_at(url))
 
 
-# --- a server of one's own ------------------------------------------------------------------------
+# --- a server that stops --------------------------------------------------------------------------
 
 
-class Own:
-    """A server that may be stopped; with `settings`, behind a password."""
-
-    def __init__(self, folder: Path, *settings: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.url = f"redis://:secret@127.0.0.1:{self.port}/0"
-        self._command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
-        self._command += ["--requirepass", "secret", "--dir", str(folder), "--save", ""]
-        self._command += settings
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        client = Client.from_url(self.url)
-        for _ in range(LONG * 20):
-            try:
-                client.ping()
-                break
-            except RedisError:
-                threading.Event().wait(0.05)
-        client.close()
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
-
-
-@pytest.fixture
-def own(tmp_path: Path, redis_url: str) -> Iterator[Any]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("there is no redis-server to start")
-    servers: list[Own] = []
-
-    def start(*settings: str) -> Own:
-        servers.append(Own(tmp_path, *settings))
-        servers[-1].start()
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.kill()
-
-
+@needs_redis_server
 def test_what_may_lose_records_is_said_once_and_no_password_ever(
-    own: Any, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def story() -> None:
-        server = own("--maxmemory-policy", "allkeys-lru")
+    async def story(server: Own) -> None:
         async with opened(store_at(server.url)) as store:
             await store.follow(0, 0)
             (line,) = caplog.messages
@@ -238,14 +188,15 @@ def test_what_may_lose_records_is_said_once_and_no_password_ever(
             assert "secret" not in str(raised.value)
         assert "secret" not in repr(store) + caplog.text
 
-    asyncio.run(story())
+    with Own(tmp_path, "--maxmemory-policy", "allkeys-lru") as server:
+        asyncio.run(story(server))
 
 
+@needs_redis_server
 def test_a_server_that_is_started_again_is_gone_on_with(
-    own: Any, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def story() -> None:
-        server = own("--appendonly", "yes", "--appendfsync", "always")
+    async def story(server: Own) -> None:
         async with opened(store_at(server.url)) as store:
             await commit(store, claim("a", 0))
             server.kill()
@@ -256,7 +207,8 @@ def test_a_server_that_is_started_again_is_gone_on_with(
             assert shown(await store.follow(0, 0)) == ["1 run", "2 success of 1", "3 run"]
         assert caplog.messages == []
 
-    asyncio.run(story())
+    with Own(tmp_path, "--appendonly", "yes", "--appendfsync", "always") as server:
+        asyncio.run(story(server))
 
 
 # --- connections and notice -----------------------------------------------------------------------
