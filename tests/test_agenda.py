@@ -289,9 +289,12 @@ def test_what_another_instance_has_started_meanwhile_is_not_started_for_the_past
     """Though the condition does not read that run, and held before it."""
     world = World().task("a", "has succeeded exactly 1 times")
     assert world.look("00:00:00") == []
+    world.now = instant("00:00:04")
     world.record("a", Action.RUN, at="00:00:01").record("a", Action.SUCCESS, at="00:00:02", run=1)
     world.record("a", Action.RUN, at="00:00:03")
-    assert world.look("00:00:04") == []
+    assert world.look() == []
+    world.record("a", Action.FAIL, run=3)
+    assert world.look() == ["a 00:00:02"]
 
 
 def test_a_refused_claim_keeps_its_logical_instant() -> None:
