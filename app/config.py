@@ -108,6 +108,12 @@ class Config:
         doc="How long ago the loop may have turned in an app that is taken to be alive; one with "
         "nothing to do turns every 5 s.",
     )
+    max_skew = Option[Duration | None](
+        optional(options.grace),
+        Duration.of("2 s"),
+        doc="How far the clock here may be from that of the store's server, which times leases. "
+        "While it is farther off nothing new starts, and the log says so. None: any.",
+    )
     concurrency_limit = Option[int | None](
         optional(options.count),
         doc="How many runs go beside each other here; what is due beyond that waits, and is left "

@@ -21,8 +21,8 @@ from ..engine.records import Action, Record
 from .clock import Clock
 from .errors import LeaseLostException, StoreError
 from .repo import LEVELS, message_of
-from .stores.protocol import Answer, Extension, Finish, Refused, Step, Store
-from .upkeep import Upkeep
+from .stores.protocol import Answer, Extension, Finish, LogLost, Refused, Step, Store
+from .upkeep import BEFORE_ALL, Upkeep
 
 SECOND = 1_000_000
 STORE_RETRY = SECOND
@@ -71,6 +71,9 @@ class Journal:
         self._lost: set[int | None] = set()  # live runs of ours that others have ended
         self._wanted: set[str] = set()  # tasks whose log is to be read anew, as far as needed
         self._reread = False  # whether all are
+        self._noticed = False  # whether another instance may have written since it was looked at
+        self.max_skew: int | None = None  # how far the store's clock may be from ours
+        self.skewed = False  # whether it is farther, and nothing may start
         self._down = False  # whether nothing is to be asked of the store for now
         self._failures = 0  # since it last did what was asked
         self._unwritten = False  # whether the last attempt to write has failed
@@ -103,7 +106,8 @@ class Journal:
         for record in self._take_all(await self.store.load(lookback)):
             if record.action is Action.CRASH and record.at == now:
                 tell(record)  # written just now, on opening the store
-        self.look_at = now + self.store.patience
+        self.look_at = now if self._noticed else now + self.store.patience
+        self._watch_skew()
         self.answered = now
 
     def peek(self, conditions: Mapping[str, str], now: int) -> None:
@@ -137,6 +141,11 @@ class Journal:
         """Read every log anew before anything more is decided."""
         self._reread = True
         self.look_at = now
+
+    def notice(self) -> None:
+        """Another instance may have written."""
+        self._noticed = True
+        self.look_at = BEFORE_ALL
 
     def miss(self, missed: list[Missed]) -> None:
         """These occurrences were served by no run."""
@@ -302,10 +311,12 @@ class Journal:
             await self.commit([], now)  # what is read anew has to hold our endings
             if self.failing:
                 return False
-        position = self.agenda.history.position
+        history = self.agenda.history
+        self._noticed = False
         try:
-            fresh, read_to = await self._read_anew(now) if anew else (set[str](), position)
-            records = await self.store.follow(position, now)
+            fresh, read_to = await self._read_anew(now) if anew else (set[str](), history.position)
+            history.position = min(history.position, read_to)  # the log may be shorter than it was
+            records = await self.store.follow(history.position, now)
             await self.upkeep.see_to(now)
         except StoreError as error:
             self._fail(error, now)
@@ -317,13 +328,31 @@ class Journal:
                 self._own.remove(record.seq)
             elif record.task not in fresh or record.seq > read_to:
                 self.agenda.take(record, now)
-            self.agenda.history.see(record.seq)
+            history.see(record.seq)
         self.answered = now
+        self._watch_skew()
         if not self._unsaved:
             self._down = False
             self._failures *= self._unwritten
         self.look_at = min(now + self.store.patience, self.upkeep.due, self._lease_end(now))
+        if self._noticed or self._wanted or self._reread:
+            self.look_at = now
         return True
+
+    def _watch_skew(self) -> None:
+        """Notice, and say, when the store's clock and ours come to differ and to agree again."""
+        skew = self.store.skew
+        apart = skew is not None and self.max_skew is not None and abs(skew) > self.max_skew
+        if apart and not self.skewed:
+            seconds = abs(skew or 0) / SECOND
+            side = "behind" if (skew or 0) > 0 else "ahead of"
+            scheduler_log.error(
+                "the clock here is %.1f s %s the store's, more than max_skew; nothing new is "
+                "started until they agree", seconds, side,
+            )  # fmt: skip
+        elif self.skewed and not apart:
+            scheduler_log.info("the clock here agrees with the store's again")
+        self.skewed = apart
 
     def _lease_end(self, now: int) -> int:
         """When the next lease of ours ends, a moment after that; one that has may be so soon."""
@@ -356,6 +385,9 @@ class Journal:
             scheduler_log.error("%s; nothing new is started until it answers", error)
         self._failures += 1
         self._down = True
+        if isinstance(error, LogLost):
+            self._reread = True
+            self._own.clear()  # another may have those numbers now
         self.error = error
         for _, answer in self._take_asked():
             answer.set_exception(error)

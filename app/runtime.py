@@ -12,6 +12,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -89,6 +90,15 @@ class Runtime:
             done.result()
 
     def _wake(self) -> None:
+        self._wakeup.set()
+
+    def _hear_notice(self) -> None:
+        """Of the store, on any thread; also when the loop is closed already."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._noticed)
+
+    def _noticed(self) -> None:
+        self.journal.notice()
         self._wakeup.set()
 
     def _hear_signal(self) -> None:
@@ -214,6 +224,8 @@ class Runtime:
         config = self.session.config
         sleep = config.cycle_sleep
         self.journal.upkeep.keep = None if config.keep is None else config.keep.microseconds
+        skew = config.max_skew
+        self.journal.max_skew = None if skew is None else skew.microseconds
         self.agenda.cycle_sleep = 0 if sleep is None else sleep.microseconds
         self.planner.rhythm = CYCLE_SLEEP if sleep is None else sleep.microseconds
         self.agenda.silenced = self._silenced if config.silence_cond_check else None
@@ -297,6 +309,7 @@ class Runtime:
         for task in self.session:
             refuse_unsendable(task)
         now = self.clock.now()
+        self.journal.store.on_notice(self._hear_notice)
         await self.journal.store.open(now)
         try:
             self._compile()
@@ -368,7 +381,9 @@ class Runtime:
     def _settled(self) -> bool:
         """Whether all has ended and been written, but for what does not listen."""
         entries = self.agenda.entries.values()
-        if self.runs.any_ended or any(
+        if self.runs.any_ended:
+            return False
+        if not self.journal.skewed and any(
             e.requests and (e.enabled or e.requests[0].forced) for e in entries
         ):
             return False
@@ -439,7 +454,7 @@ class Runtime:
 
     def _decided(self, now: int) -> list[Start]:
         """What starts now, with the labels of the runs."""
-        if self.journal.failing:
+        if self.journal.failing or self.journal.skewed:
             return []
         if self.runs.stops > 1:
             self.agenda.absorb()
@@ -506,7 +521,7 @@ class Runtime:
             until = min(until, again)
         else:
             until = min((until, *(live.end_at for live in self.runs.live.values())))
-        if not self.journal.failing:
+        if not (self.journal.failing or self.journal.skewed):
             until = min(until, self.agenda.wake or FOREVER)
         return max(0, until - self.clock.now()) / SECOND
 

@@ -36,6 +36,7 @@ def test_every_option_has_a_meaning_and_the_defaults_are_those_of_rocketry() -> 
         "lease_duration": config.lease_duration,
         "health_address": None,
         "health_max_age": config.health_max_age,
+        "max_skew": config.max_skew,
         "concurrency_limit": None,
         "keep": None,
         "cycle_sleep": config.cycle_sleep,

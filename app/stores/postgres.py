@@ -4,9 +4,9 @@ Every statement of an instance's own runs on one worker thread, by one connectio
 with a connection of its own hears of what others write and keeps the instance's lease alive
 (`postgres_listening.py`). Who only reads makes a connection for that.
 
-A connection that is lost fails the call that finds it so. A commit whose answer was lost may be in
-the log: the next connection takes the instance over from the lost one, writes `crash` for runs that
-were claimed without anybody knowing, and finds out which endings are written. A server that was
+A connection that is lost fails the call that finds it so. A commit that fails may be in the log:
+the next connection takes the instance over from that one, writes `crash` for runs that were claimed
+without anybody knowing, and finds out which endings are written. A server that was
 promoted may lack the latest commits of the one before; then they never were, as far as anybody can
 tell, and what they claimed may start once more.
 """
@@ -68,6 +68,7 @@ from .worker import Worker
 
 SECOND = 1_000_000
 LEASE = 15 * SECOND
+RENEW = 5.0  # seconds
 ANSWER_SECONDS = 40.0  # the server's own limits come first
 SOON = SECOND // 20
 NOWHERE = 1 << 62  # a position beyond all records
@@ -226,44 +227,42 @@ class PostgresStore:
 
     def _answered(self, question: Callable[[Connection], T]) -> T:
         try:
-            if self._link is None:
-                self._link = self._take_over()
-            return question(self._link)
+            return question(self._link or self._take_over())
         except psycopg.Error as error:
-            link = self._link
-            if link is not None and not link.closed:
+            if self._link is not None and not self._link.closed:
                 raise StoreError(self._silent(error)) from error
-            self._link = None
-            if link is not None:
-                link.close()
+            self._drop_link()
             raise LogLost(self._silent(error)) from error
 
+    def _drop_link(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
     def _open(self, now: int) -> None:
+        began = stopwatch()
         self._id, self._since, self._number = uuid4().hex, now, 1
         self._held, self._doubtful, self._written = set(), {}, {}
         try:
-            link = connect(self._options)
-            try:
-                prepare(link, self._text, self.create, self.shown)
-                self._join(link)
-                self._listener = Listener(
-                    self._listening, self._renew, LEASE / SECOND / 3, self._hear
-                )
-                began = stopwatch()
-                self._seen, clock, ends_at, _ = self._follow(link, NOWHERE, now)
-            except BaseException:
-                self._stop_listening()
-                link.close()
-                raise
-        except (psycopg.Error, StoreError) as error:
-            raise StoreError(f"cannot open {self.shown!r}: {why(error)}") from error
-        self._link = link
+            link = self._link = connect(self._options)
+            prepare(link, self._text, self.create, self.shown)
+            self._join(link)
+            self._listener = Listener(
+                partial(connect, self._options), self._listen, self._join, RENEW, self._hear
+            )
+            self._seen, clock, ends_at, _ = self._follow(link, NOWHERE, now)
+        except BaseException as error:
+            self._stop_listening()
+            self._drop_link()
+            if isinstance(error, psycopg.Error | StoreError):
+                raise StoreError(f"cannot open {self.shown!r}: {why(error)}") from error
+            raise
         self._learn(clock, now, began, ends_at)
 
     def _take_over(self) -> Connection:
         """Another connection in the place of one that was lost. What that has asked for and was
         never answered is done or never will be: what of it was done is found out."""
-        link = connect(self._options)
+        link = self._link = connect(self._options)
         self._number += 1
         try:
             with link.transaction():
@@ -275,7 +274,7 @@ class PostgresStore:
                     link.execute(self._text(CRASH), (self._id, [run for (run,) in unknown]))
                 endings = link.execute(self._text(ENDINGS), (list(self._doubtful),)).fetchall()
         except BaseException:
-            link.close()
+            self._drop_link()
             raise
         for run, seq, action, at in endings:
             if (action, at) == (self._doubtful[run].action, self._doubtful[run].at):
@@ -289,15 +288,13 @@ class PostgresStore:
 
     def _close(self) -> None:
         self._stop_listening()
-        link, self._link = self._link, None
-        if link is None:
-            return
         try:
-            link.execute(self._text(LEAVE), {"instance": self._id})
+            if self._link is not None:
+                self._link.execute(self._text(LEAVE), {"instance": self._id})
         except psycopg.Error:
             pass  # its lease will run out
         finally:
-            link.close()
+            self._drop_link()
 
     def _stop_listening(self) -> None:
         listener, self._listener = self._listener, None
@@ -323,11 +320,16 @@ class PostgresStore:
 
     def _commit(self, link: Connection, steps: Sequence[Step]) -> list[Answer]:
         endings = {step.record.run: step for step in steps if isinstance(step, Finish)}
-        known = {run: self._written.pop(run) for run in endings if run in self._written}
+        known = {run: seq for run, seq in self._written.items() if run in endings}
         asked = [s for s in steps if not (isinstance(s, Finish) and s.record.run in known)]
         self._doubtful = {run: step.record for run, step in endings.items() if run is not None}
-        found = iter(self._write(link, asked) if asked else [])
+        try:
+            found = iter(self._write(link, asked) if asked else [])
+        except psycopg.Error:
+            self._drop_link()
+            raise
         self._doubtful = {}
+        self._written = {run: seq for run, seq in self._written.items() if run not in known}
         answers: list[Answer] = []
         for step in steps:
             run = step.record.run if isinstance(step, Finish) else None
@@ -369,18 +371,9 @@ class PostgresStore:
 
     # --- on the listening thread ----------------------------------------------------------
 
-    def _listening(self) -> Connection:
-        link = connect(self._options)
-        try:
-            ((channel,),) = link.execute(self._text("SELECT {p}channel()"))
-            link.execute(f'LISTEN "{channel}"'.encode())
-        except BaseException:
-            link.close()
-            raise
-        return link
-
-    def _renew(self, link: Connection) -> None:
-        self._join(link)
+    def _listen(self, link: Connection) -> None:
+        ((channel,),) = link.execute(self._text("SELECT {p}channel()"))
+        link.execute(f'LISTEN "{channel}"'.encode())
 
     def _hear(self, said: str | None) -> None:
         """Of others, and of what is not read yet."""

@@ -31,15 +31,13 @@ DEFAULTS: Mapping[str, Any] = {
     "target_session_attrs": "read-write",
 }
 """Of several servers the one that takes writes is meant, so that a promoted one is found."""
-SETTINGS = """
-SET default_transaction_isolation = 'read committed';
-SET statement_timeout = '30s';
-SET lock_timeout = '10s';
-SET idle_in_transaction_session_timeout = '30s';
-SET enable_seqscan = off;
-SET jit = off
-"""
-"""Plans are kept, and made while tables are small: they are to go by the indexes all the same."""
+SETTINGS = (
+    "-c default_transaction_isolation=read\\ committed -c statement_timeout=30s "
+    "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s "
+    "-c enable_seqscan=off -c jit=off"
+)
+"""Of a connection. Plans are kept, and made while tables are small: they are to go by the indexes
+all the same."""
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -53,26 +51,26 @@ def options_of(url: str, shown: str) -> dict[str, Any]:
         option = re.search(r'invalid URI query parameter: "(\w+)"', str(error))
         if option is not None:
             raise DefinitionError(f"{shown!r}: there is no option {option[1]!r}") from None
+        said = {}
+    place = url.partition("?")[0].partition("//")[2].partition("/")[2]
+    ports = str(said.get("port", "")).split(",")
+    if not said or "@" in place or not all(port.isdigit() for port in ports if port):
         raise DefinitionError(
             f"{shown!r} cannot be read; it is postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with "
             "special characters of a word written as %XX"
-        ) from None
-    return {**DEFAULTS, **said}
+        )
+    return {**DEFAULTS, **said, "options": f"{SETTINGS} {said.get('options', '')}"}
 
 
 def connect(options: Mapping[str, Any]) -> Connection:
     """Raises StoreError for a server that is too old."""
     link: Connection = psycopg.connect(**options, autocommit=True)
-    try:
-        version = link.info.server_version
-        if version < OLDEST:
-            raise StoreError(
-                f"the server is PostgreSQL {said(version)}; oncue needs {said(OLDEST)} or newer"
-            )
-        link.execute(SETTINGS.encode())
-    except BaseException:
+    version = link.info.server_version
+    if version < OLDEST:
         link.close()
-        raise
+        raise StoreError(
+            f"the server is PostgreSQL {said(version)}; oncue needs {said(OLDEST)} or newer"
+        )
     return link
 
 
@@ -101,6 +99,6 @@ def why(error: Exception) -> str:
     """What went wrong, in a line, with the server's own words."""
     diagnosed = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     lines = [line.strip() for line in (diagnosed or str(error)).splitlines()]
-    words = "; ".join(line for line in lines if line).removeprefix("connection failed: ")
+    words = " ".join(line for line in lines if line).removeprefix("connection failed: ")
     reason = next((text for kind, text in WHY.items() if isinstance(error, kind)), None)
     return f"{reason} ({words})" if reason else words

@@ -26,23 +26,32 @@ scheduler_log = logging.getLogger("oncue.scheduler")
 
 
 class Listener:
-    """`connect` gives a connection that listens, `renew` makes the lease last by it, every so many
-    seconds; `heard` is called on the thread with what another instance said, and with None where it
-    may have said something that was lost."""
+    """By a connection that `connect` gives, `listen` asks to be told, and `renew` makes the lease
+    last, every so many seconds. `heard` is called on the thread with what an instance said, and
+    with None where it may have said something that was lost."""
 
     def __init__(
         self,
         connect: Callable[[], Connection],
+        listen: Callable[[Connection], None],
         renew: Callable[[Connection], None],
         every: float,
         heard: Callable[[str | None], None],
     ) -> None:
         self._connect = connect
+        self._ask = listen
         self._renew = renew
         self._every = every
         self._heard = heard
         self._stop, self._stopped = socket.socketpair()
-        self._link: Connection | None = self._connected()
+        self._link: Connection | None = None
+        try:
+            self._begin()
+        except BaseException:
+            self._drop()
+            self._stop.close()
+            self._stopped.close()
+            raise
         self._renew_at = stopwatch() + every
         self._thread = Thread(target=self._work, name="oncue-postgres-listen", daemon=True)
         self._thread.start()
@@ -56,9 +65,15 @@ class Listener:
             cut(link)
         self._thread.join()
 
-    def _connected(self) -> Connection:
-        link = self._connect()
+    def _drop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _begin(self) -> Connection:
+        link = self._link = self._connect()
         link.add_notify_handler(lambda notice: self._heard(notice.payload))  # between two looks
+        self._ask(link)
         return link
 
     def _work(self) -> None:
@@ -66,20 +81,19 @@ class Listener:
         with self._stopped:
             while True:
                 try:
-                    if self._link is None:
-                        self._link = self._connected()
-                        self._renew(self._link)
+                    link = self._link
+                    if link is None:
+                        link = self._begin()
+                        self._renew(link)
                         failing = False
                         self._heard(None)
-                    if self._listen(self._link):
-                        return self._link.close()
+                    if self._listen(link):
+                        return link.close()
                 except (psycopg.Error, StoreError) as error:
                     if not failing:
                         scheduler_log.warning("nothing is heard of others: %s", why(error))
                     failing = True
-                    if self._link is not None:
-                        self._link.close()
-                        self._link = None
+                    self._drop()
                     if self._told_to_stop(AGAIN):
                         return
 

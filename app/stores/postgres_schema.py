@@ -5,6 +5,10 @@ in, told apart by a prefix; the one row of `log` holds the namespace's version. 
 records keeps that row locked until the commit, so commits come one after another: numbers are given
 in commit order and without gaps, and what a claim rests on is tested in the transaction that writes
 it. Leases are timed by the clock of the server alone.
+
+The lock is not kept while the disk is waited for. A commit is seen by others a moment before it is
+durable, and answered when it is: a second transaction waits for all that was written up to then.
+Whatever rests on it is written after it, so it cannot be durable alone.
 """
 
 from __future__ import annotations
@@ -136,7 +140,7 @@ CREATE FUNCTION {p}join(
     ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, link = excluded.link
 $$;
 
-CREATE FUNCTION {p}commit(_instance TEXT, _link BIGINT, _steps JSON) RETURNS BIGINT[]
+CREATE FUNCTION {p}write(_instance TEXT, _link BIGINT, _steps JSON) RETURNS BIGINT[]
 LANGUAGE plpgsql AS $$
 DECLARE
     _newest BIGINT;
@@ -238,9 +242,19 @@ BEGIN
     END IF;
     RETURN _answers;
 END $$;
+
+CREATE PROCEDURE {p}commit(
+    _instance TEXT, _link BIGINT, _steps JSON, INOUT _answers BIGINT[]
+) LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL synchronous_commit = off;
+    _answers := {p}write(_instance, _link, _steps);
+    COMMIT;
+    PERFORM pg_logical_emit_message(true, 'oncue', '');
+END $$;
 """
-"""`commit` judges as `judge` does, of all steps at once. NULL: the instance is not there any more,
-and has to join first."""
+"""`write` judges as `judge` does, of all steps at once. NULL: the instance is not there any more,
+and has to join first. Whether an error of `commit` came before or after the write does not show."""
 
 NEWER, LOST = -1, -2
 """What `commit` answers for a step that is refused."""
@@ -305,7 +319,7 @@ ALWAYS = "WITH " + NEEDED + "SELECT seq FROM needed"
 
 
 FOLLOW = "SELECT * FROM {p}follow(%s, %s, %s)"
-COMMIT = "SELECT {p}commit(%s, %s, %s)"
+COMMIT = "CALL {p}commit(%s, %s, %s, NULL)"
 JOIN = "SELECT {p}join(%s, %s, %s, %s, %s, %s)"
 LOCK = "SELECT FROM {p}log FOR UPDATE"
 UNKNOWN = "SELECT run FROM {p}lease WHERE instance = %s AND run <> ALL (%s::BIGINT[])"
@@ -352,8 +366,8 @@ def prepare(link: Connection, text: Texts, create: bool, shown: str) -> None:
     finds them made. Raises StoreError, with nothing made, where that is forbidden or cannot be."""
     if version_of(link, text) == VERSION:
         return
+    link.execute("SELECT pg_advisory_lock(hashtext(%s))", (text.prefix,))
     with link.transaction():
-        link.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (text.prefix,))
         version = version_of(link, text)
         if version is None:
             if not create:
@@ -370,6 +384,7 @@ def prepare(link: Connection, text: Texts, create: bool, shown: str) -> None:
             )
         elif version < VERSION:
             migrate(link, text, version)
+    link.execute("SELECT pg_advisory_unlock(hashtext(%s))", (text.prefix,))
 
 
 def migrate(link: Connection, text: Texts, version: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from ...engine.records import Key
 from .postgres_schema import LOST, NEWER
 from .protocol import Answer, Claim, Extension, Finish, Missed, Refused, Step
 
+UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
+"""What no text in PostgreSQL can hold."""
 REFUSED = {NEWER: Refused.NEWER, LOST: Refused.LEASE_LOST}
 
 
@@ -42,9 +45,9 @@ def said(step: Step, number: int) -> dict[str, Any]:
     if run is not None:
         found["run"] = run
     if run_id is not None:
-        found["run_id"] = run_id
+        found["run_id"] = UNSPEAKABLE.sub("\ufffd", run_id)
     if error is not None:
-        found["error"] = error.replace("\0", "�")  # which no text in PostgreSQL can hold
+        found["error"] = UNSPEAKABLE.sub("\ufffd", error)
     if until is not None:
         found["until"] = until
     return found

@@ -46,6 +46,13 @@ class HookedStore:
     def patience(self) -> int:
         return self.inner.patience
 
+    @property
+    def skew(self) -> int | None:
+        return self.inner.skew
+
+    def on_notice(self, heard: Callable[[], None]) -> None:
+        self.inner.on_notice(heard)
+
     async def open(self, now: int) -> None:
         await self._call("open", now)
 

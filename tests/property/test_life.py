@@ -204,11 +204,20 @@ class Reference:
             if not retried:
                 over |= other != occurrence(task.schedule.condition, instant)
             over |= not value
-            if over and value:
+            if over and value and self.due_still(task, instant, minute):
                 self.missed.append((task.name, instant))
                 task.not_before = minute
                 return True
         return False
+
+    def due_still(self, task: Task, instant: int, minute: int) -> bool:
+        """Whether it would be due then, had it run at `instant` and found nothing to do."""
+        seq = len(self.log) + 1
+        run = Record(task.name, Action.RUN, instant, seq, scheduled_at=instant)
+        self.log += [run, Record(task.name, Action.INACTION, instant, seq + 1, run=seq)]
+        due = self.holds(task.schedule.condition, minute, task.name)
+        del self.log[-2:]
+        return due
 
     def start(self, task: Task, instant: int, scheduled: int) -> None:
         seq = len(self.log) + 1

@@ -138,7 +138,7 @@ class Postgres:
 
     def remove(self) -> None:
         find = (
-            "SELECT format('DROP %s %s', CASE WHEN kind = 'r' THEN 'TABLE' ELSE 'FUNCTION' END, "
+            "SELECT format('DROP %s %s', CASE WHEN kind = 'r' THEN 'TABLE' ELSE 'ROUTINE' END, "
             "name) FROM (SELECT 'r' AS kind, oid::REGCLASS::TEXT AS name FROM pg_class "
             "WHERE relkind = 'r' AND starts_with(relname, '{p}') UNION ALL SELECT 'f', "
             "oid::REGPROCEDURE::TEXT FROM pg_proc WHERE starts_with(proname, '{p}')) found"

@@ -1,0 +1,246 @@
+"""Apps whose log is in PostgreSQL: several on one store, a clock that is off, a server that goes
+away and comes back with less."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from oncue import App
+from oncue.app.stores.protocol import Query
+from oncue.engine.records import Action
+from oncue.tests.stores.conftest import Postgres
+from oncue.tests.stores.steps import shown
+
+LIMIT = 20  # seconds, for what takes a moment
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[Postgres]:
+    make = Postgres(postgres_url)
+    yield make
+    make.remove()
+
+
+def app_on(postgres: Postgres, **options: Any) -> App:
+    return App(postgres.url, namespace=postgres.namespace, **options)
+
+
+def run(*apps: App) -> None:
+    """All until they have ended, each on a loop and a thread of its own."""
+
+    def live(app: App) -> None:
+        asyncio.run(asyncio.wait_for(app.serve(), LIMIT))
+
+    threads = [threading.Thread(target=live, args=(app,)) for app in apps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def ends(*apps: App) -> Callable[[], None]:
+    def end() -> None:
+        for app in apps:
+            app.shut_down()
+
+    return end
+
+
+@contextmanager
+def when_logged(text: str, act: Callable[[], object]) -> Iterator[None]:
+    """Do that once the scheduler says so."""
+
+    class Waits(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if text in record.getMessage():
+                act()
+
+    logger, handler = logging.getLogger("oncue.scheduler"), Waits()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def actions(postgres: Postgres, task: str) -> list[Action]:
+    return [record.action for record in postgres().read(Query(tasks=(task,)))]
+
+
+def test_a_run_of_one_app_starts_what_waits_for_it_in_another_at_once(postgres: Postgres) -> None:
+    """By the notice: nobody looks for 5 s by himself."""
+    one, two = app_on(postgres), app_on(postgres)
+    ended: list[float] = []
+    waited: list[float] = []
+
+    @one.task("after task 'pong' | daily", name="ping", execution="async")
+    async def ping() -> None:
+        ended.append(time.perf_counter())
+
+    @two.task("after task 'ping'", name="pong", execution="async")
+    async def pong() -> None:
+        waited.append(time.perf_counter() - ended[-1])
+        if len(waited) == 20:
+            ends(one, two)()
+
+    one.task("after task 'ping'", name="pong", func=lambda: None, enabled=False)
+    two.task("daily", name="ping", func=lambda: None, enabled=False)
+    run(two, one)
+    assert len(waited) == 20
+    assert sorted(waited)[10] < 1
+
+
+def test_apps_on_one_store_start_each_due_run_once(postgres: Postgres) -> None:
+    apps = [app_on(postgres, cycle_sleep=None) for _ in range(3)]
+    for app in apps:
+        app.task("has succeeded less than 30 times", name="a", func=lambda: None)
+        app.task("after task 'a'", name="b", func=lambda: None, execution="main")
+        last = (
+            "task 'a' has succeeded at least 30 times & ~task 'b' is running & ~task 'a' is running"
+        )
+        app.task(last, name="last", func=ends(*apps))
+    run(*apps)
+    log = postgres().read(Query())
+    assert [record.seq for record in log] == [*range(1, len(log) + 1)]
+    assert actions(postgres, "a") == [Action.RUN, Action.SUCCESS] * 30
+    in_order = [record.task for record in log if record.action is Action.RUN]
+    assert in_order.count("b") <= 30
+    assert set(actions(postgres, "b")) == {Action.RUN, Action.SUCCESS}
+
+
+def test_an_app_whose_clock_is_off_starts_nothing_and_says_so(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("oncue.app.stores.postgres.CLOCK_CHECK", 50_000)
+    caplog.set_level(logging.INFO, logger="oncue.scheduler")
+    off = [7.0]
+    app = app_on(postgres, time_func=lambda: time.time() + off[0])
+    seen: list[int] = []
+
+    @app.task("true", name="a")
+    def a() -> None:
+        seen.append(len(off))
+        app.shut_down()
+
+    def set_right() -> None:
+        off.append(0.0)
+        off[0] = 0.0
+
+    with when_logged("ahead of the store's, more than max_skew", set_right):
+        run(app)
+    assert seen == [2]
+    assert "agrees with the store's again" in caplog.text
+    assert caplog.text.count("more than max_skew") == 1
+
+
+def test_an_app_whose_clock_is_off_can_be_ended(postgres: Postgres) -> None:
+    app = app_on(postgres, time_func=lambda: time.time() - 7)
+    app.task("true", name="a", func=lambda: None)
+    app.task(name="last", func=lambda: None, on_shutdown=True)
+    with when_logged("7.0 s behind the store's", app.shut_down):
+        run(app)
+    assert postgres().read(Query()) == []
+
+
+def test_how_far_a_clock_may_be_off_can_be_said(postgres: Postgres) -> None:
+    app = app_on(postgres, time_func=lambda: time.time() - 7, max_skew="1 minute")
+    app.task("true", name="a", func=app.shut_down)
+    run(app)
+    assert actions(postgres, "a") == [Action.RUN, Action.SUCCESS]
+
+
+def cut(postgres: Postgres, *before: str) -> None:
+    """End the connections of all who are on the namespace; do that before."""
+    for statement in before:
+        postgres.run(statement)
+    postgres.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = %s AND pid <> pg_backend_pid()",
+        postgres.namespace,
+    )
+
+
+def named(postgres: Postgres, **options: Any) -> App:
+    sign = "&" if "?" in postgres.url else "?"
+    address = f"{postgres.url}{sign}application_name={postgres.namespace}"
+    return App(address, namespace=postgres.namespace, **options)
+
+
+def test_an_app_that_is_cut_off_finishes_what_runs_and_goes_on(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 50_000)
+    app = named(postgres)
+
+    @app.task("daily", name="a")
+    def a() -> None:
+        cut(postgres)
+
+    app.task("after task 'a'", name="b", func=app.shut_down)
+    run(app)
+    assert shown(postgres().read(Query())) == [
+        "1 run", "2 success of 1", "3 run", "4 success of 3",
+    ]  # fmt: skip
+    assert "nothing new is started until it answers" in caplog.text
+
+
+def test_a_promoted_server_that_lacks_the_latest_is_read_anew(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it does not know of was not: it happens once more."""
+    monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 50_000)
+    app = named(postgres)
+    app.task("daily", name="a", func=lambda: None)
+    seen: list[int] = []
+
+    @app.task("after task 'a'", name="b")
+    def b() -> None:
+        seen.append(1)
+        if len(seen) == 2:
+            app.shut_down()
+            return
+        forget = "DELETE FROM {p}%s"
+        tables = ("record", "head", "lease")
+        cut(postgres, *(forget % each for each in tables), "UPDATE {p}log SET newest = 0")
+
+    run(app)
+    assert len(seen) == 2
+    log = [(r.seq, r.task, r.action) for r in postgres().read(Query(actions=(Action.RUN,)))]
+    assert log == [(1, "a", Action.RUN), (3, "b", Action.RUN)]
+
+
+def test_an_idle_app_says_nothing_to_the_server_by_itself(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for a look and a renewal, each every 5 s."""
+    said: list[bytes] = []
+    execute = psycopg.Connection.execute
+
+    def told(link: Any, text: bytes, *values: Any, **more: Any) -> Any:
+        said.append(text)
+        return execute(link, text, *values, **more)
+
+    app = app_on(postgres)
+    for number in range(100):
+        app.task("after task 'task 0'", name=f"task {number}", func=lambda: None)
+    began: list[float] = []
+
+    @app.session.hook_startup()
+    def starts() -> Iterator[None]:
+        yield  # once all is planned
+        began.append(time.monotonic())
+        monkeypatch.setattr(psycopg.Connection, "execute", told)
+        asyncio.get_running_loop().call_later(1.5, app.shut_down)
+
+    run(app)
+    looks = (time.monotonic() - began[0]) / 5
+    assert len(said) <= 2 * looks + 5  # the first turn's, and what is said at the end
