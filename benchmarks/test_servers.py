@@ -22,7 +22,7 @@ from oncue.app.stores import store_at
 from oncue.app.stores.protocol import Claim, Finish
 from oncue.engine.records import Action, Record
 
-SERVERS = ["redis"]
+SERVERS = ["postgres", "redis"]
 SECONDS = 2.0
 STARTING = 2.0  # seconds that a process has to be ready
 AT = 1_800_000_000_000_000
@@ -40,7 +40,7 @@ def test_runs_that_a_server_takes(
     url = address(server)
     namespace = f"bench_{uuid4().hex}"
     seconds = 0.1 if benchmark.disabled else SECONDS
-    store = f"{url}?namespace={namespace}"
+    store = f"{url}{'&' if '?' in url else '?'}namespace={namespace}"
     asyncio.run(begun(store))
     found: list[int] = []
 
@@ -110,4 +110,18 @@ def remove_from_redis(url: str, namespace: str) -> None:
     client.close()
 
 
-REMOVE = {"redis": remove_from_redis}
+def remove_from_postgres(url: str, namespace: str) -> None:
+    import psycopg
+
+    names = (
+        "SELECT 'TABLE ' || oid::REGCLASS FROM pg_class "
+        "WHERE relkind = 'r' AND starts_with(relname, %s) UNION ALL "
+        "SELECT 'ROUTINE ' || oid::REGPROCEDURE FROM pg_proc WHERE starts_with(proname, %s)"
+    )
+    prefix = f"oncue_{namespace}_"
+    with psycopg.connect(url, autocommit=True) as link:
+        for (name,) in link.execute(names, (prefix, prefix)).fetchall():
+            link.execute(f"DROP {name}".encode())
+
+
+REMOVE = {"postgres": remove_from_postgres, "redis": remove_from_redis}

@@ -137,13 +137,13 @@ class Postgres:
             )
 
     def remove(self) -> None:
-        find = (
-            "SELECT format('DROP %s %s', CASE WHEN kind = 'r' THEN 'TABLE' ELSE 'ROUTINE' END, "
-            "name) FROM (SELECT 'r' AS kind, oid::REGCLASS::TEXT AS name FROM pg_class "
-            "WHERE relkind = 'r' AND starts_with(relname, '{p}') UNION ALL SELECT 'f', "
-            "oid::REGPROCEDURE::TEXT FROM pg_proc WHERE starts_with(proname, '{p}')) found"
+        found = self.run(
+            "SELECT 'TABLE ' || oid::REGCLASS FROM pg_class "
+            "WHERE relkind = 'r' AND starts_with(relname, '{p}') UNION ALL "
+            "SELECT 'ROUTINE ' || oid::REGPROCEDURE FROM pg_proc "
+            "WHERE starts_with(proname, '{p}')"
         )
-        self.run(";".join(drop for (drop,) in self.run(find)))
+        self.run(";".join(f"DROP {name}" for (name,) in found))
 
 
 class Redis:
