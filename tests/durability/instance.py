@@ -1,22 +1,24 @@
 """One instance of the app of the durability tests, as a process of its own.
 
-    python -m oncue.tests.durability.instance STORE EFFECTS NAME SEED [GROUP …]
+    python -m oncue.tests.durability.instance STORE EFFECTS NAME SEED SKEW [GROUP …]
 
-runs the groups of tasks of these numbers (none: all) on the store, and writes to the file EFFECTS
-what it does, until SIGTERM. From SIGUSR1 on its tasks do not fail any more.
+runs the groups of tasks of these numbers (none: all) on the store, by a clock that is SKEW seconds
+ahead, and writes to the file EFFECTS what it does, until SIGTERM. From SIGUSR1 on its tasks do not
+fail any more. A server is waited for, however long it is away.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any, cast
 
 from oncue import App
-from oncue.app.clock import SystemClock
+from oncue.app.clock import FunctionClock
 from oncue.app.stores.protocol import Store
 from oncue.engine.records import Record
 from oncue.tests.durability.cast import CAST, Player, Role
@@ -53,11 +55,14 @@ def make(
     return app
 
 
-def main(store: str, effects: str, name: str, seed: str, *groups: str) -> None:
+def main(store: str, effects: str, name: str, seed: str, skew: str, *groups: str) -> None:
+    ahead = float(skew)
+    clock = FunctionClock(lambda: time.time() + ahead)
     wanted = [CAST[int(group)] for group in groups] or CAST
     write, random = EffectFile(Path(effects)).write, Random(int(seed))
-    player = Player(name, SystemClock(), random, write, ("async", "thread"))
-    app = make(store, player, [role for group in wanted for role in group])
+    player = Player(name, clock, random, write, ("async", "thread"))
+    roles = [role for group in wanted for role in group]
+    app = make(store, player, roles, clock=clock, silence_task_logging="://" in store)
 
     def calm(number: int, frame: object) -> None:
         player.calm = True

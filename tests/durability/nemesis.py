@@ -1,4 +1,5 @@
-"""Real processes on one store, and somebody who kills, stops and continues them.
+"""Real processes on one store, and somebody who kills, stops and continues them, and harms what is
+between them and the store.
 
 Every choice comes from a seed; what comes of it does not, since the processes take their own time.
 Only processes that were started here are ever signalled.
@@ -21,11 +22,10 @@ from oncue.app.stores.protocol import Query
 from oncue.tests.durability.cast import CAST, EXCLUSIVE
 from oncue.tests.durability.evidence import SECOND, Evidence, Kind, Span, read_effects
 from oncue.tests.durability.instance import MODULE
+from oncue.tests.durability.sites import Site, Victim
 
 STOPS = ((0.2, 2.0), (2.0, 6.0), (16.0, 22.0))  # seconds; an instance's lease is of 15
 LIVES = (0.5, 8.0)  # seconds until something happens to it
-SETTLING = 8.0  # where a process that is gone is seen to be; else its lease runs out first
-SETTLING_ON_A_SERVER = 24.0
 ENDING = 60.0
 MARGIN = 6 * SECOND
 
@@ -36,45 +36,64 @@ def now() -> int:
 
 @dataclass
 class Process:
-    """One instance. `ups` are when it was neither stopped nor dead; `next_at` is when something
+    """One instance. `skew` is how many seconds its clock is ahead, `was_cut_off` whether it ever
+    was. `ups` are when it was neither stopped nor dead nor cut off; `next_at` is when something
     happens to it, by `time.monotonic`."""
 
     name: str
+    place: int
+    skew: float
     popen: subprocess.Popen[bytes]
     errors: Path
     next_at: float
-    up_since: int | None = field(default_factory=now)
+    stopped: bool = False
+    was_cut_off: bool = False
+    up_since: int | None = None
     ups: list[tuple[int, int]] = field(default_factory=list)
 
     def signal(self, number: int) -> None:
         self.popen.send_signal(number)
+
+    def up(self) -> None:
+        if self.up_since is None:
+            self.up_since = now()
 
     def down(self) -> None:
         if self.up_since is not None:
             self.ups.append((self.up_since, now()))
         self.up_since = None
 
+    def stop(self) -> None:
+        self.signal(signal.SIGSTOP)
+        self.stopped = True
+        self.down()
+
     def carry_on(self) -> None:
         self.signal(signal.SIGCONT)
-        self.up_since = now()
+        self.stopped = False
 
-    @property
-    def stopped(self) -> bool:
-        return self.up_since is None
+
+@dataclass
+class Patient:
+    """A victim, and when it is harmed next, or mended if it `is_ill`."""
+
+    victim: Victim
+    next_at: float
+    is_ill: bool = False
 
 
 class Nemesis:
     """`surprises` are what no fault explains: an instance that ended by itself."""
 
-    def __init__(self, folder: Path, address: str, seed: int, groups: Sequence[int] = ()) -> None:
+    def __init__(self, folder: Path, site: Site, seed: int, groups: Sequence[int] = ()) -> None:
         self.random = Random(seed)
         self.surprises: list[str] = []
         self.faults = 0
         self._folder = folder
-        self._address = address
+        self._site = site
+        self._patients = [Patient(v, self._later(*v.rest)) for v in site.victims]
         self._effects = folder / "effects"
         self._groups = list(groups) or list(range(len(CAST)))
-        self._settling = SETTLING_ON_A_SERVER if "://" in address else SETTLING
         self._born = 0
         self._living: list[Process] = []
         self._gone: list[Process] = []
@@ -82,13 +101,13 @@ class Nemesis:
     def run(self, instances: int, seconds: float) -> Evidence:
         """What is left after so long, and everything has settled and ended in order."""
         try:
-            for _ in range(instances):
-                self._start()
+            for place in range(instances):
+                self._start(place)
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 self._look_around()
                 time.sleep(0.02)
-            self._settle(instances)
+            self._settle()
             self._end()
         finally:
             for process in self._living:
@@ -96,21 +115,24 @@ class Nemesis:
                 process.popen.wait()
         return self._evidence()
 
-    def _start(self) -> None:
+    def _start(self, place: int) -> None:
         self._born += 1
         name = f"i{self._born}"
         errors = self._folder / f"{name}.err"
+        skew = self.random.uniform(-self._site.skew, self._site.skew)
         seed = str(self.random.getrandbits(32))
-        arguments = [self._address, str(self._effects), name, seed, *map(str, self._groups)]
+        arguments = [self._site.way(place), str(self._effects), name, seed, str(skew)]
         with errors.open("wb") as stderr:
             popen = subprocess.Popen(
-                [sys.executable, "-m", MODULE, *arguments],
+                [sys.executable, "-m", MODULE, *arguments, *map(str, self._groups)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
                 cwd=self._folder,
             )
-        self._living.append(Process(name, popen, errors, self._later(*LIVES)))
+        lives_until = self._later(*LIVES)
+        self._living.append(Process(name, place, skew, popen, errors, lives_until))
+        self._note_who_is_up()
 
     def _later(self, least: float, most: float) -> float:
         return time.monotonic() + self.random.uniform(least, most)
@@ -118,10 +140,21 @@ class Nemesis:
     def _look_around(self) -> None:
         for process in list(self._living):
             if process.popen.poll() is not None:
-                self._bury(process, f"{process.name} ended by itself: {process.popen.returncode}")
-                self._start()
+                self._bury(process, self._why_it_ended(process))
+                self._start(process.place)
             elif time.monotonic() >= process.next_at:
                 self._do_something(process)
+        for patient in self._patients:
+            if time.monotonic() >= patient.next_at:
+                self._treat(patient)
+        self._note_who_is_up()
+
+    def _why_it_ended(self, process: Process) -> str | None:
+        """None: it could not begin, since it was cut off."""
+        unready = process.was_cut_off and process.name not in self._ready()
+        if process.popen.returncode == 1 and unready:
+            return None
+        return f"{process.name} ended by itself: {process.popen.returncode}"
 
     def _do_something(self, process: Process) -> None:
         self.faults += 1
@@ -133,11 +166,30 @@ class Nemesis:
             process.signal(signal.SIGKILL)
             process.popen.wait()
             self._bury(process)
-            self._start()
+            self._start(process.place)
         else:
-            process.signal(signal.SIGSTOP)
-            process.down()
+            process.stop()
             process.next_at = self._later(*self.random.choice(STOPS))
+
+    def _treat(self, patient: Patient) -> None:
+        if patient.is_ill:
+            patient.victim.mend()
+            patient.is_ill = False
+            patient.next_at = self._later(*patient.victim.rest)
+            return
+        self.faults += 1
+        patient.is_ill = True
+        self._note_who_is_up()
+        patient.next_at = time.monotonic() + patient.victim.harm(self.random)
+
+    def _note_who_is_up(self) -> None:
+        for process in self._living:
+            ill = any(p.is_ill and p.victim.touches(process.place) for p in self._patients)
+            process.was_cut_off |= ill
+            if process.stopped or ill:
+                process.down()
+            else:
+                process.up()
 
     def _bury(self, process: Process, surprise: str | None = None) -> None:
         process.down()
@@ -146,18 +198,22 @@ class Nemesis:
         if surprise is not None:
             self.surprises.append(f"{surprise}\n{process.errors.read_text()[-2000:]}")
 
-    def _settle(self, instances: int) -> None:
+    def _settle(self) -> None:
         """All are there and left alone."""
+        for patient in self._patients:
+            if patient.is_ill:
+                self._treat(patient)
         for process in self._living:
             if process.stopped:
                 process.carry_on()
-        time.sleep(self._settling / 2)
+        self._note_who_is_up()
+        time.sleep(self._site.settling / 2)
         for process in self._living:
             process.signal(signal.SIGUSR1)
-        time.sleep(self._settling / 2)
+        time.sleep(self._site.settling / 2)
         for process in list(self._living):
             if process.popen.poll() is not None:
-                self._bury(process, f"{process.name} ended by itself: {process.popen.returncode}")
+                self._bury(process, self._why_it_ended(process))
 
     def _end(self) -> None:
         for process in self._living:
@@ -173,9 +229,15 @@ class Nemesis:
             else:
                 self._bury(process, f"{process.name} ended with {code}" if code else None)
 
+    def _ready(self) -> dict[str, int]:
+        """Since when instances were, by their clocks."""
+        effects = read_effects(self._effects)
+        return {each.instance: each.at for each in effects if each.kind is Kind.READY}
+
     def _evidence(self) -> Evidence:
         effects = read_effects(self._effects)
-        ready = {each.instance: each.at for each in effects if each.kind is Kind.READY}
+        skews = {process.name: round(process.skew * SECOND) for process in self._gone}
+        ready = {name: at - skews[name] for name, at in self._ready().items()}
         spans = [
             Span(process.name, max(begin, ready[process.name]), end)
             for process in self._gone
@@ -183,7 +245,7 @@ class Nemesis:
             for begin, end in process.ups
             if end > ready[process.name]
         ]
-        store = store_at(self._address)
+        store = store_at(self._site.address)
         roles = [role for number in self._groups for role in CAST[number]]
         promises = {role.task: role.promise for role in roles}
         exclusive = [pair for pair in EXCLUSIVE if promises.keys() >= set(pair)]
@@ -194,7 +256,7 @@ class Nemesis:
             spans,
             store.missed(),
             exclusive,
-            margin=MARGIN,
+            margin=MARGIN + round(2 * self._site.skew * SECOND),
         )
 
 

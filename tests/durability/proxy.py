@@ -1,0 +1,186 @@
+"""A road of TCP connections between an instance and its server, which can be made bad.
+
+Every proxy has a thread with an event loop of its own, in the process of the test. Bytes that a
+road does not let through are kept, as TCP keeps them, and go on once it is good again; only a cut
+loses them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from enum import Enum, auto
+
+PIECE = 1 << 16
+SLOW_PIECE = 256  # bytes at a time on a slow road
+SLOW_PAUSE = 0.02  # seconds between two of them
+
+
+class Way(Enum):
+    """How a road is. CLOSED: new connections are refused; SLOW: so many bytes a second; SILENT:
+    none at all, though connections stay and new ones are taken."""
+
+    GOOD = auto()
+    CLOSED = auto()
+    SLOW = auto()
+    SILENT = auto()
+
+
+class Proxy:
+    """From `port` on loopback to a port there. `mute` may be given a word: the connections whose
+    client has ever said it are silent from then on, whatever the road is."""
+
+    def __init__(self, target: int) -> None:
+        self.port = 0
+        self.target = target
+        self._way = Way.GOOD
+        self._muted: bytes | None = None
+        self._pairs: set[Pair] = set()
+        self._loop = asyncio.new_event_loop()
+        self._changed = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._thread.start()
+        self._do(self._listen)
+
+    # --- from the test's thread -----------------------------------------------------------
+
+    def be(self, way: Way) -> None:
+        """From now on the road is so."""
+        self._do(lambda: self._be(way))
+
+    def cut(self) -> None:
+        """End all connections that there are."""
+        self._do(self._cut)
+
+    def mute(self, word: bytes | None) -> None:
+        self._do(lambda: self._mute(word))
+
+    def close(self) -> None:
+        self._do(self._close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _do(self, act: Callable[[], object]) -> None:
+        done: Future[None] = Future()
+
+        async def doing() -> None:
+            try:
+                found = act()
+                if asyncio.iscoroutine(found):
+                    await found
+            except BaseException as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        asyncio.run_coroutine_threadsafe(doing(), self._loop)
+        done.result()
+
+    # --- on the thread of the loop --------------------------------------------------------
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _be(self, way: Way) -> None:
+        if self._way is Way.CLOSED:
+            await self._listen()
+        self._way = way
+        if way is Way.CLOSED and self._server is not None:
+            self._server.close()
+            self._cut()
+        self._tell()
+
+    def _mute(self, word: bytes | None) -> None:
+        self._muted = word
+        self._tell()
+
+    def _tell(self) -> None:
+        """Whoever waits for a change looks again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _cut(self) -> None:
+        for pair in list(self._pairs):
+            pair.cut()
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        carrying = [task for pair in self._pairs for task in pair.tasks]
+        self._cut()
+        await asyncio.gather(*carrying, return_exceptions=True)
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            ends = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        pair = Pair(self, (reader, writer), ends)
+        self._pairs.add(pair)
+        try:
+            await pair.carry()
+        finally:
+            self._pairs.discard(pair)
+            pair.cut()
+
+    async def pass_on(self, pair: Pair) -> bool:
+        """Return when a piece may go on; whether it is to be a small one."""
+        while True:
+            changed = self._changed
+            muted = self._muted is not None and self._muted in pair.said
+            if not muted and self._way is not Way.SILENT:
+                if self._way is Way.SLOW:
+                    await asyncio.sleep(SLOW_PAUSE)
+                    return True
+                return False
+            await changed.wait()
+
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Pair:
+    """The two connections that are one for who uses the road. `said` is the first that the client
+    has said."""
+
+    def __init__(self, proxy: Proxy, client: Ends, server: Ends) -> None:
+        self.said = b""
+        self.tasks: tuple[asyncio.Task[None], ...] = ()
+        self._proxy = proxy
+        self._client = client
+        self._server = server
+
+    async def carry(self) -> None:
+        """Until one side ends, or the road is cut."""
+        to_server = asyncio.create_task(self._carry(self._client[0], self._server[1], True))
+        to_client = asyncio.create_task(self._carry(self._server[0], self._client[1], False))
+        self.tasks = to_server, to_client
+        await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)
+
+    async def _carry(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, from_client: bool
+    ) -> None:
+        try:
+            while piece := await source.read(PIECE):
+                if from_client and len(self.said) < PIECE:
+                    self.said += piece
+                while piece:
+                    some = SLOW_PIECE if await self._proxy.pass_on(self) else len(piece)
+                    sink.write(piece[:some])
+                    await sink.drain()
+                    piece = piece[some:]
+        except OSError:
+            pass  # an end is gone: so is the other
+
+    def cut(self) -> None:
+        for _, writer in (self._client, self._server):
+            writer.transport.abort()
