@@ -353,8 +353,10 @@ class Texts:
 
 
 def version_of(link: Connection, text: Texts) -> int | None:
-    """None: the namespace has no tables."""
-    ((there,),) = link.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{text.prefix}log",))
+    """None: the namespace has no tables. To read a table is what makes the server forget that it
+    has seen none before."""
+    found = "SELECT EXISTS (SELECT FROM pg_class WHERE oid = to_regclass(%s))"
+    ((there,),) = link.execute(found, (f"{text.prefix}log",))
     if not there:
         return None
     ((version,),) = link.execute(text("SELECT version FROM {p}log"))
