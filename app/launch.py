@@ -34,6 +34,7 @@ class Launcher:
         "label",
         "on_loop",
         "plain",
+        "pooled",
         "session",
         "task",
         "wants_context",
@@ -44,6 +45,7 @@ class Launcher:
         self.task = task
         self.execution = task.execution
         self.blocks = self.execution == "main"
+        self.pooled = self.execution == "process"
         self.on_loop = self.execution in ("main", "async") and not task.awaited
         self.label: Callable[[Any, Any], str] = task.func_run_id or session.config.func_run_id
         self.plain = task.needs is NOTHING and not task.parameters

@@ -6,6 +6,7 @@ All of it happens on the loop's thread.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ class Runs:
         self._wake = wake
         self._failed = failed
         self._raised = raised
+        self._pooled = 0  # how many of those that live take a place in the pool of processes
         self._ended: list[Record] = []
         self._unwanted: dict[str, str | None] = {}  # told to end while their claims are written
         self._executors: dict[str, Executor] = {}
@@ -97,6 +99,7 @@ class Runs:
         """A start was granted."""
         launcher = self.launchers[start.record.task]
         live = self.live[seq] = Live(launcher, start, seq)
+        self._pooled += launcher.pooled
         if live.record.task in self._unwanted:
             self.stop(live, self._unwanted[live.record.task])
         return live
@@ -223,6 +226,12 @@ class Runs:
             self._executors[execution] = executor
         return executor
 
+    @property
+    def pool_room(self) -> int:
+        """How many processes are free for runs: one that has to wait is not claimed."""
+        limit = self.session.config.max_process_count or os.cpu_count() or 1
+        return max(0, limit - self._pooled)
+
     # --- to end ---------------------------------------------------------------------------
 
     def of(self, task: Task[..., Any]) -> Iterator[Live]:
@@ -258,6 +267,7 @@ class Runs:
     def _end(self, live: Live, ending: Ending) -> None:
         run = live.record
         del self.live[live.seq]
+        self._pooled -= live.launcher.pooled
         error = ending.error
         if live.hooks:
             self._finish_hooks(live, ending)

@@ -460,7 +460,7 @@ class Runtime:
             self.agenda.absorb()
             return []
         try:
-            starts = self.agenda.decide(now, self._room)
+            starts = self.agenda.decide(now, self._room, self.runs.pool_room)
         except ConditionFailed as failure:
             self._fail(f"{failure}: {failure.__cause__!r}", failure.__cause__)
             return []

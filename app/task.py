@@ -297,6 +297,7 @@ class Task(OlderNames, Generic[P, R]):
             lease=lease if leased else None,
             enabled=self.enabled,
             standing=not (self.on_startup or self.on_shutdown),
+            pooled=self.execution == "process",
         )
 
     # --- state ----------------------------------------------------------------------------

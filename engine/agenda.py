@@ -50,6 +50,7 @@ CRASH_WAIT_MOST = 60 * SECOND
 MANY = 1 << 62  # more than there ever is
 MOST_MISSED = 1000  # how often a task is asked in a row what it has missed, beyond what is forgiven
 NOTHING_OWED = Verdict(False, BEGINNING, FOREVER)
+Held = tuple[int, int, Entry]
 
 
 class Agenda:
@@ -79,8 +80,8 @@ class Agenda:
         self._left = 0  # how many schedules were dropped since the last sweep
         self._schedules: dict[Schedule, Schedule] = {}  # many tasks may say the same
         self._heap: list[tuple[int, int, Item]] = []
-        self._held: list[tuple[int, int, Entry]] = []  # what there was no room for
-        self._room = MANY
+        self._held: tuple[list[Held], list[Held]] = ([], [])  # no room; those for the pool apart
+        self._room = self._pool = MANY
         self._inbox: deque[tuple[int, Record, Mark]] = deque()
         self._defined = 0
 
@@ -237,7 +238,7 @@ class Agenda:
         """What has waited for longest, of what is due by now, to be decided or for room: since when
         and of which task. Changes nothing, and may be asked on any thread."""
         looks = [(at, item) for at, _, item in list(self._heap) if at <= now and at == item.due]
-        held = [(at, item) for at, _, item in list(self._held) if at <= now]
+        held = [(at, item) for each in self._held for at, _, item in list(each) if at <= now]
         return min(
             (
                 (at if item.behind is None else min(at, item.behind), item.name)
@@ -389,22 +390,18 @@ class Agenda:
 
     # --- decisions ------------------------------------------------------------------------
 
-    def decide(self, now: int, room: int = MANY) -> list[Start]:
+    def decide(self, now: int, room: int = MANY, pool: int = MANY) -> list[Start]:
         """The starts due up to `now`, each already in the history as a provisional run; the
         caller claims them and calls `settle` or `refused` for each. No more than there is room
-        for: what else is due is decided when there is."""
+        for, in all and in the pool: what else is due is decided when there is."""
         if now < self.logical:
             self.reset(now)
-        self._room = room
+        self._room, self._pool = room, pool
         starts, known = Starts(), len(self.missed)
         elsewhere = {record.task for _, record, _ in self._inbox if record.action is RUN}
         try:
             self._advance(starts, now)
-            while self._held and len(starts.made) < room:
-                for _ in range(min(len(self._held), room - len(starts.made))):
-                    entry = heappop(self._held)[2]
-                    if self.entries.get(entry.name) is entry:
-                        self._push(entry, self.logical)
+            while self._let_go(starts):
                 self._advance(starts, now)
             if len(self.missed) > known:  # some perhaps twice: a task may be looked at again
                 missed = dict.fromkeys(self.missed[known:])
@@ -438,21 +435,40 @@ class Agenda:
             if instant > self.logical:
                 self.logical = instant
             if isinstance(item, Entry):
-                if len(starts.made) >= self._room:
+                pooled = item.schedule.pooled
+                full = len(starts.made) >= self._room
+                if full or (pooled and starts.pooled >= self._pool):
                     self._hold_back(item)
                     continue
                 start = self._consider(item, self.logical, now)
                 if start is not None:
-                    starts.add(start)
+                    starts.add(start, pooled)
             elif isinstance(item, Watch):
                 self._look_after(item, self.logical)
 
     def _hold_back(self, entry: Entry) -> None:
         """There is no room for what it may start; it is decided later, from now on."""
-        heappush(self._held, (self.logical, entry.rank, entry))
-        if not entry.plan.costly and entry.behind is None:
-            entry.behind = self.logical
-            self._hold(entry)
+        heappush(self._held[entry.schedule.pooled], (self.logical, entry.rank, entry))
+        if not entry.plan.costly:
+            entry.queued = True
+            if entry.behind is None:
+                entry.behind = self.logical
+                self._hold(entry)
+
+    def _let_go(self, starts: Starts) -> bool:
+        """Look again at what was held back, as far as there is room now; whether there is any."""
+        any_left = False
+        for pooled, held in enumerate(self._held):
+            room = self._room - len(starts.made)
+            if pooled:
+                room = min(room, self._pool - starts.pooled)
+            while held and room > 0:
+                entry = heappop(held)[2]
+                if self.entries.get(entry.name) is entry:
+                    any_left = True
+                    room -= 1
+                    self._push(entry, self.logical)
+        return any_left
 
     def _retract(self, starts: Starts, log: TaskLog, bit: int) -> None:
         """A start decided before a record that it read must still hold with it."""

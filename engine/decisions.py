@@ -84,15 +84,18 @@ class Stop:
 
 
 class Starts:
-    """The starts of one decision, in order, by their tasks, and by what they read."""
+    """The starts of one decision, in order, and whether each needs a place in the pool, as `pooled`
+    of them do; by their tasks, and by what they read."""
 
     def __init__(self) -> None:
-        self.made: dict[Start, None] = {}
+        self.made: dict[Start, bool] = {}
+        self.pooled = 0
         self.of: dict[str, list[Start]] = {}
         self.readers: dict[Source, list[Start]] = {}
 
-    def add(self, start: Start) -> None:
-        self.made[start] = None
+    def add(self, start: Start, pooled: bool = False) -> None:
+        self.made[start] = pooled
+        self.pooled += pooled
         self.of.setdefault(start.record.task, []).append(start)
         for source, _ in start.reads:
             self.readers.setdefault(source, []).append(start)
@@ -103,10 +106,9 @@ class Starts:
 
     def drop(self, start: Start) -> bool:
         """Whether it was there."""
-        if start not in self.made:
-            return False
-        del self.made[start]
-        return True
+        pooled = self.made.pop(start, None)
+        self.pooled -= bool(pooled)
+        return pooled is not None
 
 
 class ConditionFailed(Exception):

@@ -37,7 +37,7 @@ class Entry(Item):
     only the full plan allows is a retry. `watch` looks after its live runs, `latest` is the
     instant of its latest start, `requests` are the starts asked for. `behind` is from when on it
     has still to be decided, where that is not the present; `queued` whether what has come due
-    since then waited for a run of the task itself."""
+    since then waited for a run of the task itself, or for room."""
 
     __slots__ = (
         "behind",

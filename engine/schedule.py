@@ -46,7 +46,7 @@ class Schedule:
     (None: any) the same of one that is caught up with, waits in a queue, or is owed because its
     run was released. `lease` is how long a run is its instance's without an extension, None: for
     as long as that lives. `standing`: the task starts by its condition; else only when it is asked
-    to."""
+    to. `pooled`: its runs need a place in a pool that has so many."""
 
     start_cond: Condition
     zone: Zone
@@ -62,6 +62,7 @@ class Schedule:
     lease: int | None = None
     enabled: bool = True
     standing: bool = True
+    pooled: bool = False
 
     def __post_init__(self) -> None:
         if self.end_cond == NEVER:

@@ -305,3 +305,24 @@ def test_what_comes_due_while_another_instance_runs_the_task(tmp_path: Path, ove
     }
     assert records() == expected[overlap]
     assert starts(log) == ["09:00:10", "10:00:00"][: records().count("run")]
+
+
+def for_a_while() -> None:
+    time.sleep(0.7)
+
+
+def test_a_run_that_would_wait_for_a_process_is_not_claimed(tmp_path: Path) -> None:
+    """Else its lease would run out before it begins."""
+    path = tmp_path / "log.db"
+    app = App(path, timezone="UTC", max_process_count=1, lease_duration=2)
+    for number in range(4):
+        app.task(
+            execute_at="2026-03-10",
+            func=for_a_while,
+            name=f"t{number}",
+            execution="process",
+        )
+    app.session.config.shut_cond = "after tasks 't0', 't1', 't2', 't3' finished"
+    asyncio.run(asyncio.wait_for(app.serve(), LIMIT))
+    records = app.session.store.read(Query())
+    assert [str(r.action) for r in records] == ["run", "success"] * 4

@@ -380,3 +380,14 @@ def test_what_is_read_anew_reaches_back_to_the_latest_decision() -> None:
     world.look()
     late = world.now + 5 * HOUR
     assert world.agenda.lookback(late)["b"] <= world.now
+
+
+def test_what_needs_a_place_in_the_pool_waits_for_one_and_others_do_not() -> None:
+    world = World("09:00:00")
+    for name in "abc":
+        world.task(name, "cron 0 9 * * *", pooled=True)
+    world.task("d", "cron 0 9 * * *")
+    assert world.look(room=9, pool=2) == ["a 09:00:00", "b 09:00:00", "d 09:00:00"]
+    world.end("a", now="09:10:00")  # its window has passed long ago, but it has waited
+    assert world.look(room=9, pool=1) == ["c 09:00:00"]
+    assert world.missed == []
