@@ -30,6 +30,7 @@ MAX_SKEW = 2 * SECOND  # how far the clocks of instances may be from each other
 LAST_TRIES = 10
 LEASE_MARGIN = SECOND // 50  # the store's clock may be read a moment later than ours
 LEASE_CHECK = SECOND // 4
+NOTICE_PAUSE = SECOND // 100
 ENDED_APP = "the app has ended, and with it the lease"
 
 task_log = logging.getLogger("oncue.task")
@@ -72,6 +73,7 @@ class Journal:
         self._wanted: set[str] = set()  # tasks whose log is to be read anew, as far as needed
         self._reread = False  # whether all are
         self._noticed = False  # whether another instance may have written since it was looked at
+        self._looked = BEFORE_ALL  # when it was looked at
         self.max_skew: int | None = None  # how far the store's clock may be from ours
         self.skewed = False  # whether it is farther, and nothing may start
         self._down = False  # whether nothing is to be asked of the store for now
@@ -143,9 +145,9 @@ class Journal:
         self.look_at = now
 
     def notice(self) -> None:
-        """Another instance may have written."""
+        """Another instance may have written. It is looked at soon, but not for each record."""
         self._noticed = True
-        self.look_at = BEFORE_ALL
+        self.look_at = min(self.look_at, self._looked + NOTICE_PAUSE)
 
     def miss(self, missed: list[Missed]) -> None:
         """These occurrences were served by no run."""
@@ -312,7 +314,7 @@ class Journal:
             if self.failing:
                 return False
         history = self.agenda.history
-        self._noticed = False
+        self._noticed, self._looked = False, now
         try:
             fresh, read_to = await self._read_anew(now) if anew else (set[str](), history.position)
             history.position = min(history.position, read_to)  # the log may be shorter than it was
@@ -335,7 +337,9 @@ class Journal:
             self._down = False
             self._failures *= self._unwritten
         self.look_at = min(now + self.store.patience, self.upkeep.due, self._lease_end(now))
-        if self._noticed or self._wanted or self._reread:
+        if self._noticed:
+            self.look_at = min(self.look_at, now + NOTICE_PAUSE)
+        if self._wanted or self._reread:
             self.look_at = now
         return True
 

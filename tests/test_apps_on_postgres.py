@@ -15,10 +15,12 @@ import psycopg
 import pytest
 
 from oncue import App
+from oncue.app.journal import NOTICE_PAUSE
+from oncue.app.stores.postgres import PostgresStore
 from oncue.app.stores.protocol import Query
 from oncue.engine.records import Action
 from oncue.tests.stores.conftest import Postgres
-from oncue.tests.stores.steps import shown
+from oncue.tests.stores.steps import grow, opened, shown
 
 LIMIT = 20  # seconds, for what takes a moment
 
@@ -216,6 +218,36 @@ def test_a_promoted_server_that_lacks_the_latest_is_read_anew(
     assert len(seen) == 2
     log = [(r.seq, r.task, r.action) for r in postgres().read(Query(actions=(Action.RUN,)))]
     assert log == [(1, "a", Action.RUN), (3, "b", Action.RUN)]
+
+
+def test_a_busy_instance_is_not_looked_at_for_each_of_its_records(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    follow = PostgresStore.follow
+
+    async def counted(store: PostgresStore, position: int, now: int) -> Any:
+        looks.append(now)
+        return await follow(store, position, now)
+
+    monkeypatch.setattr(PostgresStore, "follow", counted)
+    app = app_on(postgres)
+    app.task("task 'busy' has succeeded exactly 100 times", name="last", func=app.shut_down)
+    app.task("false", name="busy", func=lambda: None)
+
+    @app.session.hook_startup()
+    def starts() -> Iterator[None]:
+        yield  # once all is planned
+        threading.Thread(target=asyncio.run, args=(busy(),)).start()
+
+    async def busy() -> None:
+        async with opened(postgres()) as other:
+            await grow(other, *[Action.SUCCESS] * 100, task="busy")
+
+    run(app)
+    began, ended = looks[0], looks[-1]
+    assert len(looks) <= (ended - began) / NOTICE_PAUSE + 5
+    assert actions(postgres, "last") == [Action.RUN, Action.SUCCESS]
 
 
 def test_an_idle_app_says_nothing_to_the_server_by_itself(
