@@ -41,12 +41,18 @@ local function clock()
     return time[1] * 1000000 + time[2]
 end
 
--- The newest number, or nothing where the log is not the one that was known, or has less.
-local function newest_of(log, known)
+-- The newest number; nothing where the log is not the one that was known: has another id or less,
+-- or another record where one was that begins like `mark`.
+local function newest_of(log, known, mark)
     local meta = call('HMGET', META, 'log', 'newest')
     if meta[1] ~= log then return nil end
     local newest = tonumber(meta[2])
     if newest < tonumber(known) then return nil end
+    if mark ~= '' then
+        local seq = string.match(mark, '^%d+')
+        local record = call('ZRANGEBYSCORE', RECORD, seq, seq)[1]
+        if record and string.sub(record, 1, #mark) ~= mark then return nil end
+    end
     return newest
 end
 
@@ -172,9 +178,9 @@ return {log, newest, found[2] or '0'}
 """)
 
 COMMIT = script("""
--- log, known, instance, member, how long it lives, token, for how long it is kept; then the steps
-local own, member, lease, token, kept = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local FIRST = 8
+-- log, known, mark, instance, member, how long it lives, token, for how long it is kept; the steps
+local own, member, lease, token, kept = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
+local FIRST = 9
 local answer = P .. 'answer:' .. own
 local stored = call('GET', answer)
 if stored then
@@ -182,7 +188,7 @@ if stored then
     if of == token then return answers end
     if tonumber(of) > tonumber(token) then return 'void' end
 end
-local newest = newest_of(ARGV[1], ARGV[2])
+local newest = newest_of(ARGV[1], ARGV[2], ARGV[3])
 if not newest then return LOST end
 local now = clock()
 if not call('ZSCORE', INSTANCE, own) then join(own, member, text(now + lease)) end
@@ -320,12 +326,12 @@ return answers
 """)
 
 FOLLOW = script("""
--- log, known, instance, now, position, how many at most, whether to reap
-local own, at, position, most = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local newest = newest_of(ARGV[1], ARGV[2])
+-- log, known, mark, instance, now, position, how many at most, whether to reap
+local own, at, position, most = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local newest = newest_of(ARGV[1], ARGV[2], ARGV[3])
 if not newest then return LOST end
 local now = clock()
-if ARGV[7] == '1' then newest = reap(own, now, at, newest) end
+if ARGV[8] == '1' then newest = reap(own, now, at, newest) end
 local others = call('ZCARD', INSTANCE) - (call('ZSCORE', INSTANCE, own) and 1 or 0)
 local records = call('ZRANGEBYSCORE', RECORD, '(' .. position, '+inf', 'LIMIT', 0, most)
 return {text(newest), text(now), others, records}

@@ -39,6 +39,7 @@ VERSION = 1
 LEASE_SECONDS = 15
 LEASE = LEASE_SECONDS * 1_000_000
 KEPT_ANSWERS = 3600  # seconds for which the server knows what it answered to an instance
+MARKED = 100  # bytes by which a record is known again
 
 REFUSED = {"newer": Refused.NEWER, "lost": Refused.LEASE_LOST}
 
@@ -75,6 +76,7 @@ class Writer:
         self.crowded = False
         self._log = ""  # the id of the log
         self._known = 0  # the newest number that it is known to have had
+        self._mark = b""  # how the latest record that is known begins
         self._token = 0
         self._unsure: Unsure | None = None
         self._saved: dict[int | None, int] = {}  # endings of such a commit, by run
@@ -123,8 +125,8 @@ class Writer:
         if self._saved:
             return self._commit_but_saved(steps)
         self._token += 1
-        ours = (self._log, self._known, self.id, self._member, LEASE, self._token, KEPT_ANSWERS)
-        arguments: list[Argument] = [*ours]
+        arguments: list[Argument] = [*self._what_is_known, self.id, self._member, LEASE]
+        arguments += [self._token, KEPT_ANSWERS]
         for step in steps:
             arguments += arguments_of(step)
         self._unsure = Unsure(self._token, steps)
@@ -138,7 +140,15 @@ class Writer:
         self._unsure = None
         answers = answers_of(said)
         self._know(answers)
+        for step, answer in zip(reversed(steps), reversed(answers), strict=True):
+            if isinstance(step, Claim | Finish) and isinstance(answer, int):
+                self._mark = f"{answer} {text_of(step.record)}".encode()[:MARKED]
+                break
         return answers
+
+    @property
+    def _what_is_known(self) -> tuple[str, int, bytes]:
+        return self._log, self._known, self._mark
 
     def _commit_but_saved(self, steps: Sequence[Step]) -> list[Answer]:
         """The same without what was written by a commit that turned out to have happened."""
@@ -174,12 +184,13 @@ class Writer:
         reap = 1
         while True:
             newest, clock, others, lines = self._run(
-                following, self._log, self._known, self.id, now, position, PIECE, reap
+                following, *self._what_is_known, self.id, now, position, PIECE, reap
             )
             self._measure(int(clock), now, asked)
             self._known = int(newest)
             self.crowded = others > 0
             records += records_of(lines)
+            self._mark = lines[-1][:MARKED] if lines else self._mark
             if len(lines) < PIECE:
                 return records
             position, reap = records[-1].seq, 0
@@ -223,8 +234,10 @@ class Writer:
         """Go on with what the server has: numbers go on from where they were."""
         log, newest, found = self._run(restoring, VERSION, self._log, uuid4().hex, self._known)
         lost = f"the store {self._server.where!r} has lost records"
-        scheduler_log.error("%s: it knows %d, of %d", lost, int(found), self._known)
-        self._log, self._known = log.decode(), int(newest)
+        scheduler_log.error(
+            "%s: it has %d, what was known went up to %d", lost, int(found), self._known
+        )
+        self._log, self._known, self._mark = log.decode(), int(newest), b""
         return LogLost(f"{lost}; what it has is read anew")
 
 

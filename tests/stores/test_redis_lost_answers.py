@@ -124,7 +124,7 @@ def test_a_log_that_is_gone_is_told_to_every_instance_and_numbers_go_on(
             redis.empty()
             with pytest.raises(LogLost, match="has lost records; what it has is read anew"):
                 await commit(one, finish("a", 1))
-            assert "has lost records: it knows 0, of 2" in caplog.text
+            assert "has lost records: it has 0, what was known went up to 2" in caplog.text
             assert await one.load({"a": 0, "b": 0}) == (2, [])
             assert await commit(one, finish("a", 1)) == [Refused.LEASE_LOST]
             assert await commit(one, claim("c", 2)) == [3]
@@ -138,17 +138,24 @@ def test_a_log_that_is_gone_is_told_to_every_instance_and_numbers_go_on(
     asyncio.run(story())
 
 
+def snapshot(redis: Redis) -> dict[str | bytes, bytes]:
+    return {key: redis.client.dump(key) or b"" for key in redis.client.keys(f"{redis.prefix}*")}
+
+
+def restore(redis: Redis, dumps: dict[str | bytes, bytes]) -> None:
+    redis.empty()
+    for key, dump in dumps.items():
+        redis.client.execute_command("RESTORE", key, 0, dump)
+
+
 def test_a_log_that_has_lost_its_latest_records_is_told(redis: Redis) -> None:
     async def story() -> None:
         async with opened(redis()) as one, opened(redis()) as two:
             await commit(one, claim("a", 0))
-            keys = redis.client.keys(f"{redis.prefix}*")
-            dumps = {key: redis.client.dump(key) for key in keys}
+            before = snapshot(redis)
             await commit(one, finish("a", 1), claim("b", 1))
             await two.follow(0, 0)
-            redis.empty()
-            for key, dump in dumps.items():
-                redis.client.execute_command("RESTORE", key, 0, dump or b"")
+            restore(redis, before)
             with pytest.raises(LogLost):
                 await one.follow(3, 0)
             assert log_of(one) == ["1 run"]
@@ -156,5 +163,24 @@ def test_a_log_that_has_lost_its_latest_records_is_told(redis: Redis) -> None:
                 await commit(two, claim("b", 3))
             assert await commit(two, claim("b", 0, Key("b", Action.RUN))) == [4]
             assert two.count(Query()) == 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("known_by", ["commit", "follow"])
+def test_lost_records_in_whose_place_there_are_others_are_told(redis: Redis, known_by: str) -> None:
+    async def story() -> None:
+        async with opened(redis()) as one, opened(redis()) as two:
+            await commit(one, claim("a", 0))
+            before = snapshot(redis)
+            await commit(one, finish("a", 1, at=5))
+            knowing = one if known_by == "commit" else two
+            await two.follow(0, 0)
+            restore(redis, before)
+            async with opened(redis()) as three:
+                await commit(three, claim("b", 0, at=5), claim("c", 0))
+                with pytest.raises(LogLost):
+                    await knowing.follow(2, 0)
+                assert shown(await knowing.follow(1, 0)) == ["2 run", "3 run"]
 
     asyncio.run(story())
