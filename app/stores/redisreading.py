@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ...engine.civil import FOREVER
@@ -40,7 +41,7 @@ class Reader:
 
         found: list[Any] = []
         for piece in pieces(commands):
-            found += persistent(lambda piece=piece: once(piece))  # type: ignore[misc]
+            found += persistent(partial(once, piece))
         return found
 
     def _run(self, script: Script, *arguments: Any) -> Any:
