@@ -3,6 +3,7 @@ one line without credentials."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha1
@@ -36,6 +37,11 @@ TIMEOUT = 5.0  # seconds for a connection, and for an answer
 CONNECTIONS = 8  # of one instance: to write, to renew the lease, to listen, and readers
 PAUSES = (0.02, 0.2)  # before each new attempt after a connection was lost
 OLDEST = (6, 2)
+KEEPALIVE = {  # so that whoever only listens notices within a minute that nobody speaks any more
+    getattr(socket, name): value
+    for name, value in {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}.items()
+    if hasattr(socket, name)
+}
 SWITCH = {"true": True, "false": False}
 
 T = TypeVar("T")
@@ -91,6 +97,7 @@ class Server:
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
             "socket_keepalive": True,
+            "socket_keepalive_options": KEEPALIVE,
             **self._encryption(options),
         }
 

@@ -185,19 +185,18 @@ class PostgresServer(Server):
 
 
 class RedisServer(Server):
-    """It writes every change to its file before it answers."""
+    """It writes every change to its file before it answers, unless `settings` say otherwise."""
 
     _stop_signal = signal.SIGTERM
     _crash_signal = signal.SIGKILL
 
-    def __init__(self) -> None:
+    def __init__(self, *settings: str) -> None:
         if shutil.which("redis-server") is None:
             pytest.skip("no redis-server is installed to start a Redis server with")
         super().__init__(Path(tempfile.mkdtemp(prefix="oncue-redis-")))
-        (self.folder / "conf").write_text(
-            f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\ndir {self.folder}\n"
-            'appendonly yes\nappendfsync always\nsave ""\n'
-        )
+        said = ["bind 127.0.0.1", f"port {self.port}", f"requirepass {self.password}"]
+        said += [f"dir {self.folder}", "appendonly yes", "appendfsync always", 'save ""']
+        (self.folder / "conf").write_text("\n".join([*said, *settings, ""]))
 
     def _command(self) -> Sequence[str]:
         return ["redis-server", "conf"]

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -17,8 +16,8 @@ from oncue.app.stores import store_at
 from oncue.app.stores.protocol import CLOCK_CHECK, Missed, Query, Store
 from oncue.app.stores.redisdb import RedisStore
 from oncue.engine.records import Action, Key
+from oncue.tests.durability.servers import RedisServer
 from oncue.tests.stores.conftest import Redis
-from oncue.tests.stores.own_redis import Own, needs_redis_server
 from oncue.tests.stores.steps import LATE, claim, commit, finish, opened, shown
 
 LONG = 30  # seconds that nothing should take
@@ -173,41 +172,49 @@ def test_a_server_that_cannot_do_it_says_why(answer: bytes, message: str) -> Non
 # --- a server that stops --------------------------------------------------------------------------
 
 
-@needs_redis_server
+@contextmanager
+def running(*settings: str) -> Iterator[RedisServer]:
+    server = RedisServer(*settings)
+    try:
+        server.start()
+        server.wait()
+        yield server
+    finally:
+        server.remove()
+
+
 def test_what_may_lose_records_is_said_once_and_no_password_ever(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def story(server: Own) -> None:
-        async with opened(store_at(server.url)) as store:
+    async def story(server: RedisServer) -> None:
+        async with opened(store_at(server.address())) as store:
             await store.follow(0, 0)
             (line,) = caplog.messages
             assert "appendonly no" in line and "maxmemory-policy allkeys-lru" in line
-            server.kill()
+            server.crash()
             with pytest.raises(StoreError, match="does not answer") as raised:
                 await commit(store, claim("a", 0))
-            assert "secret" not in str(raised.value)
-        assert "secret" not in repr(store) + caplog.text
+            assert server.password not in str(raised.value)
+        assert server.password not in repr(store) + caplog.text
 
-    with Own(tmp_path, "--maxmemory-policy", "allkeys-lru") as server:
+    with running("appendonly no", "maxmemory-policy allkeys-lru") as server:
         asyncio.run(story(server))
 
 
-@needs_redis_server
-def test_a_server_that_is_started_again_is_gone_on_with(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def story(server: Own) -> None:
-        async with opened(store_at(server.url)) as store:
+def test_a_server_that_is_started_again_is_gone_on_with(caplog: pytest.LogCaptureFixture) -> None:
+    async def story(server: RedisServer) -> None:
+        async with opened(store_at(server.address())) as store:
             await commit(store, claim("a", 0))
-            server.kill()
+            server.crash()
             with pytest.raises(StoreError, match="does not answer"):
                 await commit(store, finish("a", 1))
             server.start()
+            server.wait()
             assert await commit(store, finish("a", 1), claim("b", 1)) == [2, 3]
             assert shown(await store.follow(0, 0)) == ["1 run", "2 success of 1", "3 run"]
         assert caplog.messages == []
 
-    with Own(tmp_path, "--appendonly", "yes", "--appendfsync", "always") as server:
+    with running() as server:
         asyncio.run(story(server))
 
 

@@ -3,15 +3,14 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from oncue import App
 from oncue.tests.stores.conftest import Redis
-from oncue.tests.stores.own_redis import Own, needs_redis_server
 from oncue.tests.stores.steps import log_of
+from oncue.tests.stores.test_redis import running
 
 LONG = 30  # seconds that nothing should take
 HOUR = 3600 * 1_000_000
@@ -72,12 +71,11 @@ def test_a_record_of_one_app_starts_a_task_of_another(
     assert log_of(redis()) == ["1 run", "2 success of 1", "3 run", "4 success of 3"]
 
 
-@needs_redis_server
 def test_an_app_goes_on_with_a_server_that_has_forgotten_all(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with Own(tmp_path) as server:
-        app = App(server.url)
+    with running("appendonly no") as server:
+        app = App(server.address())
         ran = threading.Semaphore(0)
 
         @app.task(name="a", execution="async")
@@ -89,11 +87,12 @@ def test_an_app_goes_on_with_a_server_that_has_forgotten_all(
             await asyncio.to_thread(ran.acquire, timeout=LONG)
             while len(log_of(app.session.store)) < 2:
                 await asyncio.sleep(0.01)
-            server.kill()
+            server.crash()
             app.session["a"].run()
             while not app.health().why:
                 await asyncio.sleep(0.01)
             server.start()
+            server.wait()
             await asyncio.to_thread(ran.acquire, timeout=LONG)
 
         lived([app], story)
