@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..engine.agenda import Agenda
+from ..engine.agenda import Agenda, lateness
 from ..engine.civil import FOREVER, to_datetime
 from ..engine.explain import Explainer, Explanation
+from ..engine.history import Run
+from ..engine.items import Entry
 from ..engine.periods import Period
 from ..engine.schedule import Overlap
 
@@ -34,9 +36,31 @@ def obstacles(agenda: Agenda, task: Task[..., Any], now: int) -> Iterator[str]:
     if entry.log.live and entry.schedule.overlap is not Overlap.ALLOW:
         since = min(run.mark.at for run in list(entry.log.live.values()))
         yield f"it is running, since {to_datetime(since, entry.schedule.zone)}"
-    if entry.not_before > now and entry.crash_wait:
-        until = to_datetime(entry.not_before, entry.schedule.zone)
-        yield f"its last run has crashed: it waits until {until}"
+    zone, run = entry.schedule.zone, owed(entry)
+    again = restart(entry, now)
+    if run is not None and again - run.scheduled_at <= lateness(entry.schedule):
+        occurrence, due = to_datetime(run.scheduled_at, zone), to_datetime(again, zone)
+        told = f"its run of {occurrence} has ended in {run.ending}"
+        if again > now:
+            yield f"{told}: it starts again at {due}, if its condition still holds of then"
+    elif again > now:
+        yield f"its last run has crashed: it waits until {to_datetime(again, zone)}"
+
+
+def owed(entry: Entry) -> Run | None:
+    """The latest run, if it is released now or when its lease ends: what it was to do is owed."""
+    run = entry.log.starts[-1] if entry.log.starts else None
+    if run is None or run.ending is None or entry.log.counted(run) == FOREVER:
+        return None
+    return run
+
+
+def restart(entry: Entry, now: int) -> int:
+    """When a task may start whose last run was released: its lease has ended, and the wait that
+    follows. Now, if there is nothing to wait for."""
+    run = owed(entry)
+    waits = entry.not_before if entry.crash_wait else now
+    return max(now, waits, now if run is None else entry.log.counted(run))
 
 
 def next_due(agenda: Agenda, task: Task[..., Any], now: int) -> int:
@@ -44,6 +68,9 @@ def next_due(agenda: Agenda, task: Task[..., Any], now: int) -> int:
     schedule = task.plan
     if not (schedule.standing and task.enabled):
         return FOREVER
+    entry = agenda.entries.get(task.name)
+    if entry is not None and entry.crash_wait:
+        now = max(now, entry.not_before)
     plan = agenda.planner.plan(schedule.condition, task.name, schedule.zone)
     window = Period(plan.outlook(now)).window_from(now)
     return FOREVER if window is None else max(window.start, now)

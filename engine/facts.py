@@ -132,6 +132,14 @@ class Facts:
         else:
             start = self.own.latest_start(self.now)
             base = None if start is None else start.paced_at
+            if start is not None and self.own.counted(start) < start.paced_at + length:
+                released = self.at(self.own.counted(start))
+                return f"last run {self.at(start.paced_at)} ({ended(start)}), released {released}"
+            if start is None and self.own.starts:
+                last = self.own.starts[-1]
+                return (
+                    f"the run at {self.at(last.scheduled_at)} ({ended(last)}) is released, due now"
+                )
         what = {parts.Since.RUN: "run", parts.Since.FINISH: "finish"}.get(since, str(since))
         if base is None:
             return f"no {what} yet, due now"

@@ -1,7 +1,7 @@
 """Explanations: the fact behind each atom, what would flip a condition, and what is drawn."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -135,6 +135,55 @@ def test_a_released_run_is_told() -> None:
     assert found.flips_at == found.until == found.earliest
     assert found.until is not None
     assert (found.until.hour, found.until.minute) == (9, 30)
+
+
+def test_an_interval_tells_of_a_run_that_failed() -> None:
+    found = why("every 2 hours", failure_mode="none", lease_duration="1 hour")
+    assert found.reason == "last run 08:30 (fail), released 09:30"
+    assert found.flips_at is not None and (found.flips_at.hour, found.flips_at.minute) == (9, 30)
+    found = why("every 2 hours", failure_mode="unlock")
+    assert found.reason == "the run at 08:30 (fail) is released, due now"
+
+
+@pytest.mark.parametrize(
+    ("failure_mode", "said", "next_due"),
+    [
+        ("none", "has ended in fail: it starts again at 2026-03-10 09:00:30+00:00", "09:01:00"),
+        ("unlock", "has ended in fail: it starts again at 2026-03-10 09:00:01+00:00", "09:01:00"),
+        ("commit", None, "09:01:00"),
+    ],
+)
+def test_what_a_failed_run_has_left_undone_is_told_when_its_window_is_over(
+    failure_mode: str, said: str | None, next_due: str
+) -> None:
+    app = App(
+        timezone="UTC", lease_duration="30 s", time_func=NINE.replace(tzinfo=UTC).timestamp,
+        shut_cond="task 'a' has failed",
+    )  # fmt: skip
+
+    @app.task(schedule="* * * * * 0", failure_mode=failure_mode)
+    async def a() -> None:
+        raise ValueError
+
+    app.run()
+    told = a.explain().obstacles
+    assert [said is not None and said in each for each in told] == [True] * (said is not None)
+    assert f"{a.next_due:%H:%M:%S}" == next_due
+
+
+def test_a_task_that_waits_after_a_failure_is_due_when_it_has_waited() -> None:
+    app = App(
+        timezone="UTC",
+        time_func=NINE.replace(tzinfo=UTC).timestamp,
+        shut_cond="task 'a' has failed",
+    )
+
+    @app.task(interval="1 hour", failure_mode="unlock")
+    async def a() -> None:
+        raise ValueError
+
+    app.run()
+    assert f"{a.next_due:%H:%M:%S}" == "09:00:01"
 
 
 def test_a_custom_condition_tells_its_answer_and_is_asked_once() -> None:
