@@ -75,10 +75,12 @@ class Server:
             raise DefinitionError(f"the port of a {parts.scheme}:// address is a number") from None
         place = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
         number = parts.path.strip("/")
-        if not address.startswith(f"{parts.scheme}://") or parts.fragment:
-            raise DefinitionError(f"an address is {parts.scheme}://USER:PASSWORD@HOST:PORT/NUMBER")
-        if number and not (number.isascii() and number.isdigit()):
-            raise DefinitionError(f"{place}/{number}: databases of a server are numbered, as in /0")
+        numbered = not number or (number.isascii() and number.isdigit())
+        if not address.startswith(f"{parts.scheme}://") or parts.fragment or not numbered:
+            raise DefinitionError(  # what was said may be part of a password
+                f"an address is {parts.scheme}://USER:PASSWORD@HOST:PORT/NUMBER; the database "
+                "has a number, and special characters are written %XX"
+            )
         self.where = f"{place}/{number or 0}"
         self._tls = parts.scheme == "rediss"
         given = {
@@ -112,20 +114,21 @@ class Server:
 
     def _encryption(self, options: Mapping[str, str]) -> dict[str, Any]:
         found: dict[str, Any] = {name: options[name] for name in TLS if name in options}
-        if found and not self._tls:
-            raise DefinitionError(f"{self.where}: {', '.join(found)} needs rediss://")
-        checked = found.get("ssl_check_hostname")
-        if checked is not None:
-            if checked not in SWITCH:
-                raise DefinitionError(
-                    f"{self.where}: ssl_check_hostname={checked} is neither true nor false"
-                )
-            found["ssl_check_hostname"] = SWITCH[checked]
-        if found.get("ssl_cert_reqs", "none") not in ("none", "optional", "required"):
+        if not self._tls:
+            if found:
+                raise DefinitionError(f"{self.where}: {', '.join(found)} needs rediss://")
+            return found
+        required = found.setdefault("ssl_cert_reqs", "required")
+        if required not in ("none", "optional", "required"):
             raise DefinitionError(
-                f"{self.where}: ssl_cert_reqs={found['ssl_cert_reqs']}: it is none, optional or "
-                "required"
+                f"{self.where}: ssl_cert_reqs={required}: it is none, optional or required"
             )
+        checked = found.get("ssl_check_hostname", "false" if required == "none" else "true")
+        if checked not in SWITCH:
+            raise DefinitionError(
+                f"{self.where}: ssl_check_hostname={checked} is neither true nor false"
+            )
+        found["ssl_check_hostname"] = SWITCH[checked]
         return found
 
     def connect(self) -> Client:

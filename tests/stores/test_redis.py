@@ -45,7 +45,12 @@ def test_an_address_names_a_database(address: str, where: str, namespace: str) -
     [
         ("redis:localhost", "an address is redis://USER:PASSWORD@HOST:PORT/NUMBER"),
         ("redis://:secret@h:port", "the port of a redis:// address is a number"),
-        ("redis://:secret@h/jobs", "redis://h:6379/jobs: databases of a server are numbered"),
+        (
+            "redis://:secret@h/jobs",
+            "redis://USER:PASSWORD@HOST:PORT/NUMBER; the database has a n",
+        ),
+        ("redis://:1234/secret@h", "special characters are written %XX"),
+        ("redis://:1234#secret@h", "special characters are written %XX"),
         ("redis://:sec?ret@h/0", "redis://:[*]{3}@h/0': options are written as in"),
         ("redis://:secret@h?colour=x", "no option 'colour'; there are namespace, create, timeout"),
         ("redis://:secret@h?timeout=no", "redis://h:6379/0: timeout=no is not a number of seconds"),
