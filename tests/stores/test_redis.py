@@ -108,8 +108,12 @@ def test_a_namespace_that_must_not_be_made_is_not(redis: Redis) -> None:
     store = RedisStore(redis.url, namespace=redis.namespace, create=False)
     assert f"has no namespace '{redis.namespace}', and create=False forbids" in refused(store)
     assert redis.client.keys(f"{redis.prefix}*") == []
-    asyncio.run(redis().open(0))
-    asyncio.run(store.open(0))
+
+    async def story() -> None:
+        async with opened(redis()), opened(store):
+            assert len(store.instances()) == 2
+
+    asyncio.run(story())
 
 
 def test_a_log_of_a_newer_version_is_left_alone(redis: Redis) -> None:
