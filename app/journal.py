@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from ..engine.agenda import Agenda
@@ -53,12 +53,16 @@ class Asked(NamedTuple):
 
 class Journal:
     """`live` are the claimed runs whose ending is not in the store; `look_at` is the next
-    instant at which the store is to be looked at."""
+    instant at which the store is to be looked at. `forgotten` is called when the store has lost
+    what it knew."""
 
-    def __init__(self, store: Store, agenda: Agenda, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, agenda: Agenda, clock: Clock, forgotten: Callable[[], None]
+    ) -> None:
         self.store = store
         self.agenda = agenda
         self._clock = clock
+        self.forgotten = forgotten
         self.live: dict[int, Record] = {}
         self.look_at = 0
         self.upkeep = Upkeep(store, agenda)
@@ -390,6 +394,7 @@ class Journal:
         self._failures += 1
         self._down = True
         if isinstance(error, LogLost):
+            self.forgotten()
             self._reread = True
             self._own.clear()  # another may have those numbers now
         self.error = error

@@ -64,7 +64,7 @@ class Runtime:
         self.planner = Planner(History(), session.parameters, started, session.customs)
         self.planner.bind = partial(bound, session)
         self.agenda = Agenda(self.planner, now)
-        self.journal = Journal(session.store, self.agenda, self.clock)
+        self.journal = Journal(session.store, self.agenda, self.clock, self._register_all)
         self.serving = False
         self.loaded = False
         self.restarting = False
@@ -248,6 +248,11 @@ class Runtime:
             self.agenda.remove(task.name)
         self.planner.history.of(task.name).known = False
         self.agenda.rewritten(task.name)
+
+    def _register_all(self) -> None:
+        """The store does not know the conditions any more."""
+        for task in self.session:
+            self.journal.upkeep.register(task.name, registered_as(task))
 
     def terminate(self, task: Task[..., Any]) -> None:
         self.withdraw(task)

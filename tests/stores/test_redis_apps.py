@@ -99,3 +99,4 @@ def test_an_app_goes_on_with_a_server_that_has_forgotten_all(
         assert "does not answer" in caplog.text
         assert "has lost records: it has 0, what was known went up to 2" in caplog.text
         assert log_of(app.session.store) == ["3 run", "4 success of 3"]
+        assert app.session.store.registered().keys() == {"a"}
