@@ -54,15 +54,23 @@ class Asked(NamedTuple):
 class Journal:
     """`live` are the claimed runs whose ending is not in the store; `look_at` is the next
     instant at which the store is to be looked at. `forgotten` is called when the store has lost
-    what it knew."""
+    what it knew, `superseded` with a task of which another instance has registered a newer
+    condition."""
 
     def __init__(
-        self, store: Store, agenda: Agenda, clock: Clock, forgotten: Callable[[], None]
+        self,
+        store: Store,
+        agenda: Agenda,
+        clock: Clock,
+        *,
+        forgotten: Callable[[], None],
+        superseded: Callable[[str], None],
     ) -> None:
         self.store = store
         self.agenda = agenda
         self._clock = clock
         self.forgotten = forgotten
+        self._superseded = superseded
         self.live: dict[int, Record] = {}
         self.look_at = 0
         self.upkeep = Upkeep(store, agenda)
@@ -272,9 +280,12 @@ class Journal:
     def _claimed(self, starts: list[Start], answers: list[Answer], now: int) -> list[Begun]:
         claimed: list[Begun] = []
         refused: list[Start] = []
+        superseded: list[str] = []
         for start, answer in zip(starts, answers, strict=True):
             if isinstance(answer, Refused):
                 refused.append(start)
+                if answer is Refused.SUPERSEDED:
+                    superseded.append(start.record.task)
                 continue
             self.agenda.settle(start.record.task, start.mark, answer)
             self.live[answer] = start.record
@@ -285,6 +296,8 @@ class Journal:
         for start in reversed(refused):  # each goes before those that came after it
             self.agenda.refused(start)
             self.look_at = now
+        for task in superseded:
+            self._superseded(task)
         return claimed
 
     def _advance(self, answers: list[Answer], now: int) -> None:

@@ -36,6 +36,7 @@ from .journal import SECOND, Journal, scheduler_log
 from .missed import tell_missed
 from .runs import Runs
 from .signals import Signals
+from .stores.protocol import Refused
 from .vetting import refuse_missing, refuse_unsendable, warn_of_unknown
 
 if TYPE_CHECKING:
@@ -64,7 +65,14 @@ class Runtime:
         self.planner = Planner(History(), session.parameters, started, session.customs)
         self.planner.bind = partial(bound, session)
         self.agenda = Agenda(self.planner, now)
-        self.journal = Journal(session.store, self.agenda, self.clock, self._register_all)
+        self.journal = Journal(
+            session.store,
+            self.agenda,
+            self.clock,
+            forgotten=self._register_all,
+            superseded=self._superseded,
+        )
+        self._outdated: set[str] = set()  # tasks that others have a newer condition of
         self.serving = False
         self.loaded = False
         self.restarting = False
@@ -170,8 +178,8 @@ class Runtime:
     def _may_start(self, task: Task[..., Any]) -> bool:
         """Whether its condition, or the end of the app, may start it now."""
         if self.runs.stops:
-            return task.on_shutdown and task.enabled
-        return task.enabled and self._once is None
+            return task.on_shutdown and task.enabled and task.name not in self._outdated
+        return task.enabled and self._once is None and task.name not in self._outdated
 
     def _schedule(self, task: Task[..., Any]) -> Schedule:
         """What the agenda is to know of a task now."""
@@ -194,7 +202,7 @@ class Runtime:
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
         self._plan(task)
         self._ask_what_waited(task)
-        self.journal.upkeep.register(task.name, registered_as(task))
+        self._register(task)
 
     def _want(self, plan: Plan, *tasks: str) -> None:
         """Before the next decision, read what a plan made just now needs of the log, and of these
@@ -216,8 +224,25 @@ class Runtime:
             return
         schedule = task.plan
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)
+        before = self.agenda.entries[task.name].schedule
+        if (before.start_cond, before.zone) != (schedule.start_cond, schedule.zone):
+            self._register(task)
         self.agenda.change(task.name, self._schedule(task))
+
+    def _register(self, task: Task[..., Any]) -> None:
+        """Its condition counts from now on."""
+        self._outdated.discard(task.name)
         self.journal.upkeep.register(task.name, registered_as(task))
+
+    def _superseded(self, name: str) -> None:
+        """Another app has registered a newer condition: that one starts the task."""
+        self._outdated.add(name)
+        entry = self.agenda.entries.get(name)
+        if entry is not None:
+            entry.requests.clear()
+            self.agenda.enable(name, False)
+        why = Refused.SUPERSEDED.value
+        scheduler_log.warning("%s is not started here any more: %s", name, why)
 
     def configured(self) -> None:
         """The config is new, or has changed."""
@@ -244,6 +269,7 @@ class Runtime:
     def remove(self, task: Task[..., Any]) -> None:
         """It is no more; its live runs go on."""
         self.runs.leave_alone(task, self._loop)
+        self._outdated.discard(task.name)
         if task.name in self.agenda.entries:
             self.agenda.remove(task.name)
         self.planner.history.of(task.name).known = False
@@ -252,7 +278,8 @@ class Runtime:
     def _register_all(self) -> None:
         """The store does not know the conditions any more."""
         for task in self.session:
-            self.journal.upkeep.register(task.name, registered_as(task))
+            if task.name not in self._outdated:
+                self._register(task)
 
     def terminate(self, task: Task[..., Any]) -> None:
         self.withdraw(task)

@@ -32,7 +32,7 @@ from heapq import heapify, heappop, heappush
 
 from .civil import BEGINNING, FOREVER
 from .decisions import ConditionFailed, Ended, Missed, Start, Starts, Stop
-from .history import History, Mark, Source, TaskLog
+from .history import PROVISIONAL, History, Mark, Source, TaskLog
 from .items import NO_REQUESTS, Entry, Item, Watch, place_of, rank_of
 from .plan import Composite, Planner, without_retry
 from .policy import FailureMode
@@ -273,12 +273,10 @@ class Agenda:
             instant = self.logical
         self.logical = instant
         if entry is not None:
+            if mark.seq < PROVISIONAL and record.action is not CRASH:
+                self._leave_to_another(entry, record)
             if record.action is RUN:
                 self._keep_watch(entry, record.at)
-                if entry.behind is not None and entry.schedule.catch_up is not CatchUp.ALL:
-                    if not entry.queued:  # another instance decides what has come due by now
-                        entry.behind = None
-                        self._hold(entry)
             else:
                 released = record.action is CRASH or log.policy.undoing & BIT[record.action]
                 if entry.crash_wait or released:
@@ -290,6 +288,18 @@ class Agenda:
         if log.room < 0:
             self.planner.trim(log, min(instant, self._oldest_for(log)))
         return log
+
+    def _leave_to_another(self, entry: Entry, record: Record) -> None:
+        """Another instance has a run of the task: it has decided what had come due by its start,
+        and what comes due while it lasts finds the task busy, here as there."""
+        schedule = entry.schedule
+        if schedule.overlap is Overlap.QUEUE and not entry.plan.costly:
+            if record.action is RUN:
+                entry.behind, entry.queued = record.logical, True
+                self._hold(entry)
+        elif entry.behind is not None and schedule.catch_up is not CatchUp.ALL:
+            entry.behind, entry.queued = None, False
+            self._hold(entry)
 
     def _keep_watch(self, entry: Entry, at: int) -> None:
         """A run of the task began at `at`. Its watch stays in the heap when the run has ended, as

@@ -95,7 +95,7 @@ def test_a_run_of_one_app_starts_what_waits_for_it_in_another_at_once(postgres: 
             ends(one, two)()
 
     one.task("after task 'ping'", name="pong", func=lambda: None, enabled=False)
-    two.task("daily", name="ping", func=lambda: None, enabled=False)
+    two.task("after task 'pong' | daily", name="ping", func=lambda: None, enabled=False)
     run(two, one)
     assert len(waited) == 20
     assert sorted(waited)[10] < 1
@@ -117,6 +117,65 @@ def test_apps_on_one_store_start_each_due_run_once(postgres: Postgres) -> None:
     in_order = [record.task for record in log if record.action is Action.RUN]
     assert in_order.count("b") <= 30
     assert set(actions(postgres, "b")) == {Action.RUN, Action.SUCCESS}
+
+
+def test_the_newest_condition_of_a_task_wins_and_the_older_app_says_so(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    older, newer = app_on(postgres), app_on(postgres)
+    ran: list[str] = []
+    older.task("every 20 ms", name="a", func=lambda: ran.append("older"))
+    newer.task("every 30 ms", name="a", func=lambda: ran.append("newer"))
+    thread = threading.Thread(target=run, args=(newer,))
+
+    @older.task("after task 'a'", name="b")
+    def b() -> None:
+        if not thread.ident:
+            thread.start()
+
+    @newer.task("task 'a' has succeeded at least 20 times", name="last")
+    def last() -> None:
+        ends(older, newer)()
+
+    newer.task("after task 'a'", name="b", enabled=False, func=lambda: None)
+    run(older)
+    thread.join()
+    assert "a is not started here any more: another app has registered a newer" in caplog.text
+    assert caplog.text.count("not started here any more") == 1
+    change = ran.index("newer")
+    assert set(ran[:change]) == {"older"}
+    assert set(ran[change:]) == {"newer"}
+    assert older["a"].enabled
+
+
+def test_an_older_app_starts_a_task_again_that_it_gives_a_condition_anew(
+    postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = app_on(postgres)
+    app.task("every 20 ms", name="a", func=lambda: None)
+    told: list[str] = []
+
+    async def deploy() -> None:
+        async with opened(postgres()) as other:
+            await other.register({"a": "other"}, time.time_ns() // 1000)
+
+    @app.task("after task 'a'", name="b")
+    def b() -> None:
+        if not told:
+            told.append("deployed")
+            asyncio.run(deploy())
+        elif "refused" in told:
+            app.shut_down()
+
+    def again() -> None:
+        told.append("refused")
+        app["a"].priority = 3  # which makes it no newer
+        app["a"].start_cond = "every 30 ms"
+
+    with when_logged("a is not started here any more", again):
+        run(app)
+    assert told == ["deployed", "refused"]
+    assert caplog.text.count("not started here any more") == 1
 
 
 def test_an_app_whose_clock_is_off_starts_nothing_and_says_so(

@@ -501,6 +501,8 @@ app = App()
 @app.task("daily", execution="thread")
 def task():
     os.kill(os.getpid(), signal.SIGINT)
+    if sys.argv[1] == "twice":
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     for _ in range(1 if sys.argv[1] == "once" else 1000):
         app.session.hooks  # goes on after the first signal
         flag.wait(0.05)
@@ -508,8 +510,6 @@ def task():
 
 import threading
 flag = threading.Event()
-if sys.argv[1] == "twice":
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
 app.main()
 print("ended")
 """

@@ -52,6 +52,7 @@ class Ledger:
         self.instances: dict[str, int] = {}
         self.missed: set[Missed] = set()
         self.conditions: dict[str, tuple[str, int]] = {}  # of each task, and since when
+        self.outdated: dict[str, set[str]] = {}  # by instance, tasks registered otherwise since
         self.decided: dict[str, int] = {}
         self.lookback: dict[str, int] = {}
         self.name: Callable[[], int] = count(1).__next__

@@ -20,6 +20,7 @@ from .protocol import (
     Instance,
     Missed,
     Query,
+    Refused,
     Registered,
     Step,
     judge,
@@ -81,7 +82,7 @@ class MemoryStore:
         held = self._held
         missed: list[Missed] = []
         answers: list[Answer] = []
-        for step, refused in zip(steps, judge(steps, self._overtaken, held), strict=True):
+        for step, refused in zip(steps, self._judged(steps), strict=True):
             if refused is not None:
                 answers.append(refused)
                 continue
@@ -103,6 +104,12 @@ class MemoryStore:
         if missed:
             ledger.note_missed(missed)
         return answers
+
+    def _judged(self, steps: Sequence[Step]) -> list[Refused | None]:
+        return judge(steps, self._overtaken, self._held, self._superseded)
+
+    def _superseded(self, task: str) -> bool:
+        return task in self.ledger.outdated.get(self.id, ())
 
     def _overtaken(self, claim: Claim) -> bool:
         ledger = self.ledger
@@ -134,12 +141,17 @@ class MemoryStore:
 
     async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
         ledger = self.ledger
+        outdated = ledger.outdated.setdefault(self.id, set())
+        outdated.difference_update(conditions)
         new: dict[str, tuple[str, int]] = {}  # many tasks may have the same condition
         for task, condition in conditions.items():
             known = ledger.conditions.get(task)
             if known is None or known[0] != condition:
                 ledger.conditions[task] = new.setdefault(condition, (condition, now))
                 ledger.decided.pop(task, None)
+                for instance, tasks in ledger.outdated.items():
+                    if instance != self.id and known is not None:
+                        tasks.add(task)
         return {task: self._registered(task) for task in conditions}
 
     def _registered(self, task: str) -> Registered:
@@ -148,7 +160,7 @@ class MemoryStore:
     async def decided(self, tasks: Mapping[str, int]) -> None:
         ledger = self.ledger
         for task, instant in tasks.items():
-            if task in ledger.conditions:
+            if task in ledger.conditions and not self._superseded(task):
                 ledger.decided[task] = max(instant, ledger.decided.get(task, instant))
 
     def registered(self, conditions: Mapping[str, str] | None = None) -> dict[str, Registered]:
@@ -177,3 +189,4 @@ class MemoryStore:
 
     async def close(self) -> None:
         self.ledger.instances.pop(self.id, None)
+        self.ledger.outdated.pop(self.id, None)

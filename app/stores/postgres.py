@@ -97,6 +97,7 @@ class PostgresStore:
         self._seen = 0  # the newest number that was read
         self._pause = CLOCK_CHECK
         self._skew: int | None = None
+        self._conditions: dict[str, str] = {}  # as this instance has registered them
         self._held: set[int] = set()  # our live runs, as far as was answered
         self._doubtful: dict[int, Record] = {}  # endings of a commit without an answer, by run
         self._written: dict[int, int] = {}  # numbers of such that turned out to be in the log
@@ -142,13 +143,22 @@ class PostgresStore:
         def register(link: Connection) -> dict[str, Registered]:
             tasks = json.dumps(conditions)
             link.execute(self._text(REGISTER), {"tasks": tasks, "now": now})
+            self._conditions |= conditions
             known = Reader(link, self._text).registered()
             return {task: known[task] for task in conditions}
 
         return await self._ask_own(register)
 
     async def decided(self, tasks: Mapping[str, int]) -> None:
-        said = {"tasks": json.dumps(tasks)}
+        conditions = self._conditions
+        said = {
+            "tasks": json.dumps(
+                [
+                    {"name": task, "decided": at, "condition": conditions.get(task)}
+                    for task, at in tasks.items()
+                ]
+            )
+        }
         await self._ask_own(lambda link: link.execute(self._text(DECIDED), said))
 
     async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
@@ -242,7 +252,7 @@ class PostgresStore:
     def _open(self, now: int) -> None:
         began = stopwatch()
         self._id, self._since, self._number = uuid4().hex, now, 1
-        self._held, self._doubtful, self._written = set(), {}, {}
+        self._conditions, self._held, self._doubtful, self._written = {}, set(), {}, {}
         try:
             link = self._link = connect(self._options)
             prepare(link, self._text, self.create, self.shown)
@@ -342,7 +352,7 @@ class PostgresStore:
         return answers
 
     def _write(self, link: Connection, steps: Sequence[Step]) -> list[int]:
-        asked = (self._id, self._number, as_json(steps))
+        asked = (self._id, self._number, as_json(steps, self._conditions))
         while True:
             ((answers,),) = link.execute(self._text(COMMIT), asked, prepare=True)
             if answers is not None:

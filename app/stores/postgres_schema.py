@@ -163,24 +163,30 @@ BEGIN
         FROM json_to_recordset(_steps) AS step (
             number INT, kind TEXT, task TEXT, action TEXT, at BIGINT, scheduled_at BIGINT,
             attempt BIGINT, run BIGINT, run_id TEXT, error TEXT, until BIGINT,
-            position BIGINT, reads JSON, lease BIGINT
+            position BIGINT, reads JSON, lease BIGINT, condition TEXT
         ) LEFT JOIN {p}lease lease ON lease.run = step.run AND lease.instance = _instance
+    ), known AS (
+        SELECT *, condition IS NOT NULL AND EXISTS (
+            SELECT FROM {p}task registered
+            WHERE registered.name = step.task AND registered.condition <> step.condition
+        ) AS superseded
+        FROM step
     ), judged AS (
-        SELECT *, CASE kind
+        SELECT *, superseded OR CASE kind
             WHEN 'finish' THEN NOT held OR number > finished
             WHEN 'extend' THEN NOT held OR coalesce(number > finished, false)
             WHEN 'claim' THEN position < _newest AND (
                 EXISTS (
                     SELECT FROM {p}head head
-                    WHERE head.task = step.task AND head.seq > step.position
+                    WHERE head.task = known.task AND head.seq > known.position
                 ) OR EXISTS (
                     SELECT FROM json_array_elements(reads) key, {p}head head
                     WHERE head.task = key ->> 0 AND head.action = key ->> 1
-                        AND head.seq > step.position
+                        AND head.seq > known.position
                 )
             )
             ELSE false END AS undone
-        FROM step
+        FROM known
     ), numbered AS MATERIALIZED (
         SELECT *, _newest + count(*) FILTER (WHERE writes) OVER (ORDER BY number) AS seq
         FROM (
@@ -233,7 +239,8 @@ BEGIN
         ON CONFLICT DO NOTHING
     )
     SELECT max(seq), array_agg(
-        CASE WHEN NOT refused THEN seq WHEN kind = 'claim' THEN {newer} ELSE {lost} END
+        CASE WHEN superseded THEN {superseded} WHEN NOT refused THEN seq
+            WHEN kind = 'claim' THEN {newer} ELSE {lost} END
         ORDER BY number
     ) INTO _number, _answers FROM numbered;
     IF _number > _newest THEN
@@ -256,7 +263,7 @@ END $$;
 """`write` judges as `judge` does, of all steps at once. NULL: the instance is not there any more,
 and has to join first. Whether an error of `commit` came before or after the write does not show."""
 
-NEWER, LOST = -1, -2
+NEWER, LOST, SUPERSEDED = -1, -2, -3
 """What `commit` answers for a step that is refused."""
 
 MIGRATIONS: tuple[str, ...] = ()
@@ -293,10 +300,13 @@ ON CONFLICT (name) DO UPDATE SET condition = excluded.condition, since = exclude
     decided = NULL WHERE task.condition <> excluded.condition
 """
 DECIDED = """
-WITH said AS (SELECT key AS name, value::BIGINT AS decided FROM json_each_text(%(tasks)s)),
-locked AS (
+WITH said AS (
+    SELECT * FROM json_to_recordset(%(tasks)s) AS said (name TEXT, decided BIGINT, condition TEXT)
+), locked AS (
     SELECT task.name, said.decided FROM {p}task task JOIN said USING (name)
-    WHERE task.decided IS NULL OR task.decided < said.decided ORDER BY task.name FOR UPDATE OF task
+    WHERE (task.decided IS NULL OR task.decided < said.decided)
+        AND (said.condition IS NULL OR task.condition = said.condition)
+    ORDER BY task.name FOR UPDATE OF task
 )
 UPDATE {p}task task SET decided = locked.decided FROM locked WHERE task.name = locked.name
     AND (task.decided IS NULL OR task.decided < locked.decided)
@@ -347,7 +357,9 @@ class Texts:
 
     def __call__(self, text: str) -> bytes:
         if text not in self._made:
-            found = text.format(p=self.prefix, version=VERSION, newer=NEWER, lost=LOST)
+            found = text.format(
+                p=self.prefix, version=VERSION, newer=NEWER, lost=LOST, superseded=SUPERSEDED
+            )
             self._made[text] = found.encode()
         return self._made[text]
 

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...engine.records import Key
-from .postgres_schema import LOST, NEWER
+from .postgres_schema import LOST, NEWER, SUPERSEDED
 from .protocol import Answer, Claim, Extension, Finish, Missed, Refused, Step
 
 UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
 """What no text in PostgreSQL can hold."""
-REFUSED = {NEWER: Refused.NEWER, LOST: Refused.LEASE_LOST}
+REFUSED = {
+    NEWER: Refused.NEWER,
+    LOST: Refused.LEASE_LOST,
+    SUPERSEDED: Refused.SUPERSEDED,
+}
 
 
 def answer_of(number: int) -> Answer:
     return REFUSED.get(number, number)
 
 
-def as_json(steps: Sequence[Step]) -> str:
-    return json.dumps([said(step, number) for number, step in enumerate(steps)])
+def as_json(steps: Sequence[Step], conditions: Mapping[str, str]) -> str:
+    """`conditions` as the instance has registered them."""
+    return json.dumps([said(step, number, conditions) for number, step in enumerate(steps)])
 
 
-def said(step: Step, number: int) -> dict[str, Any]:
+def said(step: Step, number: int, conditions: Mapping[str, str]) -> dict[str, Any]:
     match step:
         case Claim():
             reads = [(key.task, key.action) for key in step.keys if isinstance(key, Key)]
             more = {"kind": "claim", "position": step.position, "lease": step.lease, "reads": reads}
+            more["condition"] = conditions.get(step.record.task)
         case Finish():
             more = {"kind": "finish"}
         case Extension():

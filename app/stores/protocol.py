@@ -7,7 +7,8 @@ noted down.
 
 A claim is refused when the log holds, after the position its decision was based on, a record of
 its own task or of a key its verdict read. The test and the write are one atomic step, so two
-instances never both start what excludes each other. A finish or an extension is refused when the
+instances never both start what excludes each other. It is also refused when another instance has
+registered a newer condition of the task than this one. A finish or an extension is refused when the
 lease is gone: somebody has written `crash` for that run. What follows in a commit from a refused
 step is refused with it. Sequence numbers are given in commit order, from 1.
 
@@ -83,6 +84,7 @@ class Query(NamedTuple):
 
 class Refused(Enum):
     NEWER = "a newer record changes what the claim was based on"
+    SUPERSEDED = "another app has registered a newer condition of the task"
     LEASE_LOST = "the run's lease was lost"
 
 
@@ -164,11 +166,13 @@ class Store(Protocol):
 
     async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
         """Say how the conditions of these tasks read now. One that reads as it did stays registered
-        since then; another is so since `now`, and nothing is decided of it yet."""
+        since then; another is so since `now`, and nothing is decided of it yet. It takes the place
+        of what other instances have registered before."""
 
     async def decided(self, tasks: Mapping[str, int]) -> None:
         """Up to when all that came due of these tasks, registered before, was decided. What is
-        known of an instant that is later stays."""
+        known of an instant that is later stays, and so does what is known of a task whose condition
+        another instance has registered since, to read otherwise."""
 
     def missed(self, tasks: Sequence[str] | None = None, newest: int | None = None) -> list[Missed]:
         """The occurrences noted as missed that no run has served since, by instant; of these tasks,
@@ -191,10 +195,14 @@ class Store(Protocol):
 
 
 def judge(
-    steps: Iterable[Step], overtaken: Callable[[Claim], bool], held: Container[int | None]
+    steps: Iterable[Step],
+    overtaken: Callable[[Claim], bool],
+    held: Container[int | None],
+    superseded: Callable[[str], bool],
 ) -> list[Refused | None]:
     """Why each step is refused, or None: `overtaken` tells whether the log has a newer record
-    of what a claim read, `held` the runs whose lease is this instance's. Once a record is refused
+    of what a claim read, `held` the runs whose lease is this instance's, `superseded` whether
+    another instance has registered a newer condition of a task. Once a record is refused
     so are all claims after it: what they read does not tell what they rest on, since a condition
     that holds because of a record reads nothing more of it."""
     undone = False
@@ -211,6 +219,8 @@ def judge(
                     refused, undone = Refused.LEASE_LOST, True
             case Extension() if step.run not in held or step.run in ended:
                 refused = Refused.LEASE_LOST
+            case Claim() if superseded(step.record.task):
+                refused, undone = Refused.SUPERSEDED, True
             case Claim() if undone or overtaken(step):
                 refused, undone = Refused.NEWER, True
         answers.append(refused)

@@ -202,6 +202,11 @@ local function held(run)
     return holder and not ended[run] and string.match(holder, '^%S+') == own
 end
 
+local function superseded(task, own)
+    local known = own ~= '' and call('HGET', TASK, task)
+    return known and string.match(known, '^%S+ %S+ (.*)$') ~= own
+end
+
 local function overtaken(i, task, position, reads)
     if position >= newest then return false end
     local keys = {}
@@ -221,11 +226,14 @@ while i <= #ARGV do
     local kind = ARGV[i]
     if kind == 'claim' then
         local reads = tonumber(ARGV[i + 7])
-        if undone or overtaken(i + 8, ARGV[i + 1], tonumber(ARGV[i + 4]), reads) then
+        if superseded(ARGV[i + 1], ARGV[i + 8]) then
+            refused[i] = 'superseded'
+            undone = true
+        elseif undone or overtaken(i + 9, ARGV[i + 1], tonumber(ARGV[i + 4]), reads) then
             refused[i] = 'newer'
             undone = true
         end
-        i = i + 8 + reads
+        i = i + 9 + reads
     elseif kind == 'finish' then
         if held(ARGV[i + 5]) then
             ended[ARGV[i + 5]] = true
@@ -261,7 +269,7 @@ while i <= #ARGV do
             end
             said = 'c' .. seq
         end
-        i = i + 8 + ARGV[i + 7]
+        i = i + 9 + ARGV[i + 7]
     elseif kind == 'finish' then
         if not said then
             newest = newest + 1
@@ -370,12 +378,13 @@ return found
 """)
 
 DECIDED = script("""
--- tasks, and up to when all that came due of them was decided
-for i = 1, #ARGV, 2 do
+-- tasks, up to when all that came due of them was decided, and how their conditions read or nothing
+for i = 1, #ARGV, 3 do
     local known = call('HGET', TASK, ARGV[i])
     if known then
         local since, decided, condition = string.match(known, '^(%S+) (%S+) (.*)$')
-        if decided == '-' or tonumber(decided) < tonumber(ARGV[i + 1]) then
+        local current = ARGV[i + 2] == '' or ARGV[i + 2] == condition
+        if current and (decided == '-' or tonumber(decided) < tonumber(ARGV[i + 1])) then
             call('HSET', TASK, ARGV[i], since .. ' ' .. ARGV[i + 1] .. ' ' .. condition)
         end
     end

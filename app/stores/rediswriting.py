@@ -41,7 +41,11 @@ LEASE = LEASE_SECONDS * 1_000_000
 KEPT_ANSWERS = 3600  # seconds for which the server knows what it answered to an instance
 MARKED = 100  # bytes by which a record is known again
 
-REFUSED = {"newer": Refused.NEWER, "lost": Refused.LEASE_LOST}
+REFUSED = {
+    "newer": Refused.NEWER,
+    "lost": Refused.LEASE_LOST,
+    "superseded": Refused.SUPERSEDED,
+}
 
 opening, renewing, leaving = Script(lua.OPEN), Script(lua.RENEW), Script(lua.LEAVE)
 committing, settling, restoring = Script(lua.COMMIT), Script(lua.SETTLE), Script(lua.RESTORE)
@@ -78,6 +82,7 @@ class Writer:
         self._known = 0  # the newest number that it is known to have had
         self._mark = b""  # how the latest record that is known begins
         self._token = 0
+        self._conditions: dict[str, str] = {}  # as this instance has registered them
         self._unsure: Unsure | None = None
         self._saved: dict[int | None, int] = {}  # endings of such a commit, by run
         self._sweep = Sweep()
@@ -128,7 +133,7 @@ class Writer:
         arguments: list[Argument] = [*self._what_is_known, self.id, self._member, LEASE]
         arguments += [self._token, KEPT_ANSWERS]
         for step in steps:
-            arguments += arguments_of(step)
+            arguments += arguments_of(step, self._conditions)
         self._unsure = Unsure(self._token, steps)
         try:
             said = self._run(committing, *arguments)
@@ -201,11 +206,13 @@ class Writer:
             texts = [raw(text) for task in piece for text in (task, conditions[task])]
             for task, known in zip(piece, self._run(registering, now, *texts), strict=True):
                 found[task] = registered_of(*known.split())
+        self._conditions |= conditions
         return found
 
     def decided(self, tasks: Mapping[str, int]) -> None:
         for piece in pieces(list(tasks)):
-            self._run(deciding, *[each for task in piece for each in (raw(task), tasks[task])])
+            said = [(raw(t), tasks[t], raw(self._conditions.get(t, ""))) for t in piece]
+            self._run(deciding, *[each for told in said for each in told])
 
     def trim_missed(self, before: int, most: int) -> int:
         members = self._reader.old_missed(before, most)
@@ -241,8 +248,8 @@ class Writer:
         return LogLost(f"{lost}; what it has is read anew")
 
 
-def arguments_of(step: Step) -> list[Argument]:
-    """A step as the script takes it."""
+def arguments_of(step: Step, conditions: Mapping[str, str]) -> list[Argument]:
+    """A step as the script takes it; `conditions` as the instance has registered them."""
     match step:
         case Claim():
             record = step.record
@@ -256,6 +263,7 @@ def arguments_of(step: Step) -> list[Argument]:
                 "" if record.scheduled_at is None else record.scheduled_at,
                 "" if step.lease is None else step.lease,
                 len(reads),
+                raw(conditions.get(record.task, "")),
                 *reads,
             ]
         case Finish():

@@ -14,7 +14,7 @@ from contextlib import suppress
 from ...engine.records import Action, Key, Record
 from ..clock import uptime, wall
 from .files import here, is_alive
-from .protocol import Answer, Claim, Extension, Finish, Missed, Registered, Step, judge
+from .protocol import Answer, Claim, Extension, Finish, Missed, Refused, Registered, Step, judge
 from .reading import COLUMNS, Reader
 from .schema import Tables
 from .sweep import SWEPT, Sweep
@@ -40,6 +40,8 @@ class Writer:
         self._version: int | None = None
         self._newest = 0
         self._held: set[int | None] = set()
+        self._conditions: dict[str, str] = {}  # as this instance has registered them
+        self._current: set[str] = set()  # tasks whose condition reads so, as of `_version`
         self._missing = False  # whether occurrences are noted as missed
         self._sweep = Sweep()
         t = tables
@@ -85,6 +87,7 @@ class Writer:
         t, own = self._tables, (self._instance,)
         if not self._db.execute(f"SELECT 1 FROM {t.instance} WHERE id = ?", own).fetchone():
             join(self._db, t, self._instance, self._since)
+        self._current.clear()
         held = self._db.execute(f"SELECT run FROM {t.lease} WHERE instance = ?", own)
         self._held = {run for (run,) in held}
         self._newest = newest_of(self._db, t)
@@ -98,7 +101,7 @@ class Writer:
         released: list[tuple[object, ...]] = []
         newest, up, at = self._newest, uptime(), wall()
         db, held = self._db, self._held
-        for step, refused in zip(steps, judge(steps, self._overtaken, held), strict=True):
+        for step, refused in zip(steps, self._judged(steps), strict=True):
             if refused is not None:
                 answers.append(refused)
                 continue
@@ -127,6 +130,18 @@ class Writer:
         held.difference_update(run for (run,) in released)
         self._newest = newest
         return answers
+
+    def _judged(self, steps: Sequence[Step]) -> list[Refused | None]:
+        return judge(steps, self._overtaken, self._held, self._superseded)
+
+    def _superseded(self, task: str) -> bool:
+        if task in self._current or task not in self._conditions:
+            return False
+        otherwise = f"SELECT 1 FROM {self._tables.task} WHERE name = ? AND condition != ?"
+        if self._db.execute(otherwise, (task, self._conditions[task])).fetchone():
+            return True
+        self._current.add(task)
+        return False
 
     def _append(self, rows: Sequence[Row]) -> None:
         self._db.executemany(self._insert, rows)
@@ -170,15 +185,16 @@ class Writer:
                 "since = excluded.since, decided = NULL WHERE condition != excluded.condition",
                 [(name, condition, now) for name, condition in conditions.items()],
             )
+            self._conditions |= conditions
             known = f"SELECT since, decided FROM {t.task} WHERE name = ?"
             return {name: Registered(*db.execute(known, (name,)).fetchone()) for name in conditions}
 
     def decided(self, tasks: Mapping[str, int]) -> None:
         with transaction(self._db) as db:
             db.executemany(
-                f"UPDATE {self._tables.task} SET decided = ?2 "
-                "WHERE name = ?1 AND (decided IS NULL OR decided < ?2)",
-                tasks.items(),
+                f"UPDATE {self._tables.task} SET decided = ?2 WHERE name = ?1 "
+                "AND (decided IS NULL OR decided < ?2) AND (?3 IS NULL OR condition = ?3)",
+                [(task, at, self._conditions.get(task)) for task, at in tasks.items()],
             )
 
     def trim(self, before: int, lookback: Mapping[str, int], most: int) -> tuple[int, bool]:

@@ -70,8 +70,8 @@ def nobody_looks_for_leases_that_are_over(patch: pytest.MonkeyPatch) -> None:
 
 def a_finish_is_taken_without_a_lease(patch: pytest.MonkeyPatch) -> None:
 
-    def lenient(steps: Any, overtaken: Any, held: Any) -> Any:
-        found = judge_steps(steps, overtaken, held)
+    def lenient(steps: Any, overtaken: Any, held: Any, superseded: Any) -> Any:
+        found = judge_steps(steps, overtaken, held, superseded)
         for place, step in enumerate(steps):
             if isinstance(step, Finish) and found[place] is not None:
                 held.setdefault(step.record.run, (step.record, 1 << 62))

@@ -5,9 +5,9 @@ import asyncio
 
 import pytest
 
-from oncue.app.stores.protocol import Missed, Registered
+from oncue.app.stores.protocol import Missed, Refused, Registered
 from oncue.tests.stores.conftest import Make
-from oncue.tests.stores.steps import claim, commit, opened
+from oncue.tests.stores.steps import claim, commit, finish, opened
 
 
 def test_a_condition_is_registered_since_it_reads_as_it_does(make: Make) -> None:
@@ -36,6 +36,26 @@ def test_what_was_decided_never_goes_back_and_is_of_registered_tasks(make: Make)
             await store.decided({"a": 30, "none": 30})
             await store.decided({"a": 20, "b": 20})
             assert store.registered() == {"a": Registered(10, 30), "b": Registered(10, 20)}
+
+    asyncio.run(story())
+
+
+def test_a_task_is_claimed_and_decided_by_those_who_know_its_newest_condition(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as one, opened(share()) as two:
+            await one.register({"a": "daily", "b": "daily"}, 10)
+            await two.register({"a": "hourly", "b": "daily"}, 20)
+            asked = (claim("b", 0), claim("a", 0), claim("c", 0))
+            assert await commit(one, *asked) == [1, Refused.SUPERSEDED, Refused.NEWER]
+            await one.decided({"a": 30, "b": 30})
+            assert two.registered() == {"a": Registered(20, None), "b": Registered(10, 30)}
+            assert await commit(two, claim("a", 1)) == [2]
+            assert await commit(one, claim("c", 2)) == [3]
+            await two.decided({"a": 40})
+            await one.register({"a": "hourly"}, 50)
+            assert await commit(two, finish("a", 2)) == [4]
+            assert await commit(one, claim("a", 4)) == [5]
+            assert two.registered(dict(a="hourly")) == {"a": Registered(20, 40)}
 
     asyncio.run(story())
 

@@ -170,7 +170,7 @@ def test_what_an_earlier_connection_still_asks_for_is_refused(postgres: Postgres
         name = postgres.namespace
         async with opened(named(postgres, name)) as store:
             assert isinstance(store, PostgresStore)
-            earlier = (store._id, store._number, as_json([claim("a", 0)]))
+            earlier = (store._id, store._number, as_json([claim("a", 0)], {}))
             end_connections(postgres, name)
             await fails(store)
             await store.follow(0, 0)
