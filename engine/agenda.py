@@ -298,8 +298,9 @@ class Agenda:
                 entry.behind, entry.queued = record.logical, True
                 self._hold(entry)
         elif entry.behind is not None and schedule.catch_up is not CatchUp.ALL:
-            entry.behind, entry.queued = None, False
-            self._hold(entry)
+            if record.action is RUN or not entry.queued:
+                entry.behind, entry.queued = None, False
+                self._hold(entry)
 
     def _keep_watch(self, entry: Entry, at: int) -> None:
         """A run of the task began at `at`. Its watch stays in the heap when the run has ended, as

@@ -391,3 +391,41 @@ def test_what_needs_a_place_in_the_pool_waits_for_one_and_others_do_not() -> Non
     world.end("a", now="09:10:00")  # its window has passed long ago, but it has waited
     assert world.look(room=9, pool=1) == ["c 09:00:00"]
     assert world.missed == []
+
+
+# --- beside another instance ----------------------------------------------------------------------
+
+
+def busy_elsewhere(overlap: Overlap, catch_up: CatchUp) -> tuple[list[str], list[str]]:
+    """Due every minute; another instance has a run that takes five, and the next one at once."""
+    world = World("09:00:00").task("a", "cron * * * * *", overlap=overlap, catch_up=catch_up)
+    (start,) = world.agenda.decide(world.now)
+    world.agenda.refused(start)
+    world.record("a", Action.RUN)
+    world.look()
+    world.now += 5 * MINUTE + SECOND
+    world.record("a", Action.SUCCESS, run=1)
+    world.record("a", Action.RUN)
+    found = world.look()
+    world.record("a", Action.SUCCESS, run=3)
+    return found + world.until("09:07:30", lasting=1), world.missed
+
+
+@pytest.mark.parametrize("catch_up", [CatchUp.SKIP, CatchUp.ONCE])
+def test_what_comes_due_while_another_instance_runs_the_task_is_not_missed(
+    catch_up: CatchUp,
+) -> None:
+    assert busy_elsewhere(Overlap.SKIP, catch_up) == (["a 09:06:00", "a 09:07:00"], [])
+
+
+def test_a_queue_goes_on_where_another_instance_has_left_it() -> None:
+    starts, missed = busy_elsewhere(Overlap.QUEUE, CatchUp.SKIP)
+    assert (starts, missed) == (["a 09:06:00", "a 09:07:00"], [])
+    world = World("09:00:00").task("a", "cron * * * * *", overlap=Overlap.QUEUE)
+    world.record("a", Action.RUN)
+    world.look()
+    world.now += 3 * MINUTE + SECOND
+    world.record("a", Action.SUCCESS, run=1)
+    found = world.until("09:04:30", lasting=1)
+    assert found == ["a 09:01:00", "a 09:02:00", "a 09:03:00", "a 09:04:00"]
+    assert world.missed == []
