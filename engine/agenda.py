@@ -32,7 +32,7 @@ from heapq import heapify, heappop, heappush
 
 from .civil import BEGINNING, FOREVER
 from .decisions import ConditionFailed, Ended, Missed, Start, Starts, Stop
-from .history import PROVISIONAL, History, Mark, Source, TaskLog
+from .history import History, Mark, Source, TaskLog
 from .items import NO_REQUESTS, Entry, Item, Watch, place_of, rank_of
 from .plan import Composite, Planner, without_retry
 from .policy import FailureMode
@@ -273,9 +273,8 @@ class Agenda:
             instant = self.logical
         self.logical = instant
         if entry is not None:
-            if mark.seq < PROVISIONAL and record.action is not CRASH:
-                self._leave_to_another(entry, record)
             if record.action is RUN:
+                self._leave_to_another(entry, record)
                 self._keep_watch(entry, record.at)
             else:
                 released = record.action is CRASH or log.policy.undoing & BIT[record.action]
@@ -290,17 +289,12 @@ class Agenda:
         return log
 
     def _leave_to_another(self, entry: Entry, record: Record) -> None:
-        """Another instance has a run of the task: it has decided what had come due by its start,
-        and what comes due while it lasts finds the task busy, here as there."""
-        schedule = entry.schedule
-        if schedule.overlap is Overlap.QUEUE and not entry.plan.costly:
-            if record.action is RUN:
-                entry.behind, entry.queued = record.logical, True
-                self._hold(entry)
-        elif entry.behind is not None and schedule.catch_up is not CatchUp.ALL:
-            if record.action is RUN or not entry.queued:
-                entry.behind, entry.queued = None, False
-                self._hold(entry)
+        """Another instance has started the task: it has decided what had come due by then."""
+        if entry.schedule.overlap is Overlap.QUEUE and not entry.plan.costly:
+            entry.behind, entry.queued = record.logical, True
+        elif not entry.queued and entry.schedule.catch_up is not CatchUp.ALL:
+            entry.behind = None
+        self._hold(entry)
 
     def _keep_watch(self, entry: Entry, at: int) -> None:
         """A run of the task began at `at`. Its watch stays in the heap when the run has ended, as
@@ -541,6 +535,7 @@ class Agenda:
         """By its condition, from `instant` on; never for the very instant of a run that was."""
         schedule, plan = entry.schedule, entry.plan
         if instant < self.logical:
+            instant = min(self._free(entry, instant), self.logical)
             taken = {run.scheduled_at for run in entry.log.starts}
             while instant in taken and instant < self.logical:
                 instant += 1
@@ -662,8 +657,14 @@ class Agenda:
             if verdict.value and not same:
                 last = Missed(entry.name, instant)
                 self.missed.append(last)
-            instant, held = verdict.until, verdict.value
+            instant, held = self._free(entry, verdict.until), verdict.value
         return instant, False
+
+    @staticmethod
+    def _free(entry: Entry, instant: int) -> int:
+        """When the task was free from then on: what comes due while it runs is not missed, if it
+        is skipped."""
+        return entry.log.free_from(instant) if entry.schedule.overlap is Overlap.SKIP else instant
 
     def _same(self, entry: Entry, instant: int, later: int) -> bool:
         """Whether what is due at both instants is one occurrence: a run at the first that found
@@ -747,12 +748,13 @@ class Agenda:
         """When the task's condition came true again before now, once `until` was over up to which
         it was true from `instant` on; not of that same occurrence."""
         held = True  # whether it was due right up to `until`
+        until = self._free(entry, until)
         while until <= now:
             verdict = self._ask(entry, entry.plan, until)
             self.checked += 1
             if verdict.value and not self._same(entry, until - 1 if held else instant, until):
                 return until
-            until, held = verdict.until, verdict.value
+            until, held = self._free(entry, verdict.until), verdict.value
         return None
 
     def _start(

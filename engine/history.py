@@ -40,9 +40,11 @@ class Mark:
 class Run:
     """One run. `mark` is its RUN record (of a run known by its ending alone, that); `ending` is
     None while it is live; `paced_at` is what intervals are measured from. `until` is when the
-    lease of one that failed ends, if it was extended."""
+    lease of one that failed ends, if it was extended; `ended` when it ended."""
 
-    __slots__ = ("attempt", "ending", "mark", "paced_at", "run_id", "scheduled_at", "until")
+    __slots__ = (
+        "attempt", "ended", "ending", "mark", "paced_at", "run_id", "scheduled_at", "until"
+    )  # fmt: skip
 
     def __init__(self, record: Record, mark: Mark) -> None:
         _, _, at, _, scheduled_at, self.attempt, _, self.run_id, _, _ = record
@@ -50,6 +52,7 @@ class Run:
         self.scheduled_at = self.paced_at = at if scheduled_at is None else scheduled_at
         self.ending: Action | None = None
         self.until: int | None = None
+        self.ended = FOREVER
 
 
 class Outcome:
@@ -175,6 +178,13 @@ class TaskLog(Source):
         since = max((end for end in ends if end <= now), default=BEGINNING)
         return since, min((end for end in ends if end > now), default=FOREVER)
 
+    def free_from(self, instant: int) -> int:
+        """The first instant from this one on at which no run was live, by when they happened."""
+        for run in self.starts:
+            if run.mark.at <= instant < run.ended:
+                instant = run.ended
+        return instant
+
     def lapse(self, now: int) -> bool:
         """Release for good the runs whose leases have ended; whether there were any."""
         ended = [run for run in self.leased if self.counted(run) <= now]
@@ -277,7 +287,7 @@ class TaskLog(Source):
         attempt = None
         for run in ended:
             del self.live[run.mark.seq]
-            run.ending, run.until = action, record.until
+            run.ending, run.until, run.ended = action, record.until, record.at
             if releases:
                 self._release(run)
             if run.attempt is not None and (attempt is None or run.attempt > attempt):
@@ -338,6 +348,8 @@ class TaskLog(Source):
         for run in self.starts:
             run.mark.at = min(run.mark.at, now)
             run.paced_at = min(run.paced_at, now)
+            if run.ending is not None:
+                run.ended = min(run.ended, now)
         if self.outcome is not None:
             self.outcome.mark.at = min(self.outcome.mark.at, now)
 

@@ -174,6 +174,9 @@ class Reference:
         runs = [r for r in self.log if r.task == task.name and r.action is Action.RUN]
         if self.live(task.name) or task.requests or instant in {r.logical for r in runs}:
             return False
+        ended = {r.run: r.at for r in self.log if r.action is not Action.RUN}
+        if any(r.at <= instant < ended[r.seq] for r in runs):
+            return False  # it was busy then
         if not (task.enabled and schedule.standing) or self.looked_at < task.not_before:
             return False
         if self.owed(task, self.looked_at) is not None:
