@@ -26,6 +26,7 @@ from oncue.tests.durability.sites import Site, Victim
 
 STOPS = ((0.2, 2.0), (2.0, 6.0), (16.0, 22.0))  # seconds; an instance's lease is of 15
 LIVES = (0.5, 8.0)  # seconds until something happens to it
+IN_PEACE = (1e9, 1e9)
 ENDING = 60.0
 MARGIN = 6 * SECOND
 
@@ -85,12 +86,20 @@ class Patient:
 class Nemesis:
     """`surprises` are what no fault explains: an instance that ended by itself."""
 
-    def __init__(self, folder: Path, site: Site, seed: int, groups: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        site: Site,
+        seed: int,
+        groups: Sequence[int] = (),
+        lives: tuple[float, float] = LIVES,
+    ) -> None:
         self.random = Random(seed)
         self.surprises: list[str] = []
         self.faults = 0
         self._folder = folder
         self._site = site
+        self._lives = lives
         self._patients = [Patient(v, self._later(*v.rest)) for v in site.victims]
         self._effects = folder / "effects"
         self._groups = list(groups) or list(range(len(CAST)))
@@ -130,7 +139,7 @@ class Nemesis:
                 stderr=stderr,
                 cwd=self._folder,
             )
-        lives_until = self._later(*LIVES)
+        lives_until = self._later(*self._lives)
         self._living.append(Process(name, place, skew, popen, errors, lives_until))
         self._note_who_is_up()
 
@@ -160,7 +169,7 @@ class Nemesis:
         self.faults += 1
         if process.stopped:
             process.carry_on()
-            process.next_at = self._later(*LIVES)
+            process.next_at = self._later(*self._lives)
         elif self.random.random() < 0.5:
             process.down()
             process.signal(signal.SIGKILL)

@@ -29,14 +29,12 @@ class Way(Enum):
 
 
 class Proxy:
-    """From `port` on loopback to a port there. `mute` may be given a word: the connections whose
-    client has ever said it are silent from then on, whatever the road is."""
+    """From `port` on loopback to a port there."""
 
     def __init__(self, target: int) -> None:
         self.port = 0
         self.target = target
         self._way = Way.GOOD
-        self._muted: bytes | None = None
         self._pairs: set[Pair] = set()
         self._loop = asyncio.new_event_loop()
         self._changed = asyncio.Event()
@@ -55,8 +53,15 @@ class Proxy:
         """End all connections that there are."""
         self._do(self._cut)
 
-    def mute(self, word: bytes | None) -> None:
+    def mute(self, word: bytes) -> None:
+        """Of the connections that there are, those whose client has ever said the word are silent
+        from now on, whatever the road is."""
         self._do(lambda: self._mute(word))
+
+    @property
+    def kept(self) -> int:
+        """How many bytes of servers have come so far and wait to go on."""
+        return sum(pair.kept for pair in list(self._pairs))
 
     def close(self) -> None:
         self._do(self._close)
@@ -95,9 +100,9 @@ class Proxy:
             self._cut()
         self._tell()
 
-    def _mute(self, word: bytes | None) -> None:
-        self._muted = word
-        self._tell()
+    def _mute(self, word: bytes) -> None:
+        for pair in self._pairs:
+            pair.muted |= word in pair.said
 
     def _tell(self) -> None:
         """Whoever waits for a change looks again."""
@@ -133,8 +138,7 @@ class Proxy:
         """Return when a piece may go on; whether it is to be a small one."""
         while True:
             changed = self._changed
-            muted = self._muted is not None and self._muted in pair.said
-            if not muted and self._way is not Way.SILENT:
+            if not pair.muted and self._way is not Way.SILENT:
                 if self._way is Way.SLOW:
                     await asyncio.sleep(SLOW_PAUSE)
                     return True
@@ -147,10 +151,12 @@ Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 class Pair:
     """The two connections that are one for who uses the road. `said` is the first that the client
-    has said."""
+    has said, `kept` how much of what the server has said has not gone on."""
 
     def __init__(self, proxy: Proxy, client: Ends, server: Ends) -> None:
         self.said = b""
+        self.kept = 0
+        self.muted = False
         self.tasks: tuple[asyncio.Task[None], ...] = ()
         self._proxy = proxy
         self._client = client
@@ -174,10 +180,12 @@ class Pair:
                 if from_client and len(self.said) < PIECE:
                     self.said += piece
                 while piece:
+                    self.kept = self.kept if from_client else len(piece)
                     some = SLOW_PIECE if await self._proxy.pass_on(self) else len(piece)
                     sink.write(piece[:some])
                     await sink.drain()
                     piece = piece[some:]
+                self.kept = self.kept if from_client else 0
         except OSError:
             pass  # an end is gone: so is the other
 

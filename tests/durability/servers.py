@@ -34,7 +34,11 @@ def free_port() -> int:
 
 
 class Server(ABC):
-    """`crash` ends it as a loss of power to its processes would, `stop` in order."""
+    """`crash` ends it as a loss of power to its processes would, `stop` in order. `listening` is
+    the word by which a client asks to be told of news."""
+
+    kind: str
+    listening: bytes
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -118,6 +122,8 @@ def unprivileged() -> dict[str, str]:
 class PostgresServer(Server):
     """One of its own data; with `of`, a streaming replica of that."""
 
+    kind = "postgres"
+    listening = b"LISTEN"
     _stop_signal = signal.SIGINT  # "fast": who is connected is thrown out
     _crash_signal = signal.SIGQUIT  # "immediate": the log has to be replayed
 
@@ -187,6 +193,8 @@ class PostgresServer(Server):
 class RedisServer(Server):
     """It writes every change to its file before it answers, unless `settings` say otherwise."""
 
+    kind = "redis"
+    listening = b"SUBSCRIBE"
     _stop_signal = signal.SIGTERM
     _crash_signal = signal.SIGKILL
 
