@@ -29,6 +29,8 @@ LIVES = (0.5, 8.0)  # seconds until something happens to it
 IN_PEACE = (1e9, 1e9)
 ENDING = 60.0
 MARGIN = 6 * SECOND
+STRANGE = 5  # each so many-eth instance has a clock that nobody could work with
+FAR = 5.0  # seconds that this is off
 
 
 def now() -> int:
@@ -37,13 +39,14 @@ def now() -> int:
 
 @dataclass
 class Process:
-    """One instance. `skew` is how many seconds its clock is ahead, `was_cut_off` whether it ever
-    was. `ups` are when it was neither stopped nor dead nor cut off; `next_at` is when something
-    happens to it, by `time.monotonic`."""
+    """One instance. `skew` is how many seconds its clock is ahead, `strange` whether that is too
+    far for it to start anything, `was_cut_off` whether it ever was. `ups` are when it was neither
+    stopped nor dead nor cut off; `next_at` is when something happens to it, by `time.monotonic`."""
 
     name: str
     place: int
     skew: float
+    strange: bool
     popen: subprocess.Popen[bytes]
     errors: Path
     next_at: float
@@ -84,7 +87,8 @@ class Patient:
 
 
 class Nemesis:
-    """`surprises` are what no fault explains: an instance that ended by itself."""
+    """`surprises` are what no fault explains: an instance that ended by itself, or that started
+    something by a clock that is off."""
 
     def __init__(
         self,
@@ -128,7 +132,7 @@ class Nemesis:
         self._born += 1
         name = f"i{self._born}"
         errors = self._folder / f"{name}.err"
-        skew = self.random.uniform(-self._site.skew, self._site.skew)
+        skew, strange = self._clock()
         seed = str(self.random.getrandbits(32))
         arguments = [self._site.way(place), str(self._effects), name, seed, str(skew)]
         with errors.open("wb") as stderr:
@@ -140,8 +144,15 @@ class Nemesis:
                 cwd=self._folder,
             )
         lives_until = self._later(*self._lives)
-        self._living.append(Process(name, place, skew, popen, errors, lives_until))
+        self._living.append(Process(name, place, skew, strange, popen, errors, lives_until))
         self._note_who_is_up()
+
+    def _clock(self) -> tuple[float, bool]:
+        """How far an instance's is off, and whether that is too far."""
+        skew = self.random.uniform(-self._site.skew, self._site.skew)
+        if self._site.skew and self._born % STRANGE == 0:
+            return self.random.choice((FAR, -FAR)), True
+        return skew, False
 
     def _later(self, least: float, most: float) -> float:
         return time.monotonic() + self.random.uniform(least, most)
@@ -195,7 +206,7 @@ class Nemesis:
         for process in self._living:
             ill = any(p.is_ill and p.victim.touches(process.place) for p in self._patients)
             process.was_cut_off |= ill
-            if process.stopped or ill:
+            if process.stopped or process.strange or ill:
                 process.down()
             else:
                 process.up()
@@ -253,6 +264,12 @@ class Nemesis:
             if process.name in ready
             for begin, end in process.ups
             if end > ready[process.name]
+        ]
+        strange = {process.name for process in self._gone if process.strange}
+        self.surprises += [
+            f"{each.instance} started {each.task} by a clock that is off"
+            for each in effects
+            if each.kind is Kind.BEGAN and each.instance in strange
         ]
         store = store_at(self._site.address)
         roles = [role for number in self._groups for role in CAST[number]]
