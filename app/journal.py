@@ -418,16 +418,24 @@ class Journal:
     async def close(self) -> None:
         """Write the last endings. Raises StoreError, naming what could not be written."""
         try:
-            steps: list[Step] = [*(finish for finish, _ in self._unsaved), *self._missed]
-            if steps:
-                await self.store.commit(steps)
-            if self._decided:
-                await self.store.decided(self._decided)
+            try:
+                await self._write_last()
+            except StoreError:  # a connection may have been lost long ago
+                await self._write_last()
         except StoreError as error:
-            lost = ", ".join(f"{f.record.action} of {f.record.task}" for f, _ in self._unsaved)
-            raise StoreError(f"{error}; not written: {lost}") from error
+            lost = [f"{f.record.action} of {f.record.task}" for f, _ in self._unsaved]
+            what = ", ".join(lost) or "up to when all was decided"
+            raise StoreError(f"{error}; not written: {what}") from error
         finally:
             await self.store.close()
+
+    async def _write_last(self) -> None:
+        steps: list[Step] = [*(finish for finish, _ in self._unsaved), *self._missed]
+        if steps:
+            await self.store.commit(steps)
+            self._unsaved, self._missed = [], []
+        if self._decided:
+            await self.store.decided(self._decided)
 
     @property
     def hopeless(self) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, cast
 
+import pytest
+
 from oncue import App
 from oncue.app.errors import StoreError
 from oncue.app.stores.ledger import Ledger
@@ -111,3 +113,30 @@ def test_records_written_while_the_store_was_opened_keep_their_instants() -> Non
             stage.ledger.append(Record("a", Action.SUCCESS, other.at, run=1))
 
     assert stage.live(before, 12)[2:] == ["10.5 a run 10.5", "10.5 a success"]
+
+
+def test_a_connection_that_was_lost_unnoticed_does_not_keep_an_app_from_ending_in_order() -> None:
+    stage = Stage()
+    stage.app.task("every 10 seconds", name="a", execution="async")(sleeping(0))
+    asked: list[int] = []
+
+    async def before(call: str) -> None:
+        if call == "decided":
+            asked.append(stage.machine.now)
+            if len(asked) == 1:
+                raise StoreError("no answer")
+
+    assert stage.live(before, 12)[-1] == "10 a success"
+    assert len(asked) == 2
+
+
+def test_what_could_not_be_written_at_the_end_is_named() -> None:
+    stage = Stage()
+    stage.app.task("every 10 seconds", name="a", execution="async")(sleeping(0))
+
+    async def before(call: str) -> None:
+        if call == "decided":
+            raise StoreError("no answer")
+
+    with pytest.raises(StoreError, match="no answer; not written: up to when all was decided"):
+        stage.live(before, 12)
