@@ -116,9 +116,10 @@ class Proxy:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
-        carrying = [task for pair in self._pairs for task in pair.tasks]
-        self._cut()
-        await asyncio.gather(*carrying, return_exceptions=True)
+        taken = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in taken:
+            task.cancel()
+        await asyncio.gather(*taken, return_exceptions=True)
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -168,9 +169,6 @@ class Pair:
         to_client = asyncio.create_task(self._carry(self._server[0], self._client[1], False))
         self.tasks = to_server, to_client
         await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.wait(self.tasks)
 
     async def _carry(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, from_client: bool
@@ -190,5 +188,7 @@ class Pair:
             pass  # an end is gone: so is the other
 
     def cut(self) -> None:
+        for task in self.tasks:
+            task.cancel()
         for _, writer in (self._client, self._server):
             writer.transport.abort()
