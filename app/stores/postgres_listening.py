@@ -1,8 +1,8 @@
 """A thread that hears of the records of other instances and keeps an instance's lease alive.
 
 It has a connection of its own, so neither waits for a commit nor for a task that blocks everything
-else. When the connection is lost it makes another one, and takes it that something was said
-meanwhile.
+else. When the connection is lost, or does not answer in time to renew the lease by another, it
+makes another one, and takes it that something was said meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import selectors
 import socket
 from collections.abc import Callable
-from threading import Thread
+from threading import Thread, Timer
 
 import psycopg
 
@@ -39,7 +39,7 @@ class Listener:
         heard: Callable[[str | None], None],
     ) -> None:
         self._connect = connect
-        self._ask = listen
+        self._subscribe = listen
         self._renew = renew
         self._every = every
         self._heard = heard
@@ -73,8 +73,18 @@ class Listener:
     def _begin(self) -> Connection:
         link = self._link = self._connect()
         link.add_notify_handler(lambda notice: self._heard(notice.payload))  # between two looks
-        self._ask(link)
+        self._ask(link, self._subscribe)
         return link
+
+    def _ask(self, link: Connection, question: Callable[[Connection], None]) -> None:
+        """A server that is silent is given up."""
+        limit = Timer(self._every, cut, (link,))
+        limit.daemon = True
+        limit.start()
+        try:
+            question(link)
+        finally:
+            limit.cancel()
 
     def _work(self) -> None:
         failing = False
@@ -84,7 +94,7 @@ class Listener:
                     link = self._link
                     if link is None:
                         link = self._begin()
-                        self._renew(link)
+                        self._ask(link, self._renew)
                         failing = False
                         self._heard(None)
                     if self._listen(link):
@@ -106,7 +116,7 @@ class Listener:
                 left = self._renew_at - stopwatch()
                 if left <= 0:
                     self._renew_at = stopwatch() + self._every
-                    self._renew(link)
+                    self._ask(link, self._renew)
                     continue
                 for key, _ in selector.select(left):
                     if key.fileobj is self._stopped:

@@ -58,6 +58,10 @@ class Proxy:
         from now on, whatever the road is."""
         self._do(lambda: self._mute(word))
 
+    def carries(self, word: bytes) -> bool:
+        """Whether there is a connection that is not mute whose client has said the word."""
+        return any(word in pair.said and not pair.muted for pair in list(self._pairs))
+
     @property
     def kept(self) -> int:
         """How many bytes of servers have come so far and wait to go on."""
@@ -116,10 +120,9 @@ class Proxy:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
-        taken = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in taken:
-            task.cancel()
-        await asyncio.gather(*taken, return_exceptions=True)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            self._cut()
+            await asyncio.wait(others, timeout=0.1)
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -20,7 +20,7 @@ from oncue.app.stores.protocol import CLOCK_CHECK, Query
 from oncue.engine.records import Action
 from oncue.tests.durability.evidence import SECOND
 from oncue.tests.durability.proxy import Proxy
-from oncue.tests.durability.servers import Server
+from oncue.tests.durability.servers import PostgresServer, Server
 
 LIMIT = 60.0  # seconds, for what takes a moment
 TASKS = 40
@@ -125,3 +125,21 @@ def test_a_lost_notice_is_made_up_for_by_the_next_look(
         road.cut()
     print(f"{server.kind}: found without a notice after {took:.1f} s")
     assert took < CLOCK_CHECK / SECOND + LIMIT / 4
+
+
+@pytest.mark.parametrize("server", [PostgresServer], indirect=True)
+def test_a_connection_that_falls_silent_is_given_up_while_the_lease_lasts(
+    server: Server, road: Proxy, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that hears of others renews the lease too."""
+    monkeypatch.setattr("oncue.app.stores.postgres.LEASE", 6 * SECOND)
+    app = App(server.address(road.port), namespace=namespace)
+    app.start()
+    try:
+        road.mute(server.listening)
+        until = time.monotonic() + LIMIT
+        while not road.carries(server.listening) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert road.carries(server.listening)
+    finally:
+        app.stop()
