@@ -30,6 +30,17 @@ OTHER_WORDS = (
 
 scheduler_log = logging.getLogger("oncue.scheduler")
 
+ELSEWHERE = {
+    "cron": "schedule",
+    "lease": "lease_duration",
+    "lease_time": "lease_duration",
+    "max_late": "max_lateness",
+    "retry": "retries",
+    "tz": "timezone",
+    "zone": "timezone",
+}
+"""What options of ours are called by others, too far from our words to be near."""
+
 
 def read_options(
     kind: type, owner: options.Speaker, given: Mapping[str, Any]
@@ -40,8 +51,10 @@ def read_options(
     found = newer(given)
     extra = {name: found.pop(name) for name in [*found] if name not in known}
     for name in extra:
-        if nearest(name, [*known, *OTHER_WORDS]):
+        if name in ELSEWHERE or nearest(name, [*known, *OTHER_WORDS]):
             hint = options.unknown(name, [*known, *OTHER_WORDS])
+            if name in ELSEWHERE:
+                hint = f"there is no option {name!r}; did you mean {ELSEWHERE[name]!r}?"
             raise DefinitionError(f"{hint} (for context.args it is args={{{name!r}: …}})")
     timetable.refuse_several(found)
     values = options.read_all(kind, owner, found)

@@ -120,7 +120,8 @@ class Journal:
         for record in self._take_all(await self.store.load(lookback)):
             if record.action is Action.CRASH and record.at == now:
                 tell(record)  # written just now, on opening the store
-        self.look_at = now if self._noticed else now + self.store.patience
+        patient = min(now + self.store.patience, self.upkeep.due)
+        self.look_at = now if self._noticed else patient
         self._watch_skew()
         self.answered = now
 
@@ -243,7 +244,8 @@ class Journal:
             self._unwritten = True
             self._fail(error, now)
             return []
-        self._down, self._unwritten, self._failures = False, False, 0
+        self._unwritten = False
+        self._answers_again()
         self.answered = now
         if asked:
             for each, answer in zip(asked, answers, strict=False):
@@ -350,15 +352,21 @@ class Journal:
             history.see(record.seq)
         self.answered = now
         self._watch_skew()
-        if not self._unsaved:
+        if not (self._unsaved or self._unwritten):
+            self._answers_again()
+        elif not self._unsaved:
             self._down = False
-            self._failures *= self._unwritten
         self.look_at = min(now + self.store.patience, self.upkeep.due, self._lease_end(now))
         if self._noticed:
             self.look_at = min(self.look_at, now + NOTICE_PAUSE)
         if self._wanted or self._reread:
             self.look_at = now
         return True
+
+    def _answers_again(self) -> None:
+        if self._failures:
+            scheduler_log.info("the store answers again")
+        self._down, self._failures = False, 0
 
     def _watch_skew(self) -> None:
         """Notice, and say, when the store's clock and ours come to differ and to agree again."""

@@ -498,7 +498,7 @@ class Runtime:
             return []
         missed = self.agenda.drain_missed()
         for each in missed:
-            tell_missed(each, self.session.config.timezone)
+            tell_missed(each, self.agenda.entries[each.task].schedule.zone)
         self.journal.miss(missed)
         for start in starts:
             self.runs.label(start)

@@ -137,7 +137,7 @@ class Task(OlderNames, Generic[P, R]):
     failure_mode = Option[FailureMode](
         optional(options.failure_mode),  # type: ignore[arg-type]
         derive=lambda task: failure_mode_of(task),
-        doc="What a run that failed is: done all the same (`commit`), retried at once (`unlock`), "
+        doc="What a run that failed is: done all the same (`commit`), retried soon (`unlock`), "
         "or retried when its lease ends (`none`). By default `none` for tasks that start by "
         "schedule, interval or execute_at, else `commit`.",
     )

@@ -191,6 +191,7 @@ def test_other_keywords_are_arguments_of_the_run() -> None:
     ("options", "message"),
     [
         ({"multilanch": True}, "did you mean 'multilaunch'"),
+        ({"retry": 3}, "there is no option 'retry'; did you mean 'retries'"),
         ({"intervall": 3}, "did you mean 'interval'"),
         ({"comand": "ls"}, "did you mean 'command'"),
         ({"username": object()}, r"args\['username'\]=<object.*: it is no value of JSON"),
