@@ -26,7 +26,8 @@ from .upkeep import BEFORE_ALL, Upkeep
 
 SECOND = 1_000_000
 STORE_RETRY = SECOND
-MAX_SKEW = 2 * SECOND  # how far the clocks of instances may be from each other
+MAX_SKEW = 2 * SECOND  # how far the clocks of instances may be from each other on one host
+UNCLEAR = SECOND  # how far off a measure of clocks may be that is relied on
 LAST_TRIES = 10
 LEASE_MARGIN = SECOND // 50  # the store's clock may be read a moment later than ours
 LEASE_CHECK = SECOND // 4
@@ -87,7 +88,8 @@ class Journal:
         self._noticed = False  # whether another instance may have written since it was looked at
         self._looked = BEFORE_ALL  # when it was looked at
         self.max_skew: int | None = None  # how far the store's clock may be from ours
-        self.skewed = False  # whether it is farther, and nothing may start
+        self.skewed = False  # whether it is or may be farther, and nothing may start
+        self._said_skewed = False
         self._down = False  # whether nothing is to be asked of the store for now
         self._failures = 0  # since it last did what was asked
         self._unwritten = False  # whether the last attempt to write has failed
@@ -120,9 +122,9 @@ class Journal:
         for record in self._take_all(await self.store.load(lookback)):
             if record.action is Action.CRASH and record.at == now:
                 tell(record)  # written just now, on opening the store
+        unclear = self._watch_skew()
         patient = min(now + self.store.patience, self.upkeep.due)
-        self.look_at = now if self._noticed else patient
-        self._watch_skew()
+        self.look_at = now if self._noticed or unclear else patient
         self.answered = now
 
     def peek(self, conditions: Mapping[str, str], now: int) -> None:
@@ -144,7 +146,9 @@ class Journal:
         """Records later than now, which take time to read, are by a clock that was set back since;
         not those of an instance whose clock is a little ahead."""
         now = self._clock.now()
-        if any(record.at > now + MAX_SKEW for record in records):
+        by_server = self.store.skew is not None and self.max_skew is not None
+        apart = 2 * (self.max_skew or 0) if by_server else MAX_SKEW
+        if any(record.at > now + apart for record in records):
             self.agenda.history.set_back(now)
 
     def want(self, tasks: set[str], now: int) -> None:
@@ -337,7 +341,7 @@ class Journal:
         try:
             fresh, read_to = await self._read_anew(now) if anew else (set[str](), history.position)
             history.position = min(history.position, read_to)  # the log may be shorter than it was
-            records = await self.store.follow(history.position, now)
+            records = await self.store.follow(history.position, self._clock.now())
             await self.upkeep.see_to(now)
         except StoreError as error:
             self._fail(error, now)
@@ -351,7 +355,7 @@ class Journal:
                 self.agenda.take(record, now)
             history.see(record.seq)
         self.answered = now
-        self._watch_skew()
+        unclear = self._watch_skew()
         if not (self._unsaved or self._unwritten):
             self._answers_again()
         elif not self._unsaved:
@@ -359,7 +363,7 @@ class Journal:
         self.look_at = min(now + self.store.patience, self.upkeep.due, self._lease_end(now))
         if self._noticed:
             self.look_at = min(self.look_at, now + NOTICE_PAUSE)
-        if self._wanted or self._reread:
+        if self._wanted or self._reread or unclear:
             self.look_at = now
         return True
 
@@ -368,20 +372,25 @@ class Journal:
             scheduler_log.info("the store answers again")
         self._down, self._failures = False, 0
 
-    def _watch_skew(self) -> None:
-        """Notice, and say, when the store's clock and ours come to differ and to agree again."""
-        skew = self.store.skew
-        apart = skew is not None and self.max_skew is not None and abs(skew) > self.max_skew
-        if apart and not self.skewed:
-            seconds = abs(skew or 0) / SECOND
-            side = "behind" if (skew or 0) > 0 else "ahead of"
-            scheduler_log.error(
-                "the clock here is %.1f s %s the store's, more than max_skew; nothing new is "
-                "started until they agree", seconds, side,
-            )  # fmt: skip
-        elif self.skewed and not apart:
+    def _watch_skew(self) -> bool:
+        """Notice, and say, when the store's clock and ours come to differ and to agree again;
+        whether that is unclear, since the store took long to answer."""
+        skew, limit = self.store.skew, self.max_skew
+        far = unclear = False
+        if skew is not None and limit is not None:
+            far = abs(skew.certain) > limit
+            unclear = not far and skew.most - skew.least > UNCLEAR and skew.may_exceed(limit)
+            if far and not self._said_skewed:
+                side = "behind" if skew.certain > 0 else "ahead of"
+                scheduler_log.error(
+                    "the clock here is %.1f s %s the store's, more than max_skew; nothing new is "
+                    "started until they agree", abs(skew.certain) / SECOND, side,
+                )  # fmt: skip
+        if self._said_skewed and not (far or unclear):
             scheduler_log.info("the clock here agrees with the store's again")
-        self.skewed = apart
+        self._said_skewed = far or self._said_skewed and unclear
+        self.skewed = far or unclear
+        return unclear
 
     def _lease_end(self, now: int) -> int:
         """When the next lease of ours ends, a moment after that; one that has may be so soon."""

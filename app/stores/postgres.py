@@ -63,6 +63,7 @@ from .protocol import (
     Step,
 )
 from .reading import record_of
+from .skew import Skew
 from .sweep import SWEPT, Sweep
 from .worker import Worker
 
@@ -96,7 +97,7 @@ class PostgresStore:
         self._heard: Callable[[], None] = lambda: None
         self._seen = 0  # the newest number that was read
         self._pause = CLOCK_CHECK
-        self._skew: int | None = None
+        self._skew: Skew | None = None
         self._conditions: dict[str, str] = {}  # as this instance has registered them
         self._held: set[int] = set()  # our live runs, as far as was answered
         self._doubtful: dict[int, Record] = {}  # endings of a commit without an answer, by run
@@ -110,7 +111,7 @@ class PostgresStore:
         return self._pause
 
     @property
-    def skew(self) -> int | None:
+    def skew(self) -> Skew | None:
         return self._skew
 
     def on_notice(self, heard: Callable[[], None]) -> None:
@@ -253,6 +254,7 @@ class PostgresStore:
         began = stopwatch()
         self._id, self._since, self._number = uuid4().hex, now, 1
         self._conditions, self._held, self._doubtful, self._written = {}, set(), {}, {}
+        self._skew = None
         try:
             link = self._link = connect(self._options)
             prepare(link, self._text, self.create, self.shown)
@@ -322,8 +324,7 @@ class PostgresStore:
     def _learn(self, clock: int, now: int, began: float, ends_at: int | None) -> None:
         """The server read its clock at some instant since `began`, when ours said `now`."""
         took = round((stopwatch() - began) * SECOND)
-        ahead = clock - now
-        self._skew = ahead - min(max(ahead, 0), took)
+        self._skew = Skew.measured(clock, now, took).since(self._skew)
         self._pause = CLOCK_CHECK
         if ends_at is not None:
             self._pause = min(CLOCK_CHECK, max(SOON, ends_at - clock + SOON))

@@ -30,6 +30,7 @@ from typing import NamedTuple, Protocol
 from ...engine.decisions import Claim, Missed
 from ...engine.records import Action, Record
 from ..errors import StoreError
+from .skew import Skew
 
 CLOCK_CHECK = 5_000_000
 """Even a store that nobody else writes to is looked at so often, in microseconds: the same waking
@@ -129,9 +130,9 @@ class Store(Protocol):
         """After how many microseconds to look for records of others again."""
 
     @property
-    def skew(self) -> int | None:
-        """How far the store's clock is ahead of the app's in microseconds, as far as is known from
-        when it was last followed; None where leases are timed by a clock of this host."""
+    def skew(self) -> Skew | None:
+        """How far the store's clock is ahead of the app's, as far as is known from when it was
+        followed; None where leases are timed by a clock of this host."""
 
     def on_notice(self, heard: Callable[[], None]) -> None:
         """Said before the store is opened: `heard` is to be called, on any thread, when another

@@ -36,6 +36,7 @@ from .redisnews import Listener
 from .redisreading import Reader
 from .rediswire import Client, Server, leave, persistent
 from .rediswriting import LEASE_SECONDS, VERSION, Writer
+from .skew import Skew
 from .worker import Worker
 
 scheduler_log = logging.getLogger("oncue.scheduler")
@@ -72,7 +73,7 @@ class RedisStore:
         return CROWDED_PATIENCE if crowded and not listening else CLOCK_CHECK
 
     @property
-    def skew(self) -> int | None:
+    def skew(self) -> Skew | None:
         return None if self._writer is None else self._writer.skew
 
     def on_notice(self, heard: Callable[[], None]) -> None:
@@ -183,13 +184,14 @@ class RedisStore:
     # --- on the worker thread -------------------------------------------------------------
 
     def _open(self, now: int) -> None:
+        asked = stopwatch()
         client = self.server.connect()
         writer = Writer(self.server, client, self.prefix, (platform.node(), os.getpid(), now))
         try:
             with self.server.speaking():
                 self._look_at_server(client)
                 self._listen(client, writer.id)  # before it joins, so that it misses nothing
-                version = writer.join(self.create, now)
+                version = writer.join(self.create, now, asked)
             if not version:
                 raise StoreError(
                     f"{self.server.where!r} has no namespace {self.namespace!r}, and create=False "

@@ -33,6 +33,7 @@ from .protocol import (
 from .redisreading import PIECE, Reader, pieces
 from .redistext import encoded, member_of, raw, records_of, registered_of, text_of
 from .rediswire import Argument, Client, Script, Server, persistent
+from .skew import Skew
 from .sweep import Sweep
 
 VERSION = 1
@@ -65,8 +66,8 @@ class Unsure(NamedTuple):
 
 class Writer:
     """Writes by a client what lies under a prefix, for one instance, which `member` describes: its
-    host, its process and since when it is there. `skew` is how far at least the server's clock is
-    ahead of the app's; `crowded` whether other instances are there."""
+    host, its process and since when it is there. `skew` is how far the server's clock is ahead of
+    the app's; `crowded` whether other instances are there."""
 
     def __init__(self, server: Server, client: Client, prefix: str, member: Sequence[Any]) -> None:
         self._server = server
@@ -76,7 +77,7 @@ class Writer:
         self._prefix = prefix
         self.id = uuid4().hex
         self._member = encoded(member)
-        self.skew = 0
+        self.skew: Skew | None = None
         self.crowded = False
         self._log = ""  # the id of the log
         self._known = 0  # the newest number that it is known to have had
@@ -103,9 +104,9 @@ class Writer:
         """What a script gives that may be run twice."""
         return persistent(lambda: script(self._client, self._meta, *arguments))
 
-    def join(self, create: bool, now: int) -> int:
-        """The version of the log, which is joined unless it is a newer one; 0: there is none."""
-        asked = stopwatch()
+    def join(self, create: bool, now: int, asked: float) -> int:
+        """The version of the log, which is joined unless it is a newer one; 0: there is none. The
+        app's clock was `now` when the stopwatch was at `asked`."""
         new, may = uuid4().hex, "1" if create else "0"
         found = self._run(opening, VERSION, new, may, self.id, self._member, LEASE, now)
         if len(found) > 1:
@@ -116,8 +117,8 @@ class Writer:
 
     def _measure(self, clock: int, now: int, asked: float) -> None:
         """The app's clock was `now` when the stopwatch was at `asked`."""
-        later = now + round((stopwatch() - asked) * 1_000_000)
-        self.skew = max(0, clock - later) + min(0, clock - now)
+        took = round((stopwatch() - asked) * 1_000_000)
+        self.skew = Skew.measured(clock, now, took).since(self.skew)
 
     def renew(self) -> None:
         """On any thread."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from oncue.app.stores.protocol import Answer, Claim, Finish, Missed, Query, Registered, Step, Store
+from oncue.app.stores.skew import Skew
 from oncue.engine.records import Action, Record
 
 Hook = Callable[[str], Awaitable[None]]
@@ -47,7 +48,7 @@ class HookedStore:
         return self.inner.patience
 
     @property
-    def skew(self) -> int | None:
+    def skew(self) -> Skew | None:
         return self.inner.skew
 
     def on_notice(self, heard: Callable[[], None]) -> None:

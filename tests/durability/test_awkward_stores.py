@@ -4,7 +4,7 @@ time."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, cast
 
@@ -15,13 +15,28 @@ from oncue.app.errors import StoreError
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Query, Store
+from oncue.app.stores.skew import Skew
 from oncue.engine.records import Action, Record
 from oncue.tests.durability.evidence import SECOND
-from oncue.tests.durability.hooked import HookedStore
+from oncue.tests.durability.hooked import HookedStore, nothing
 from oncue.tests.durability.virtual import Machine
 from oncue.tests.durability.world import EPOCH, WorldClock
 
 Before = Callable[[str], Awaitable[None]]
+
+
+class MeasuringStore(HookedStore):
+    def __init__(self, inner: Store, before: Before, measures: Sequence[Skew | None]) -> None:
+        super().__init__(inner, before)
+        self._measures = list(measures)
+
+    @property
+    def skew(self) -> Skew | None:
+        return self._measures[0]
+
+    async def follow(self, position: int, now: int) -> list[Record]:
+        del self._measures[: len(self._measures) > 1]
+        return await super().follow(position, now)
 
 
 class Stage:
@@ -33,9 +48,12 @@ class Stage:
         self.store = MemoryStore(self.ledger)
         self.app = App(clock=WorldClock(self.machine), timezone="UTC")
 
-    def live(self, before: Before, seconds: float) -> list[str]:
-        """The records that a life of so long leaves, as `seconds task action[ scheduled_at]`."""
-        self.app.session.store = cast(Store, HookedStore(self.store, before))
+    def live(
+        self, before: Before, seconds: float, measures: Sequence[Skew | None] = (None,)
+    ) -> list[str]:
+        """The records that a life of so long leaves, as `seconds task action[ scheduled_at]`.
+        `measures` are what the store knows of clocks, each until it is followed once more."""
+        self.app.session.store = cast(Store, MeasuringStore(self.store, before, measures))
         loop = self.machine.loop()
         serving = loop.create_task(self.app.serve())
         ending = loop.create_task(self._end(serving, seconds))
@@ -140,3 +158,27 @@ def test_what_could_not_be_written_at_the_end_is_named() -> None:
 
     with pytest.raises(StoreError, match="no answer; not written: up to when all was decided"):
         stage.live(before, 12)
+
+
+SLOW = Skew(-7 * SECOND, -1 * SECOND)
+NEAR = Skew(-1 * SECOND, -1 * SECOND)
+FAR = Skew(-5 * SECOND, -5 * SECOND)
+
+
+@pytest.mark.parametrize(
+    ("measures", "starts"),
+    [
+        ([NEAR], True),
+        ([FAR], False),
+        ([SLOW, SLOW, NEAR], True),
+        ([SLOW, SLOW, FAR], False),
+        ([NEAR, FAR, NEAR], True),
+    ],
+)
+def test_nothing_starts_before_it_is_clear_that_clocks_agree(
+    measures: list[Skew | None], starts: bool
+) -> None:
+    stage = Stage()
+    stage.app.task("every 1 minute", name="a", execution="async")(sleeping(0))
+    found = stage.live(nothing, 12, measures)
+    assert [line.split()[1:3] for line in found] == [["a", "run"], ["a", "success"]] * starts
