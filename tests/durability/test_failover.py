@@ -11,9 +11,11 @@ from random import Random
 import pytest
 
 from oncue.tests.durability.checker import check
-from oncue.tests.durability.nemesis import IN_PEACE, Nemesis, some_seed
+from oncue.tests.durability.nemesis import IN_PEACE, NIGHTLY, Nemesis, some_seed
 from oncue.tests.durability.servers import PostgresServer
 from oncue.tests.durability.sites import Victim
+
+pytestmark = pytest.mark.skipif(not NIGHTLY, reason="only in the nightly run")
 
 SECONDS = 14.0
 LIMIT = 60.0

@@ -19,8 +19,11 @@ from oncue import App
 from oncue.app.stores.protocol import CLOCK_CHECK, Query
 from oncue.engine.records import Action
 from oncue.tests.durability.evidence import SECOND
+from oncue.tests.durability.nemesis import NIGHTLY
 from oncue.tests.durability.proxy import Proxy
 from oncue.tests.durability.servers import PostgresServer, Server
+
+pytestmark = pytest.mark.skipif(not NIGHTLY, reason="only in the nightly run")
 
 LIMIT = 60.0  # seconds, for what takes a moment
 TASKS = 40
