@@ -66,13 +66,14 @@ class Oncue:
         return Samples(timed(lambda: agenda.decide(NOW)), size=MANY)
 
     def look_due(self) -> Samples:
-        return Samples([self.one_look_due() for _ in range(5)], size=MANY)
-
-    def one_look_due(self) -> float:
+        """In an agenda that goes on: one more task is due at each look."""
         agenda = idle_agenda()
-        add(agenda, "due")
+        return Samples([self.one_look_due(agenda, f"due {n}") for n in range(25)], size=MANY)
+
+    def one_look_due(self, agenda: Agenda, name: str) -> float:
+        add(agenda, name)
         (seconds,) = timed(lambda: agenda.decide(NOW), repeat=1, number=1)
-        assert agenda.history.of("due").live
+        assert agenda.history.of(name).live
         return seconds
 
     def idle_cpu(self) -> Samples:
