@@ -15,13 +15,7 @@ from ..engine.decisions import Start
 from ..engine.records import Action, Record
 from .binding import ArgumentError
 from .config import new_run_id
-from .errors import (
-    DefinitionError,
-    LeaseLostException,
-    OncueError,
-    SchedulerExit,
-    SchedulerRestart,
-)
+from .errors import DefinitionError, LeaseLostException, OncueError
 from .executors import (
     EXECUTIONS,
     AsyncExecutor,
@@ -271,9 +265,7 @@ class Runs:
         error = ending.error
         if live.hooks:
             self._finish_hooks(live, ending)
-        if ending.raised is not None and isinstance(
-            ending.raised, SchedulerExit | SchedulerRestart
-        ):
+        if ending.raised is not None:
             self._raised(ending.raised)
         if ending.action is SUCCESS:
             self.session.returns[run.task] = ending.value

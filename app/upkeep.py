@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..engine.agenda import Agenda
-from ..engine.civil import FOREVER
+from ..engine.civil import FOREVER, SECOND
 from .stores.protocol import Registered, Store
 
-SECOND = 1_000_000
 MARK_EVERY = 30 * SECOND
 TRIM_EVERY = 3600 * SECOND
 TRIMMED_AT_ONCE = 1000

@@ -65,7 +65,7 @@ from .protocol import (
 from .reading import record_of
 from .skew import Skew
 from .sweep import SWEPT, Sweep
-from .worker import Worker
+from .worker import HasWorker, Worker, little_by_little
 
 SECOND = 1_000_000
 LEASE = 15 * SECOND
@@ -77,7 +77,7 @@ NOWHERE = 1 << 62  # a position beyond all records
 T = TypeVar("T")
 
 
-class PostgresStore:
+class PostgresStore(HasWorker):
     """`url` is as libpq takes it. `create=False` forbids to make the tables of a namespace. Raises
     DefinitionError for a namespace or an address that cannot be."""
 
@@ -90,7 +90,6 @@ class PostgresStore:
         self._text = Texts(namespace)
         self._id = ""
         self._since = 0
-        self._worker: Worker | None = None
         self._link: Connection | None = None
         self._number = 0  # of the connection
         self._listener: Listener | None = None
@@ -164,24 +163,17 @@ class PostgresStore:
 
     async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
         """In short transactions."""
-        dropped, more = 0, True
-        while more and dropped < most:
-            left = most - dropped
-            found, more = await self._ask_own(
+        return await little_by_little(
+            lambda left: self._ask_own(
                 partial(self._trim, before=before, lookback=lookback, most=left)
-            )
-            dropped += found
-        return dropped
+            ),
+            most,
+        )
 
     async def close(self) -> None:
         if self._worker is not None:
             await self._call(self._close)
             self._stop_worker()
-
-    def _stop_worker(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop()
 
     async def _ask_own(self, question: Callable[[Connection], T]) -> T:
         return await self._call(lambda: self._answered(question))

@@ -37,13 +37,13 @@ from .redisreading import Reader
 from .rediswire import Client, Server, leave, persistent
 from .rediswriting import LEASE_SECONDS, VERSION, Writer
 from .skew import Skew
-from .worker import Worker
+from .worker import HasWorker, Worker
 
 scheduler_log = logging.getLogger("oncue.scheduler")
 T = TypeVar("T")
 
 
-class RedisStore:
+class RedisStore(HasWorker):
     """`address` is `redis://USER:PASSWORD@HOST:PORT/NUMBER`, or `rediss://` for TLS; `options` are
     those of `rediswire.py`, as text. `create=False` forbids to make a namespace that is not there.
     Raises DefinitionError for what cannot be."""
@@ -58,7 +58,6 @@ class RedisStore:
         self.prefix = f"oncue:{{{namespace or '-'}}}:"
         self._heard: Callable[[], None] | None = None
         self._listener: Listener | None = None
-        self._worker: Worker | None = None
         self._client: Client | None = None
         self._writer: Writer | None = None
         self._left = threading.Event()
@@ -122,11 +121,6 @@ class RedisStore:
                 await self._worker.call(self._close)
             finally:
                 self._stop_worker()
-
-    def _stop_worker(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop()
 
     async def _call(self, function: Callable[[Writer], T]) -> T:
         worker, writer = self._worker, self._writer

@@ -46,7 +46,7 @@ from .protocol import (
 )
 from .reading import Reader
 from .schema import Tables, create, migrate, namespaces, see_through
-from .worker import Worker
+from .worker import HasWorker, Worker, little_by_little
 from .writing import LEASE_SECONDS, Writer, crashes, is_gone, join, others_than, transaction
 
 BUSY_SECONDS = 10.0
@@ -57,7 +57,7 @@ scheduler_log = logging.getLogger("oncue.scheduler")
 T = TypeVar("T")
 
 
-class SqliteStore:
+class SqliteStore(HasWorker):
     """`create=False` forbids to make what is not there: the file, or the tables of a namespace.
     `synchronous` is `full`, or `normal`, by which a loss of power may cost the latest commits.
     Raises DefinitionError for a namespace that cannot be, and for another word."""
@@ -75,7 +75,6 @@ class SqliteStore:
         self._tables = Tables(namespace)
         self._id = ""
         self._crowded = False
-        self._worker: Worker | None = None
         self._connection: sqlite3.Connection | None = None
         self._writer: Writer | None = None
         self._left = threading.Event()
@@ -125,23 +124,15 @@ class SqliteStore:
 
     async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
         """In short transactions, between which others may write."""
-        dropped, more = 0, True
-        while more and dropped < most:
-            left = most - dropped
-            found, more = await self._call(partial(self._trim, before, lookback, left))
-            dropped += found
-        return dropped
+        return await little_by_little(
+            lambda left: self._call(partial(self._trim, before, lookback, left)), most
+        )
 
     async def close(self) -> None:
         self._left.set()
         if self._worker is not None:
             await self._call(self._close)
             self._stop_worker()
-
-    def _stop_worker(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop()
 
     async def _call(self, function: Callable[[], T]) -> T:
         if self._worker is None:

@@ -7,7 +7,7 @@ cross over by a queue and one call, without a second future and its locks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
@@ -57,3 +57,24 @@ class Worker:
             future.set_result(result)
         else:
             future.set_exception(failure)
+
+
+class HasWorker:
+    """What does its work on a thread while it is open."""
+
+    _worker: Worker | None = None
+
+    def _stop_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.stop()
+
+
+async def little_by_little(step: Callable[[int], Awaitable[tuple[int, bool]]], most: int) -> int:
+    """How many a step has dropped that is taken again and again: it is given how many it may drop
+    still, and tells how many it did and whether there may be more."""
+    dropped, more = 0, True
+    while more and dropped < most:
+        found, more = await step(most - dropped)
+        dropped += found
+    return dropped
