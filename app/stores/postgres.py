@@ -52,6 +52,7 @@ from .postgres_schema import (
 from .postgres_steps import answer_of, as_json
 from .protocol import (
     CLOCK_CHECK,
+    LEASE,
     Answer,
     Claim,
     Finish,
@@ -68,7 +69,6 @@ from .sweep import SWEPT, Sweep
 from .worker import HasWorker, Worker, little_by_little
 
 SECOND = 1_000_000
-LEASE = 15 * SECOND
 RENEW = 5.0  # seconds
 ANSWER_SECONDS = 40.0  # the server's own limits come first
 SOON = SECOND // 20

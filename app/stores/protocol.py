@@ -37,11 +37,14 @@ CLOCK_CHECK = 5_000_000
 notices a clock that was moved."""
 CROWDED_PATIENCE = 250_000
 """How often it is looked at while other instances are on it, where it gives no notice by itself."""
+LEASE = 15_000_000
+"""For how long an instance is taken to live without a renewal, in microseconds; it renews each
+third of that."""
 
 
 __all__ = [
-    "CLOCK_CHECK", "CROWDED_PATIENCE", "Answer", "Claim", "Extension", "Finish", "Instance",
-    "LogLost", "Missed", "Query", "Refused", "Registered", "Step", "Store", "judge",
+    "CLOCK_CHECK", "CROWDED_PATIENCE", "LEASE", "Answer", "Claim", "Extension", "Finish",
+    "Instance", "LogLost", "Missed", "Query", "Refused", "Registered", "Step", "Store", "judge",
 ]  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from .address import refuse_namespace
 from .protocol import (
     CLOCK_CHECK,
     CROWDED_PATIENCE,
+    LEASE,
     Answer,
     Instance,
     Missed,
@@ -35,7 +36,7 @@ from .protocol import (
 from .redisnews import Listener
 from .redisreading import Reader
 from .rediswire import Client, Server, leave, persistent
-from .rediswriting import LEASE_SECONDS, VERSION, Writer
+from .rediswriting import VERSION, Writer
 from .skew import Skew
 from .worker import HasWorker, Worker
 
@@ -255,7 +256,7 @@ class RedisStore(HasWorker):
             listener.join()
 
     def _renew(self, writer: Writer, left: threading.Event) -> None:
-        while not left.wait(LEASE_SECONDS / 3):
+        while not left.wait(LEASE / 3_000_000):
             try:
                 with self.server.speaking():
                     writer.renew()

@@ -20,6 +20,7 @@ from ..clock import stopwatch
 from ..errors import StoreError
 from . import redislua as lua
 from .protocol import (
+    LEASE,
     Answer,
     Claim,
     Extension,
@@ -37,8 +38,6 @@ from .skew import Skew
 from .sweep import Sweep
 
 VERSION = 1
-LEASE_SECONDS = 15
-LEASE = LEASE_SECONDS * 1_000_000
 KEPT_ANSWERS = 3600  # seconds for which the server knows what it answered to an instance
 MARKED = 100  # bytes by which a record is known again
 

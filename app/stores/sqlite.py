@@ -37,6 +37,7 @@ from .files import (
 from .protocol import (
     CLOCK_CHECK,
     CROWDED_PATIENCE,
+    LEASE,
     Answer,
     Instance,
     Missed,
@@ -47,7 +48,7 @@ from .protocol import (
 from .reading import Reader
 from .schema import Tables, create, migrate, namespaces, see_through
 from .worker import HasWorker, Worker, little_by_little
-from .writing import LEASE_SECONDS, Writer, crashes, is_gone, join, others_than, transaction
+from .writing import Writer, crashes, is_gone, join, others_than, transaction
 
 BUSY_SECONDS = 10.0
 SYNCHRONOUS = ("full", "normal")
@@ -320,7 +321,7 @@ class SqliteStore(HasWorker):
     # --- on the renewal thread ------------------------------------------------------------
 
     def _renew(self, id_: str, since: int, left: threading.Event) -> None:
-        while not left.wait(LEASE_SECONDS / 3):
+        while not left.wait(LEASE / 3_000_000):
             try:
                 with closing(connect(self.path)) as db, transaction(db):
                     if not left.is_set():

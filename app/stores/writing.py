@@ -14,12 +14,21 @@ from contextlib import suppress
 from ...engine.records import Action, Key, Record
 from ..clock import uptime, wall
 from .files import here, is_alive
-from .protocol import Answer, Claim, Extension, Finish, Missed, Refused, Registered, Step, judge
+from .protocol import (
+    LEASE,
+    Answer,
+    Claim,
+    Extension,
+    Finish,
+    Missed,
+    Refused,
+    Registered,
+    Step,
+    judge,
+)
 from .reading import COLUMNS, Reader
 from .schema import Tables
 from .sweep import SWEPT, Sweep
-
-LEASE_SECONDS = 15
 
 Others = list[tuple[str, bool]]
 """Other instances, and whether each is gone."""
@@ -295,10 +304,9 @@ def row_of(record: Record, seq: int) -> Row:
 
 
 def join(db: sqlite3.Connection, t: Tables, instance: str, since: int) -> None:
-    """Be one of the instances for `LEASE_SECONDS` from now on."""
-    lease = LEASE_SECONDS * 1_000_000
+    """Be one of the instances for `LEASE` from now on."""
     db.execute(
         f"INSERT INTO {t.instance} VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
         "expires_at = excluded.expires_at, expires_up = excluded.expires_up",
-        (instance, here(), os.getpid(), wall() + lease, uptime() + lease, since),
+        (instance, here(), os.getpid(), wall() + LEASE, uptime() + LEASE, since),
     )
