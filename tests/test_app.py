@@ -315,7 +315,7 @@ def test_what_was_left_behind_has_crashed_in_the_next_life(store: Path | None) -
 def test_a_task_that_changes_the_folder_changes_no_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oncue.app.stores.sqlite.LEASE_SECONDS", 0.003)
+    monkeypatch.setattr("oncue.app.stores.sqlite.LEASE", 9_000)
     monkeypatch.chdir(tmp_path)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
