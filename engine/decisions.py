@@ -14,17 +14,24 @@ from .verdict import Read, Reads, named, touches
 class Claim:
     """`record` is the RUN record to be written. The claim holds only if the log has, after
     `position`, no record of its task, nor of what is in `reads`. `lease` is for how many
-    microseconds the run is the claimer's; None: for as long as its instance lives."""
+    microseconds the run is the claimer's; None: for as long as its instance lives. `version` is
+    that of a dynamic task which was decided about; None: it is none."""
 
-    __slots__ = ("lease", "position", "reads", "record")
+    __slots__ = ("lease", "position", "reads", "record", "version")
 
     def __init__(
-        self, record: Record, reads: Reads, position: int, lease: int | None = None
+        self,
+        record: Record,
+        reads: Reads,
+        position: int,
+        lease: int | None = None,
+        version: int | None = None,
     ) -> None:
         self.record = record
         self.reads = reads
         self.position = position
         self.lease = lease
+        self.version = version
 
     @property
     def keys(self) -> frozenset[Read]:
@@ -48,6 +55,7 @@ class Start(Claim):
     ) -> None:
         self.record = record
         self.lease = lease
+        self.version = None  # whoever claims it knows
         self.mark = mark
         self.reads = reads
         self.position = position

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import StoreError
 
 APPLICATION_ID = 0x6F6E6375  # "oncu"
-VERSION = 2
+VERSION = 3
 HEADER = 100
 
 

@@ -14,6 +14,7 @@ from ...engine.civil import FOREVER
 from ...engine.decisions import Missed
 from ...engine.records import Action, Record
 from ..clock import uptime
+from .rows import Rows
 
 KEPT = 100_000
 
@@ -55,8 +56,10 @@ class Ledger:
         self.outdated: dict[str, set[str]] = {}  # by instance, tasks registered otherwise since
         self.decided: dict[str, int] = {}
         self.lookback: dict[str, int] = {}
+        self.rows = Rows()
         self.name: Callable[[], int] = count(1).__next__
         self._lost: set[str] = set()
+        self._after: tuple[tuple[int, int], set[tuple[str, str]]] = (0, 0), set()
 
     def lose(self, instance: str) -> None:
         """Take an instance for gone, as if its process had ended; who next opens or follows the
@@ -92,11 +95,14 @@ class Ledger:
             self.instances.pop(instance, None)
             self._lost.discard(instance)
             del self.held[instance]
+            self.rows.release_all(instance)
 
     def append(self, record: Record) -> int:
         self.newest = seq = self.newest + 1
         self.lines.append(line_of(record))
         self.seqs.append(seq)
+        if self.rows.waiting:
+            self.rows.stir((record.task, record.action._value_), seq)
         if len(self.lines) >= 2 * KEPT:
             self._shorten()
         return seq
@@ -105,6 +111,14 @@ class Ledger:
         """The records after that number, by sequence."""
         places = range(bisect_right(self.seqs, position), len(self.seqs))
         return [record_of(self.lines[place], self.seqs[place]) for place in places]
+
+    def has_after(self, position: int, keys: Iterable[tuple[str, str]]) -> bool:
+        """Whether there is a record of one of these tasks and actions after that number."""
+        asked = position, self.newest
+        if self._after[0] != asked:
+            first = bisect_right(self.seqs, position)
+            self._after = asked, {line[:2] for line in self.lines[first:]}
+        return any(key in self._after[1] for key in keys)
 
     def _shorten(self) -> None:
         """Drop what is beyond the newest `KEPT` and would not be asked for."""

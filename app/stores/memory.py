@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
+from .dynamic import Awaited, Dynamic, Planned, Rest, Shares, Wanted
 from .ledger import Held, Ledger, by_instant, record_of
 from .protocol import (
     CLOCK_CHECK,
@@ -100,6 +101,9 @@ class MemoryStore:
                     held[step.run] = held[step.run][0], ledger.clock() + step.lease
                 case Missed():
                     missed.append(step)
+                case Rest():
+                    stirred = bool(step.reads) and ledger.has_after(step.position, step.reads)
+                    ledger.rows.rest(step, self.id, stirred)
             answers.append(ledger.newest)
         if missed:
             ledger.note_missed(missed)
@@ -108,7 +112,12 @@ class MemoryStore:
     def _judged(self, steps: Sequence[Step]) -> list[Refused | None]:
         return judge(steps, self._overtaken, self._held, self._superseded)
 
-    def _superseded(self, task: str) -> bool:
+    def _superseded(self, claim: Claim) -> bool:
+        if claim.version is not None:
+            return not self.ledger.rows.is_of(claim.record.task, claim.version)
+        return self._is_outdated(claim.record.task)
+
+    def _is_outdated(self, task: str) -> bool:
         return task in self.ledger.outdated.get(self.id, ())
 
     def _overtaken(self, claim: Claim) -> bool:
@@ -160,7 +169,7 @@ class MemoryStore:
     async def decided(self, tasks: Mapping[str, int]) -> None:
         ledger = self.ledger
         for task, instant in tasks.items():
-            if task in ledger.conditions and not self._superseded(task):
+            if task in ledger.conditions and not self._is_outdated(task):
                 ledger.decided[task] = max(instant, ledger.decided.get(task, instant))
 
     def registered(self, conditions: Mapping[str, str] | None = None) -> dict[str, Registered]:
@@ -187,6 +196,22 @@ class MemoryStore:
     async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
         return self.ledger.trim(before, lookback, most)
 
+    async def schedule(self, tasks: Sequence[Planned], now: int) -> None:
+        self.ledger.rows.schedule(tasks, now, self.ledger.newest)
+
+    async def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        return {task for task in tasks if self.ledger.rows.remove(task)}
+
+    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        return self.ledger.rows.take(shares, now, self.id)
+
+    async def rouse(self, keys: Sequence[Awaited]) -> None:
+        self.ledger.rows.rouse(keys)
+
+    def dynamic(self, wanted: Wanted) -> list[Dynamic]:
+        return self.ledger.rows.find(wanted)
+
     async def close(self) -> None:
+        self.ledger.rows.release_all(self.id)
         self.ledger.instances.pop(self.id, None)
         self.ledger.outdated.pop(self.id, None)

@@ -17,6 +17,8 @@ claim or the latest extension on, by the store's clock. That it ran out changes 
 whoever next opens or follows the store writes `crash` for its run. The number of the RUN record is
 the run's fencing token: of two runs of a task the later has the higher.
 
+Dynamic tasks are rows of the store (`dynamic.py`), so that there may be millions.
+
 A store has any number of apps, each in a namespace of its own, and each with any number of
 instances.
 """
@@ -30,6 +32,7 @@ from typing import NamedTuple, Protocol
 from ...engine.decisions import Claim, Missed
 from ...engine.records import Action, Record
 from ..errors import StoreError
+from .dynamic import Awaited, Dynamic, Planned, Rest, Shares, Wanted
 from .skew import Skew
 
 CLOCK_CHECK = 5_000_000
@@ -43,8 +46,9 @@ third of that."""
 
 
 __all__ = [
-    "CLOCK_CHECK", "CROWDED_PATIENCE", "LEASE", "Answer", "Claim", "Extension", "Finish",
-    "Instance", "LogLost", "Missed", "Query", "Refused", "Registered", "Step", "Store", "judge",
+    "CLOCK_CHECK", "CROWDED_PATIENCE", "LEASE", "Answer", "Claim", "Dynamic", "Extension", "Finish",
+    "Instance", "LogLost", "Missed", "Planned", "Query", "Refused", "Registered", "Rest", "Step",
+    "Store", "Wanted", "judge",
 ]  # fmt: skip
 
 
@@ -117,7 +121,7 @@ class LogLost(StoreError):
     store goes on, and what is known of the log has to be read anew."""
 
 
-Step = Claim | Finish | Extension | Missed
+Step = Claim | Finish | Extension | Missed | Rest
 Answer = int | Refused
 """The sequence number of the record written (of a step that writes none: the newest there is), or
 why nothing was."""
@@ -194,20 +198,42 @@ class Store(Protocol):
         first; how many were dropped. What `load` gives for the look-back stays, of a task that is
         not in it what it gives for any, and so does what is live. A run goes with its ending."""
 
+    # --- dynamic tasks --------------------------------------------------------------------
+
+    async def schedule(self, tasks: Sequence[Planned], now: int) -> None:
+        """Let these dynamic tasks be, all or none. One that is as it is to be already stays as it
+        is; another one that there is keeps its records, and what it was about if its condition
+        reads as it did. Of the same name twice the last counts."""
+
+    async def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        """Remove these dynamic tasks; which there were. Runs that are live go on to their end."""
+
+    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        """Hold for this instance what is to be looked at by now, of each shard no more than so
+        many, the longest due first; and at which instant there is more to be had (FOREVER: time
+        alone brings none). `look` is what it was before."""
+
+    async def rouse(self, keys: Sequence[Awaited]) -> None:
+        """Whoever waits for one of these is due at once."""
+
+    def dynamic(self, wanted: Wanted) -> list[Dynamic]:
+        """The dynamic tasks, by name. Blocks, as `read` does."""
+
     async def close(self) -> None:
-        """Leave the instances. Live runs of this instance are left to be written as crashed."""
+        """Leave the instances. Live runs of this instance are left to be written as crashed, and
+        what it holds is let go of."""
 
 
 def judge(
     steps: Iterable[Step],
     overtaken: Callable[[Claim], bool],
     held: Container[int | None],
-    superseded: Callable[[str], bool],
+    superseded: Callable[[Claim], bool],
 ) -> list[Refused | None]:
     """Why each step is refused, or None: `overtaken` tells whether the log has a newer record
     of what a claim read, `held` the runs whose lease is this instance's, `superseded` whether
-    another instance has registered a newer condition of a task. Once a record is refused
-    so are all claims after it: what they read does not tell what they rest on, since a condition
+    the task of a claim has a newer condition, or is none any more. Once a record is refused so are
+    all claims and rests after it: what they read does not tell what they rest on, since a condition
     that holds because of a record reads nothing more of it."""
     undone = False
     ended: set[int | None] = set()
@@ -223,8 +249,10 @@ def judge(
                     refused, undone = Refused.LEASE_LOST, True
             case Extension() if step.run not in held or step.run in ended:
                 refused = Refused.LEASE_LOST
-            case Claim() if superseded(step.record.task):
+            case Claim() if superseded(step):
                 refused, undone = Refused.SUPERSEDED, True
+            case Rest() if undone:
+                refused = Refused.NEWER
             case Claim() if undone or overtaken(step):
                 refused, undone = Refused.NEWER, True
         answers.append(refused)

@@ -14,7 +14,26 @@ from typing import NamedTuple
 
 from .files import APPLICATION_ID, VERSION
 
-SCHEMA = """
+DYNAMIC = """\
+CREATE TABLE {p}dynamic (
+    task TEXT PRIMARY KEY, shard TEXT NOT NULL, text TEXT NOT NULL, condition TEXT NOT NULL,
+    version INTEGER NOT NULL, born INTEGER NOT NULL, since INTEGER NOT NULL, decided INTEGER,
+    due INTEGER, look INTEGER, wait INTEGER NOT NULL, waits INTEGER NOT NULL, holder TEXT
+) WITHOUT ROWID;
+CREATE INDEX {p}dynamic_by_look ON {p}dynamic (shard, look) WHERE look IS NOT NULL;
+CREATE INDEX {p}dynamic_by_holder ON {p}dynamic (holder) WHERE holder IS NOT NULL;
+CREATE TABLE {p}waiting (
+    task TEXT NOT NULL, action TEXT NOT NULL, position INTEGER NOT NULL, waiter TEXT NOT NULL,
+    PRIMARY KEY (task, action, position, waiter)
+) WITHOUT ROWID;
+CREATE INDEX {p}waiting_by_waiter ON {p}waiting (waiter);
+CREATE TABLE {p}stirred (
+    task TEXT NOT NULL, action TEXT NOT NULL, PRIMARY KEY (task, action)
+) WITHOUT ROWID
+"""
+
+SCHEMA = (
+    """
 CREATE TABLE {p}record (
     seq INTEGER PRIMARY KEY, task TEXT NOT NULL, action TEXT NOT NULL, at INTEGER NOT NULL,
     scheduled_at INTEGER, attempt INTEGER, run INTEGER, run_id TEXT, error TEXT, until INTEGER
@@ -39,11 +58,21 @@ CREATE TABLE {p}missed (
 ) WITHOUT ROWID;
 CREATE TABLE {p}task (
     name TEXT PRIMARY KEY, condition TEXT NOT NULL, since INTEGER NOT NULL, decided INTEGER
-) WITHOUT ROWID
+) WITHOUT ROWID;
 """
+    + DYNAMIC
+)
 """A head is the latest record of a task and action, and the latest run that such a record ended.
 `expires_at` is by the wall clock, for other hosts, `expires_up` by the uptime of the host of the
-instance; both in microseconds. A lease without them is its instance's."""
+instance; both in microseconds. A lease without them is its instance's. What is `waiting` and
+`stirred` tells `sqliterows.py`."""
+
+
+NO_DYNAMIC = """
+CREATE TEMP VIEW {p}dynamic AS SELECT NULL AS task, NULL AS shard, NULL AS text, NULL AS condition,
+    NULL AS version, NULL AS born, NULL AS since, NULL AS decided, NULL AS due, NULL AS look,
+    NULL AS wait, NULL AS waits, NULL AS holder WHERE false
+"""
 
 
 class Migration(NamedTuple):
@@ -90,12 +119,14 @@ CREATE TEMP VIEW {p}instance AS
 CREATE TEMP VIEW {p}missed AS SELECT NULL AS task, NULL AS scheduled_at, NULL AS until
     WHERE false;
 CREATE TEMP VIEW {p}task AS
-    SELECT NULL AS name, NULL AS condition, NULL AS since, NULL AS decided WHERE false
-""",
+    SELECT NULL AS name, NULL AS condition, NULL AS since, NULL AS decided WHERE false;
+"""
+        + NO_DYNAMIC,
     ),
+    Migration(DYNAMIC, NO_DYNAMIC),
 )
-"""From version 1 on, in order. The views of the last are those of the version before this one;
-whoever adds a migration brings the views of those before it up to it."""
+"""From version 1 on, in order. The views of each make its version read as this one; whoever adds a
+migration adds to those of all before it."""
 
 
 class Tables:
@@ -106,6 +137,9 @@ class Tables:
         self.record, self.head, self.lease, self.instance, self.missed, self.task = (
             f"{self.prefix}{name}"
             for name in ("record", "head", "lease", "instance", "missed", "task")
+        )
+        self.dynamic, self.waiting, self.stirred = (
+            f"{self.prefix}{name}" for name in ("dynamic", "waiting", "stirred")
         )
 
 

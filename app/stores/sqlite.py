@@ -26,6 +26,7 @@ from uuid import uuid4
 from ...engine.records import Record
 from ..errors import DefinitionError, StoreError
 from .address import refuse_namespace
+from .dynamic import Awaited, Dynamic, Planned, Shares, Wanted
 from .files import (
     APPLICATION_ID,
     VERSION,
@@ -47,6 +48,7 @@ from .protocol import (
 )
 from .reading import Reader
 from .schema import Tables, create, migrate, namespaces, see_through
+from .sqliterows import RowWriter, rows_of
 from .worker import HasWorker, Worker, little_by_little
 from .writing import Writer, crashes, is_gone, join, others_than, transaction
 
@@ -129,6 +131,18 @@ class SqliteStore(HasWorker):
             lambda left: self._call(partial(self._trim, before, lookback, left)), most
         )
 
+    async def schedule(self, tasks: Sequence[Planned], now: int) -> None:
+        await self._call(lambda: self._write.schedule(tasks, now))
+
+    async def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        return await self._call(lambda: self._write.unschedule(tasks))
+
+    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        return await self._call(lambda: self._write.take(shares, now))
+
+    async def rouse(self, keys: Sequence[Awaited]) -> None:
+        await self._call(lambda: self._write.rouse(keys))
+
     async def close(self) -> None:
         self._left.set()
         if self._worker is not None:
@@ -163,6 +177,9 @@ class SqliteStore(HasWorker):
 
     def registered(self, conditions: Mapping[str, str] | None = None) -> dict[str, Registered]:
         return self._ask(lambda reader: reader.registered(conditions), {})
+
+    def dynamic(self, wanted: Wanted) -> list[Dynamic]:
+        return self._ask(lambda reader: rows_of(reader.db, self._tables, wanted), [])
 
     def instances(self) -> list[Instance]:
         def members(reader: Reader) -> list[Instance]:
@@ -289,7 +306,9 @@ class SqliteStore(HasWorker):
         if db is None:
             return
         try:
-            db.execute(f"DELETE FROM {self._tables.instance} WHERE id = ?", (self._id,))
+            with transaction(db):
+                RowWriter(db, self._tables, self._id).release_all([self._id])
+                db.execute(f"DELETE FROM {self._tables.instance} WHERE id = ?", (self._id,))
         except sqlite3.Error:
             pass  # its lease will run out
         finally:

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from ...engine.records import Action, Key, Record
 from ..clock import uptime, wall
+from .dynamic import Awaited, Dynamic, Planned, Shares
 from .files import here, is_alive
 from .protocol import (
     LEASE,
@@ -23,11 +24,13 @@ from .protocol import (
     Missed,
     Refused,
     Registered,
+    Rest,
     Step,
     judge,
 )
 from .reading import COLUMNS, Reader
 from .schema import Tables
+from .sqliterows import RowWriter
 from .sweep import SWEPT, Sweep
 
 Others = list[tuple[str, bool]]
@@ -52,6 +55,7 @@ class Writer:
         self._conditions: dict[str, str] = {}  # as this instance has registered them
         self._current: set[str] = set()  # tasks whose condition reads so, as of `_version`
         self._missing = False  # whether occurrences are noted as missed
+        self.rows = RowWriter(db, tables, instance)
         self._sweep = Sweep()
         t = tables
         marks = ",".join("?" * len(COLUMNS.split(",")))
@@ -100,6 +104,7 @@ class Writer:
         held = self._db.execute(f"SELECT run FROM {t.lease} WHERE instance = ?", own)
         self._held = {run for (run,) in held}
         self._newest = newest_of(self._db, t)
+        self.rows.learn()
         self._missing = self._db.execute(f"SELECT 1 FROM {t.missed} LIMIT 1").fetchone() is not None
         self._version = version
 
@@ -108,6 +113,7 @@ class Writer:
         records: list[Row] = []
         leases: list[tuple[object, ...]] = []
         released: list[tuple[object, ...]] = []
+        rests: list[Rest] = []
         newest, up, at = self._newest, uptime(), wall()
         db, held = self._db, self._held
         for step, refused in zip(steps, self._judged(steps), strict=True):
@@ -129,10 +135,14 @@ class Writer:
                     noted = {"task": step.task, "at": step.scheduled_at, "until": step.until}
                     db.execute(self._miss, noted)
                     self._missing = True
+                case Rest():
+                    rests.append(step)
             answers.append(newest)
         self._append(records)
         db.executemany(self._lease, leases)
         db.executemany(self._release, released)
+        if rests:
+            self.rows.rest(rests)
         if self._missing:
             db.executemany(self._served, [(r[1], r[4]) for r in records])
         held.update(run for run, *_ in leases)  # type: ignore[misc]
@@ -143,7 +153,10 @@ class Writer:
     def _judged(self, steps: Sequence[Step]) -> list[Refused | None]:
         return judge(steps, self._overtaken, self._held, self._superseded)
 
-    def _superseded(self, task: str) -> bool:
+    def _superseded(self, claim: Claim) -> bool:
+        task = claim.record.task
+        if claim.version is not None:
+            return not self.rows.is_of(task, claim.version)
         if task in self._current or task not in self._conditions:
             return False
         otherwise = f"SELECT 1 FROM {self._tables.task} WHERE name = ? AND condition != ?"
@@ -156,6 +169,7 @@ class Writer:
         self._db.executemany(self._insert, rows)
         heads = [(task, action, seq, run) for seq, task, action, _, _, _, run, *_ in rows]
         self._db.executemany(self._head, heads)
+        self.rows.stir([(task, action) for task, action, *_ in heads])
 
     def _overtaken(self, claim: Claim) -> bool:
         """Whether the log has, after the claim's position, a record of its task or of its reads."""
@@ -179,11 +193,38 @@ class Writer:
         with transaction(db):
             gone = [id_ for id_, is_gone in others_than(db, t, self._instance) if is_gone]
             written = crashes(db, t, gone, now, newest_of(db, t))
+            self.rows.learn()
+            self.rows.release_all(gone)
             self._append([row_of(record, record.seq) for record in written])
             db.executemany(self._release, [(r.run,) for r in written])
             db.executemany(f"DELETE FROM {t.instance} WHERE id = ?", [(id_,) for id_ in gone])
             self._version = None
         return [other for other in others if other[0] not in gone]
+
+    # --- dynamic tasks --------------------------------------------------------------------
+
+    def schedule(self, tasks: Sequence[Planned], now: int) -> None:
+        with transaction(self._db):
+            self.rows.schedule(tasks, now, newest_of(self._db, self._tables))
+
+    def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        with transaction(self._db):
+            return self.rows.unschedule(tasks)
+
+    def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        look = self.rows.next_look(shares)
+        if look > now or not any(shares.values()):
+            return [], look
+        with transaction(self._db):
+            self._know()
+            taken = self.rows.take(shares, now)
+        return taken, self.rows.next_look(shares)
+
+    def rouse(self, keys: Sequence[Awaited]) -> None:
+        with transaction(self._db):
+            self.rows.rouse(keys)
+
+    # --- tasks ----------------------------------------------------------------------------
 
     def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
         db, t = self._db, self._tables

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from oncue.app.stores.dynamic import Awaited, Dynamic, Planned, Shares, Wanted
 from oncue.app.stores.protocol import Answer, Claim, Finish, Missed, Query, Registered, Step, Store
 from oncue.app.stores.skew import Skew
 from oncue.engine.records import Action, Record
@@ -79,6 +80,22 @@ class HookedStore:
     async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
         dropped: int = await self._call("trim", before, lookback, most)
         return dropped
+
+    async def schedule(self, tasks: Sequence[Planned], now: int) -> None:
+        await self._call("schedule", tasks, now)
+
+    async def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        return set(await self._call("unschedule", tasks))
+
+    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        found: tuple[list[Dynamic], int] = await self._call("take", shares, now)
+        return found
+
+    async def rouse(self, keys: Sequence[Awaited]) -> None:
+        await self._call("rouse", keys)
+
+    def dynamic(self, wanted: Wanted) -> list[Dynamic]:
+        return self.inner.dynamic(wanted)
 
     async def close(self) -> None:
         await self._call("close")

@@ -89,7 +89,9 @@ def fill(path: Path, rounds: int) -> None:
     """A log of that many rounds; indexes are made afterwards, which is quicker."""
     with closing(sqlite3.connect(path)) as db:
         indexes = [
-            statement for statement in statements(SCHEMA, Tables("")) if "CREATE INDEX" in statement
+            statement
+            for statement in statements(SCHEMA, Tables(""))
+            if "CREATE INDEX record_by" in statement
         ]
         for name in ("record_by_run", "record_by_time"):
             db.execute(f"DROP INDEX {name}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from oncue.app.errors import StoreError
+from oncue.app.stores.dynamic import Planned, Wanted
 from oncue.app.stores.files import APPLICATION_ID, VERSION, here
 from oncue.app.stores.protocol import Missed, Query, Refused, Registered, Store
 from oncue.app.stores.schema import MIGRATIONS
@@ -36,6 +37,37 @@ PRAGMA user_version = 1
 """
 """As the first version made it."""
 
+VERSION_2 = f"""
+CREATE TABLE record (
+    seq INTEGER PRIMARY KEY, task TEXT NOT NULL, action TEXT NOT NULL, at INTEGER NOT NULL,
+    scheduled_at INTEGER, attempt INTEGER, run INTEGER, run_id TEXT, error TEXT, until INTEGER
+);
+CREATE INDEX record_by_time ON record (task, action, at);
+CREATE INDEX record_by_run ON record (run) WHERE run IS NOT NULL;
+CREATE TABLE head (
+    task TEXT NOT NULL, action TEXT NOT NULL, seq INTEGER NOT NULL, run INTEGER,
+    PRIMARY KEY (task, action)
+) WITHOUT ROWID;
+CREATE TABLE lease (
+    run INTEGER PRIMARY KEY REFERENCES record, instance TEXT NOT NULL,
+    expires_at INTEGER, expires_up INTEGER
+);
+CREATE TABLE instance (
+    id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL, expires_up INTEGER NOT NULL, since INTEGER NOT NULL
+);
+CREATE TABLE missed (
+    task TEXT NOT NULL, scheduled_at INTEGER NOT NULL, until INTEGER,
+    PRIMARY KEY (task, scheduled_at)
+) WITHOUT ROWID;
+CREATE TABLE task (
+    name TEXT PRIMARY KEY, condition TEXT NOT NULL, since INTEGER NOT NULL, decided INTEGER
+) WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = 2
+"""
+"""As the second did."""
+
 RECORDS = [
     (1, "a", "run", 5, 4, 0, None, "first", None),
     (2, "a", "fail", 9, None, None, 1, "first", "Traceback"),
@@ -43,16 +75,25 @@ RECORDS = [
     (4, "c", "run", 11, 11, 2, None, None, None),
 ]
 FAR = 1 << 40  # in seconds
+SECOND = 1_000_000
 
 
 def made(path: Path, schema: str, pid: int, *, expires: int = FAR) -> None:
     """A file of that schema, with an instance of that process whose runs 3 and 4 are live."""
     with closing(sqlite3.connect(path)) as db, db:
         db.executescript(schema)
-        db.executemany("INSERT INTO record VALUES (?,?,?,?,?,?,?,?,?)", RECORDS)
-        db.executemany("INSERT INTO lease VALUES (?, ?)", [(3, "old"), (4, "old")])
-        instance = ("old", here(), pid, expires, expires)
-        db.execute("INSERT INTO instance VALUES (?, ?, ?, ?, ?)", instance)
+        columns = "seq, task, action, at, scheduled_at, attempt, run, run_id, error"
+        db.executemany(f"INSERT INTO record ({columns}) VALUES (?,?,?,?,?,?,?,?,?)", RECORDS)
+        db.executemany("INSERT INTO lease (run, instance) VALUES (?, ?)", [(3, "old"), (4, "old")])
+        if schema is VERSION_2:
+            db.execute(
+                "INSERT INTO head SELECT task, action, max(seq), max(run) FROM record "
+                "GROUP BY task, action"
+            )
+            instance = ("old", here(), pid, expires * SECOND, expires * SECOND, 0)
+        else:
+            instance = ("old", here(), pid, expires, expires)  # type: ignore[assignment]
+        db.execute(f"INSERT INTO instance VALUES ({','.join('?' * len(instance))})", instance)
 
 
 def layout(path: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -74,9 +115,13 @@ def version(path: Path) -> int:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def test_a_file_of_version_1_works_on(path: Path) -> None:
+OLDER = pytest.mark.parametrize("schema", [VERSION_1, VERSION_2], ids=["1", "2"])
+
+
+@OLDER
+def test_a_file_of_an_older_version_works_on(path: Path, schema: str) -> None:
     async def story() -> None:
-        made(path, VERSION_1, ended_process())
+        made(path, schema, ended_process())
         async with opened(SqliteStore(str(path), create=False)) as store:
             crashes = ["5 crash of 3", "6 crash of 4"]
             assert log_of(store) == ["1 run", "2 fail of 1", "3 run", "4 run", *crashes]
@@ -89,17 +134,20 @@ def test_a_file_of_version_1_works_on(path: Path) -> None:
             assert store.missed() == [Missed("b", 7)]
             assert await store.register({"a": "daily"}, 30) == {"a": Registered(30, None)}
             assert [instance.own for instance in store.instances()] == [True]
+            await store.schedule([Planned("f:a", "f", "{}", "daily", 5, 1)], 30)
+            assert [row.task for row in (await store.take({"f": 1}, 40))[0]] == ["f:a"]
 
     asyncio.run(story())
 
 
-def test_a_file_of_version_1_becomes_what_a_new_one_is(tmp_path: Path) -> None:
+@OLDER
+def test_a_file_of_an_older_version_becomes_what_a_new_one_is(tmp_path: Path, schema: str) -> None:
     async def story(path: Path) -> None:
         async with opened(SqliteStore(str(path))):
             pass
 
     old, new = tmp_path / "old.db", tmp_path / "new.db"
-    made(old, VERSION_1, ended_process())
+    made(old, schema, ended_process())
     asyncio.run(story(old))
     asyncio.run(story(new))
     columns = {table: sorted(found, key=str) for table, found in layout(old).items()}
@@ -107,13 +155,14 @@ def test_a_file_of_version_1_becomes_what_a_new_one_is(tmp_path: Path) -> None:
     assert version(old) == version(new) == VERSION == len(MIGRATIONS) + 1
 
 
-def test_a_file_of_version_1_is_read_as_it_is(path: Path) -> None:
-    made(path, VERSION_1, ended_process())
+@OLDER
+def test_a_file_of_an_older_version_is_read_as_it_is(path: Path, schema: str) -> None:
+    made(path, schema, ended_process())
     before = path.read_bytes()
     store = SqliteStore(str(path))
     assert log_of(store, "a", "b") == ["1 run", "2 fail of 1", "3 run"]
     assert store.count(Query(actions=(Action.RUN,))) == 3
-    assert (store.missed(), store.registered()) == ([], {})
+    assert (store.missed(), store.registered(), store.dynamic(Wanted())) == ([], {}, [])
     (instance,) = store.instances()
     assert (instance.id, instance.alive, instance.since) == ("old", False, 0)
     position, records = store.peek({"a": 0, "b": 0}, 30)

@@ -1,0 +1,191 @@
+"""The dynamic tasks of a ledger in memory: what `dynamic.py` tells, in dicts and heaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heappush
+from itertools import islice
+
+from ...engine.civil import FOREVER
+from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, Wanted
+
+Look = tuple[int, str]
+"""When to look at which task; right only if the row says so too."""
+
+
+class Rows:
+    """`waiting` tells of each key who waits for it, and up to which position that is known."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[Awaited, dict[str, int]] = {}
+        self._rows: dict[str, Dynamic] = {}
+        self._looks: dict[str, list[Look]] = {}  # by shard
+        self._waits: dict[str, tuple[Awaited, ...]] = {}  # what each task waits for
+        self._held: dict[str, set[str]] = {}  # by instance
+        self._stirred: dict[Awaited, int] = {}  # and the number of the latest record
+
+    def is_of(self, task: str, version: int) -> bool:
+        row = self._rows.get(task)
+        return row is not None and row.version == version
+
+    def schedule(self, tasks: Sequence[Planned], now: int, newest: int) -> None:
+        for planned in tasks:
+            row = self._rows.get(planned.task)
+            if row is None:
+                self._put(
+                    Dynamic(
+                        *planned[:4],
+                        planned.version,
+                        newest,
+                        now,
+                        None,
+                        planned.due,
+                        planned.due,
+                        0,
+                        0,
+                        None,
+                    )  # fmt: skip
+                )
+            elif (row.text, row.shard) != (planned.text, planned.shard):
+                self._put(self._changed(row, planned, now))
+
+    @staticmethod
+    def _changed(row: Dynamic, planned: Planned, now: int) -> Dynamic:
+        look = 0 if row.holder is None else None
+        changed = row._replace(
+            shard=planned.shard, text=planned.text, version=planned.version, look=look
+        )
+        if row.condition == planned.condition:
+            return changed
+        return changed._replace(
+            condition=planned.condition, since=now, decided=None, due=planned.due, wait=0
+        )
+
+    def _put(self, row: Dynamic) -> None:
+        self._rows[row.task] = row
+        if row.look is not None:
+            looks = self._looks.setdefault(row.shard, [])
+            heappush(looks, (row.look, row.task))
+            if len(looks) > 2 * len(self._rows) + PIECE:
+                looks[:] = [(r.look, r.task) for r in self._rows.values() if self._is_here(r, row)]
+                heapify(looks)
+
+    @staticmethod
+    def _is_here(row: Dynamic, other: Dynamic) -> bool:
+        return row.shard == other.shard and row.look is not None
+
+    def remove(self, task: str) -> bool:
+        row = self._rows.pop(task, None)
+        if row is None:
+            return False
+        self._forget_waits(task)
+        if row.holder is not None:
+            self._held[row.holder].discard(task)
+        return True
+
+    def take(self, shares: Shares, now: int, instance: str) -> tuple[list[Dynamic], int]:
+        for key in list(self._stirred):
+            self._wake(key, self._stirred[key])
+        taken: list[Dynamic] = []
+        first = 0 if self._stirred else FOREVER
+        for shard, share in shares.items():
+            looks = self._looks.get(shard, [])
+            while looks and (looks[0][0] <= now and share > 0 or not self._stands(looks[0], shard)):
+                look = heappop(looks)
+                if self._stands(look, shard):
+                    taken.append(self._hold(look[1], instance))
+                    share -= 1
+            if looks:
+                first = min(first, looks[0][0])
+        return taken, first
+
+    def _stands(self, look: Look, shard: str) -> bool:
+        row = self._rows.get(look[1])
+        return row is not None and row.look == look[0] and row.shard == shard
+
+    def _hold(self, task: str, instance: str) -> Dynamic:
+        """The row as it was."""
+        row = self._rows[task]
+        self._rows[task] = row._replace(look=None, holder=instance)
+        self._held.setdefault(instance, set()).add(task)
+        return row
+
+    def rest(self, rest: Rest, instance: str, stirred: bool) -> None:
+        """`stirred`: there is a record already that it waits for."""
+        row = self._rows.get(rest.task)
+        if row is None or row.holder != instance:
+            return
+        if row.version != rest.version:
+            self._release(row)
+        elif rest.done:
+            self.remove(rest.task)
+        else:
+            self._held[instance].discard(rest.task)
+            self._forget_waits(rest.task)
+            self._waits[rest.task] = rest.reads
+            for key in rest.reads:
+                self.waiting.setdefault(key, {})[rest.task] = rest.position
+            self._put(
+                row._replace(
+                    decided=rest.decided,
+                    due=rest.due,
+                    look=0 if stirred else rest.due,
+                    wait=rest.wait,
+                    waits=len(rest.reads),
+                    holder=None,
+                )  # fmt: skip
+            )
+
+    def release_all(self, instance: str) -> None:
+        """It is gone, or about to go."""
+        for task in self._held.pop(instance, ()):
+            self._put(self._rows[task]._replace(holder=None, look=0))
+
+    def _release(self, row: Dynamic) -> None:
+        if row.holder is not None:
+            self._held[row.holder].discard(row.task)
+        self._put(row._replace(holder=None, look=0))
+
+    # --- records --------------------------------------------------------------------------
+
+    def stir(self, key: Awaited, seq: int) -> None:
+        """There is a record."""
+        if key in self.waiting:
+            self._stirred[key] = seq
+
+    def rouse(self, keys: Iterable[Awaited]) -> None:
+        for key in keys:
+            self._stirred[key] = FOREVER
+            while key in self._stirred:
+                self._wake(key, FOREVER)
+
+    def _wake(self, key: Awaited, seq: int) -> None:
+        """Some of those who wait for it."""
+        waiting = self.waiting.get(key, {})
+        concerned = [task for task, position in waiting.items() if position < seq]
+        for task in islice(concerned, PIECE):
+            row = self._rows[task]
+            self._forget(task, key)
+            waits = row.waits - 1
+            self._put(row._replace(waits=waits, look=0 if row.holder is None else None))
+        if len(concerned) <= PIECE:
+            self._stirred.pop(key, None)
+
+    def _forget_waits(self, task: str) -> None:
+        for key in self._waits.get(task, ()):
+            self._forget(task, key)
+        self._waits.pop(task, None)
+
+    def _forget(self, task: str, key: Awaited) -> None:
+        waiting = self.waiting.get(key)
+        if waiting is not None:
+            waiting.pop(task, None)
+            if not waiting:
+                del self.waiting[key]
+
+    # --- reading --------------------------------------------------------------------------
+
+    def find(self, wanted: Wanted) -> list[Dynamic]:
+        found = [row for row in list(self._rows.values()) if wanted.matches(row)]
+        found.sort(key=lambda row: row.task)
+        return found[: wanted.most]

@@ -1,0 +1,217 @@
+"""The dynamic tasks in an SQLite file: what `dynamic.py` tells, by indexes, so that what is asked
+costs the same whatever their number."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from ...engine.civil import FOREVER
+from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, State, Wanted
+from .schema import Tables
+
+COLUMNS = (
+    "task, shard, text, condition, version, born, since, decided, due, look, wait, waits, holder"
+)
+STATES = {
+    State.SCHEDULED: "look > :now",
+    State.DUE: "look <= :now",
+    State.HELD: "holder IS NOT NULL",
+    State.WAITING: "look IS NULL AND holder IS NULL AND waits > 0",
+    State.SPENT: "look IS NULL AND holder IS NULL AND waits = 0",
+}
+
+
+class RowWriter:
+    """Writes by a connection, in transactions of its callers, for one instance. `waited_for` is
+    whether anybody waits for a record, as of `learn`."""
+
+    def __init__(self, db: sqlite3.Connection, tables: Tables, instance: str) -> None:
+        self._db = db
+        self._tables = t = tables
+        self._instance = instance
+        self.waited_for = True
+        marks = ", ".join("?" * 13)
+        self._schedule = (
+            f"INSERT INTO {t.dynamic} ({COLUMNS}) VALUES ({marks}) ON CONFLICT (task) DO UPDATE "
+            "SET shard = excluded.shard, text = excluded.text, version = excluded.version, "
+            "condition = excluded.condition, look = iif(holder IS NULL, 0, NULL), "
+            "since = iif(condition = excluded.condition, since, excluded.since), "
+            "decided = iif(condition = excluded.condition, decided, NULL), "
+            "due = iif(condition = excluded.condition, due, excluded.due), "
+            "wait = iif(condition = excluded.condition, wait, 0) "
+            "WHERE text != excluded.text OR shard != excluded.shard"
+        )
+        self._due = (
+            f"SELECT {COLUMNS} FROM {t.dynamic} WHERE shard = ? AND look <= ? ORDER BY look LIMIT ?"
+        )
+        self._first = f"SELECT min(look) FROM {t.dynamic} WHERE shard = ? AND look IS NOT NULL"
+        self._hold = f"UPDATE {t.dynamic} SET look = NULL, holder = ? WHERE task = ?"
+        own = f"SELECT 1 FROM {t.dynamic} WHERE task = :task AND holder = :own"
+        self._unwait = f"DELETE FROM {t.waiting} WHERE waiter = :task AND EXISTS ({own})"
+        self._wait = (
+            f"INSERT OR IGNORE INTO {t.waiting} SELECT :source, :action, :position, :task "
+            f"WHERE EXISTS ({own} AND version = :version)"
+        )
+        self._rest = (
+            f"UPDATE {t.dynamic} SET decided = :decided, due = :due, look = iif(EXISTS ("
+            f"SELECT 1 FROM {t.waiting} JOIN {t.head} USING (task, action) "
+            f"WHERE waiter = :task AND seq > position), 0, :due), wait = :wait, waits = :waits, "
+            "holder = NULL WHERE task = :task AND version = :version AND holder = :own"
+        )
+        self._rest_for_time = (
+            f"UPDATE {t.dynamic} SET decided = :decided, due = :due, look = :due, wait = :wait, "
+            "waits = 0, holder = NULL "
+            "WHERE task = :task AND version = :version AND holder = :own"
+        )
+        self._remove = (
+            f"DELETE FROM {t.dynamic} WHERE task = :task AND version = :version AND holder = :own"
+        )
+        self._release = (
+            f"UPDATE {t.dynamic} SET look = 0, holder = NULL WHERE task = :task AND holder = :own"
+        )
+        self._stir = (
+            f"INSERT OR IGNORE INTO {t.stirred} "
+            f"SELECT task, action FROM {t.waiting} WHERE task = ? AND action = ? LIMIT 1"
+        )
+
+    def learn(self) -> None:
+        """Others may have written."""
+        self.waited_for = bool(self._one(f"SELECT EXISTS (SELECT 1 FROM {self._tables.waiting})"))
+
+    def _one(self, statement: str, *values: object) -> object:
+        (found,) = self._db.execute(statement, values).fetchone()
+        return found
+
+    def is_of(self, task: str, version: int) -> bool:
+        of = f"SELECT 1 FROM {self._tables.dynamic} WHERE task = ? AND version = ?"
+        return self._db.execute(of, (task, version)).fetchone() is not None
+
+    def schedule(self, tasks: Sequence[Planned], now: int, newest: int) -> None:
+        rows = [(*p[:4], p.version, newest, now, None, p.due, p.due, 0, 0, None) for p in tasks]
+        self._db.executemany(self._schedule, rows)
+
+    def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        t, asked = self._tables, (json.dumps(tasks),)
+        these = "IN (SELECT value FROM json_each(?))"
+        self._db.execute(f"DELETE FROM {t.waiting} WHERE waiter {these}", asked)
+        gone = self._db.execute(f"DELETE FROM {t.dynamic} WHERE task {these} RETURNING task", asked)
+        return {task for (task,) in gone}
+
+    def next_look(self, shares: Shares) -> int:
+        """When there is something to be had."""
+        if self._one(f"SELECT EXISTS (SELECT 1 FROM {self._tables.stirred})"):
+            return 0
+        found = [self._one(self._first, shard) for shard in shares]
+        return min((each for each in found if isinstance(each, int)), default=FOREVER)
+
+    def take(self, shares: Shares, now: int) -> list[Dynamic]:
+        t = self._tables
+        stirred = self._db.execute(f"SELECT task, action FROM {t.stirred}").fetchall()
+        for key in stirred:
+            newest = self._db.execute(
+                f"SELECT seq FROM {t.head} WHERE task = ? AND action = ?", key
+            ).fetchone()
+            self._wake(key, newest[0] if newest else 0)
+        rows = [
+            Dynamic(*row)
+            for shard, share in shares.items()
+            for row in self._db.execute(self._due, (shard, now, share))
+        ]
+        self._db.executemany(self._hold, [(self._instance, row.task) for row in rows])
+        return rows
+
+    def rouse(self, keys: Iterable[Awaited]) -> None:
+        for key in keys:
+            while self._wake(key, FOREVER):
+                pass
+
+    def _wake(self, key: Awaited, seq: int) -> bool:
+        """Some of those who wait for what has a record now; whether there may be more."""
+        t = self._tables
+        of = "task = ? AND action = ? AND position < ?"
+        found = self._db.execute(
+            f"SELECT position, waiter FROM {t.waiting} WHERE {of} LIMIT ?", (*key, seq, PIECE)
+        ).fetchall()
+        self._db.executemany(
+            f"UPDATE {t.dynamic} SET look = 0 WHERE task = ? AND holder IS NULL",
+            [(waiter,) for _, waiter in found],
+        )
+        self._db.executemany(
+            f"DELETE FROM {t.waiting} WHERE task = ? AND action = ? AND position = ? "
+            "AND waiter = ?",
+            [(*key, *each) for each in found],
+        )
+        if len(found) == PIECE:
+            return True
+        self._db.execute(f"DELETE FROM {t.stirred} WHERE task = ? AND action = ?", key)
+        return False
+
+    def rest(self, rests: Sequence[Rest]) -> None:
+        """Let go of them, once the records of the same commit are written."""
+        own = {"own": self._instance}
+        said = [{**rest._asdict(), "waits": len(rest.reads), **own} for rest in rests]
+        if self.waited_for:
+            self._db.executemany(self._unwait, said)
+        waits = [
+            {"source": source, "action": action, **each}
+            for rest, each in zip(rests, said, strict=True)
+            for source, action in rest.reads
+        ]
+        if waits:
+            self.waited_for = True
+            self._db.executemany(self._wait, waits)
+        timed = [each for each in said if not (each["done"] or each["waits"])]
+        done = [each for each in said if each["done"]]
+        reading = [each for each in said if each["waits"] and not each["done"]]
+        changed = 0
+        for statement, those in (
+            (self._rest_for_time, timed),
+            (self._rest, reading),
+            (self._remove, done),
+        ):
+            if those:
+                changed += self._db.executemany(statement, those).rowcount
+        if changed < len(rests):
+            self._db.executemany(self._release, said)
+
+    def stir(self, keys: Iterable[Awaited]) -> None:
+        """There are records of these."""
+        if self.waited_for:
+            self._db.executemany(self._stir, keys)
+
+    def release_all(self, instances: Iterable[str]) -> None:
+        """What these held that are gone is due at once."""
+        self._db.executemany(
+            f"UPDATE {self._tables.dynamic} SET look = 0, holder = NULL WHERE holder = ?",
+            [(instance,) for instance in instances],
+        )
+
+
+def rows_of(db: sqlite3.Connection, tables: Tables, wanted: Wanted) -> list[Dynamic]:
+    """Those that are wanted, by name."""
+    parts = ["true"]
+    if wanted.family is not None:
+        parts.append("task > :family || ':' AND task < :family || ';'")
+    if wanted.tasks is not None:
+        parts.append("task IN (SELECT value FROM json_each(:tasks))")
+    if wanted.state is not None:
+        parts.append(STATES[wanted.state])
+    if wanted.since is not None:
+        parts.append("look >= :since")
+    if wanted.until is not None:
+        parts.append("look < :until")
+    if wanted.after is not None:
+        parts.append("task > :after")
+    given = {
+        **wanted._asdict(),
+        "tasks": json.dumps(wanted.tasks),
+        "most": -1 if wanted.most is None else wanted.most,
+    }
+    found = db.execute(
+        f"SELECT {COLUMNS} FROM {tables.dynamic} WHERE {' AND '.join(parts)} "
+        "ORDER BY task LIMIT :most",
+        given,
+    )
+    return [Dynamic(*row) for row in found]

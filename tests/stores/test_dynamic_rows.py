@@ -1,0 +1,414 @@
+"""What every store keeps of dynamic tasks: rows that are held, let go of, and woken by records."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from oncue.app.stores.dynamic import PARAMETER, PIECE, Dynamic, Planned, Rest, State, Wanted
+from oncue.app.stores.protocol import Refused, Store
+from oncue.engine.civil import FOREVER
+from oncue.engine.records import Action
+from oncue.tests.stores.conftest import Make
+from oncue.tests.stores.steps import LATE, claim, commit, finish, opened
+
+DONE = ("x", "success")
+
+
+def planned(name: str, due: int = 0, version: int = 1, **other: str) -> Planned:
+    said = {"shard": "f", "text": f'{{"interval": "{due} s"}}', "condition": "every 1 second"}
+    return Planned(f"f:{name}", due=due, version=version, **{**said, **other})
+
+
+def row(name: str, due: int, *, version: int = 1, since: int = 10) -> Dynamic:
+    """One as it is when nothing has happened to it."""
+    of = planned(name, due, version)
+    return Dynamic(*of[:4], version, 0, since, None, due, due, 0, 0, None)
+
+
+def rest(name: str, due: int | None, *reads: tuple[str, str], position: int = 0) -> Rest:
+    return Rest(f"f:{name}", 1, due, 50, position, reads)
+
+
+def names(rows: Iterable[Dynamic]) -> str:
+    return " ".join(each.task.removeprefix("f:") for each in rows)
+
+
+async def take(store: Store, now: int = 100, share: int = 1000) -> str:
+    rows, _ = await store.take({"f": share}, now)
+    return names(rows)
+
+
+async def happens(store: Store, action: Action = Action.SUCCESS, task: str = "x") -> None:
+    """A run of the task begins and ends so: two records."""
+    (run,) = await commit(store, claim(task, LATE))
+    assert isinstance(run, int)
+    assert await commit(store, finish(task, run, action)) == [run + 1]
+
+
+async def next_look(store: Store) -> int:
+    return (await store.take({"f": 0}, 0))[1]
+
+
+def test_what_is_due_is_taken_the_longest_due_first(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("c", 30), planned("a", 20), planned("b", 90)], 10)
+            assert await store.take({"f": 10}, 19) == ([], 20)
+            assert await store.take({"f": 1}, 30) == ([row("a", 20)], 30)
+            assert await store.take({"f": 9}, 30) == ([row("c", 30)], 90)
+            assert await store.take({"f": 9, "other": 9}, 89) == ([], 90)
+            assert await store.take({"other": 9}, 100) == ([], FOREVER)
+            held = {each.task: (each.look, each.holder is None) for each in found(store)}
+            assert held == {"f:a": (None, False), "f:b": (90, True), "f:c": (None, False)}
+            assert await store.take({"f": 9}, 100) == ([row("b", 90)], FOREVER)
+
+    asyncio.run(story())
+
+
+def found(store: Store, **wanted: object) -> list[Dynamic]:
+    return store.dynamic(Wanted(**wanted))  # type: ignore[arg-type]
+
+
+def test_each_shard_has_its_share(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned(f"many {n:04}", n) for n in range(3000)], 10)
+            await store.schedule([planned(f"few {n}", 5000 + n, shard="g") for n in range(3)], 10)
+            rows, more = await store.take({"f": 100, "g": 100}, 9000)
+            assert [each.shard for each in rows] == ["f"] * 100 + ["g"] * 3
+            assert more == 100
+            assert names(rows[:2]) == "many 0000 many 0001"
+
+    asyncio.run(story())
+
+
+def test_a_rest_lets_go_until_an_instant(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a", 20), planned("b", 20)], 10)
+            assert await take(store) == "a b"
+            assert await commit(store, rest("a", 200), rest("b", None)) == [0, 0]
+            assert found(store) == [
+                row("a", 20)._replace(decided=50, due=200, look=200),
+                row("b", 20)._replace(decided=50, due=None, look=None),
+            ]
+            assert [each.state(100) for each in found(store)] == [State.SCHEDULED, State.SPENT]
+            assert await store.take({"f": 9}, 199) == ([], 200)
+            assert await take(store, 200) == "a"
+            assert await commit(store, rest("a", None)._replace(done=True)) == [0]
+            assert names(found(store)) == "b"
+            assert await store.take({"f": 9}, LATE) == ([], FOREVER)
+
+    asyncio.run(story())
+
+
+def test_a_record_wakes_those_who_wait_for_it(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a"), planned("b", 0), planned("c")], 10)
+            assert await take(store) == "a b c"
+            both = (("y", "fail"), DONE)
+            await commit(store, rest("a", 900, DONE), rest("b", None, *both), rest("c", 300))
+            assert {each.task: (each.waits, each.state(100)) for each in found(store)} == {
+                "f:a": (1, State.SCHEDULED),
+                "f:b": (2, State.WAITING),
+                "f:c": (0, State.SCHEDULED),
+            }
+            await happens(store, Action.FAIL)
+            assert await store.take({"f": 9}, 100) == ([], 300)
+            await happens(store)
+            rows, _ = await store.take({"f": 9}, 100)
+            assert {each.task: (each.due, each.look) for each in rows} == {
+                "f:a": (900, 0),
+                "f:b": (None, 0),
+            }
+            assert await store.take({"f": 9}, 100) == ([], 300)
+            await commit(store, rest("a", 900, DONE, position=4), rest("b", None, position=4))
+            assert await take(store) == ""
+            await happens(store)
+            assert await take(store) == "a"
+
+    asyncio.run(story())
+
+
+def test_a_record_that_was_not_known_yet_wakes_at_once(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a"), planned("b")], 10)
+            await take(store)
+            await happens(store)
+            await take(store)  # may find whom the record concerned
+            await commit(
+                store, rest("a", None, DONE, position=1), rest("b", None, DONE, position=2)
+            )
+            assert await take(store) == "a"
+
+    asyncio.run(story())
+
+
+def test_a_record_that_crashes_a_run_wakes_too(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as one:
+            two = share()
+            await two.open(10)
+            await two.commit([claim("x", LATE)])
+            await one.schedule([planned("a")], 10)
+            await take(one)
+            await commit(one, rest("a", None, ("x", "crash"), position=1))
+            assert await take(one) == ""
+            share.lose(two)
+            await one.follow(1, 100)
+            assert await take(one) == "a"
+            await two.close()
+
+    asyncio.run(story())
+
+
+def test_many_are_woken_piece_by_piece(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            count = PIECE + PIECE // 2
+            await store.schedule([planned(str(n)) for n in range(count)], 10)
+            await take(store, share=count)
+            await commit(store, *(rest(str(n), None, DONE) for n in range(count)))
+            await happens(store)
+            rows, more = await store.take({"f": count}, 100)
+            assert (len(rows), more) == (PIECE, 0)
+            rows, more = await store.take({"f": count}, 100)
+            assert (len(rows), more) == (count - PIECE, FOREVER)
+
+    asyncio.run(story())
+
+
+def test_whoever_waits_for_a_parameter_is_roused(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a"), planned("b"), planned("c")], 10)
+            await take(store)
+            env = ("env", PARAMETER)
+            waiting = rest("a", None, env, DONE), rest("b", 900, env)
+            await commit(store, *waiting, rest("c", None, ("x", PARAMETER)))
+            await store.rouse([("other", PARAMETER), env])
+            assert await take(store) == "a b"
+            await store.rouse([env])
+            assert await take(store) == ""
+
+    asyncio.run(story())
+
+
+def test_scheduled_again_as_it_is_nothing_changes(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a", 20)], 10)
+            await store.schedule([planned("a", 20, version=2)], 15)
+            assert found(store) == [row("a", 20)]
+
+    asyncio.run(story())
+
+
+def test_scheduled_otherwise_it_is_looked_at_anew(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a", 20), planned("b", 20)], 10)
+            assert await take(store, 20) == "a b"
+            await commit(store, rest("a", 200, DONE), rest("b", 200, DONE))
+            other = [
+                planned("a", 30, 2, text='{"args": {}}'),
+                planned("b", 30, 2, text="{}", condition="hourly", shard="g"),
+            ]
+            await store.schedule(other, 60)
+            assert found(store) == [
+                Dynamic(
+                    "f:a", "f", '{"args": {}}', "every 1 second", 2, 0, 10, 50, 200, 0, 0, 1, None
+                ),
+                Dynamic("f:b", "g", "{}", "hourly", 2, 0, 60, None, 30, 0, 0, 1, None),
+            ]
+            assert await take(store) == "a"
+            assert names((await store.take({"g": 1}, 100))[0]) == "b"
+
+    asyncio.run(story())
+
+
+def test_of_the_same_name_twice_the_last_counts(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a", 20), planned("a", 30, 2)], 10)
+            (only,) = found(store)
+            assert (only.text, only.version) == (planned("a", 30).text, 2)
+
+    asyncio.run(story())
+
+
+def test_what_was_scheduled_anew_while_it_was_held_is_due_when_it_is_let_go_of(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a", 20)], 10)
+            assert await take(store) == "a"
+            await store.schedule([planned("a", 500, version=2)], 60)
+            assert await take(store) == ""
+            assert await commit(store, rest("a", 900)) == [0]
+            assert names(found(store, state=State.DUE, now=1)) == "a"
+            ((again,), _) = await store.take({"f": 9}, 100)
+            assert (again.version, again.look, again.decided) == (2, 0, None)
+
+    asyncio.run(story())
+
+
+def test_unscheduled_it_is_gone_and_can_begin_anew(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a", 20), planned("b", 20)], 10)
+            await take(store)
+            await commit(store, rest("a", None, DONE))
+            assert await store.unschedule(["f:a", "f:b", "f:c"]) == {"f:a", "f:b"}
+            assert await store.unschedule(["f:a"]) == set()
+            await happens(store)
+            assert await commit(store, rest("b", 900)) == [2]
+            assert (found(store), await take(store)) == ([], "")
+            await store.schedule([planned("a", 20, version=2)], 70)
+            assert found(store) == [row("a", 20, version=2, since=70)._replace(born=2)]
+            assert await take(store) == "a"
+
+    asyncio.run(story())
+
+
+def test_a_claim_is_of_the_version_that_was_decided_about(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as one, opened(share()) as two:
+            await one.schedule([planned("a"), planned("b"), planned("c")], 10)
+            assert await take(one) == "a b c"
+            await two.schedule([planned("b", 9, version=2)], 20)
+            await two.unschedule(["f:c"])
+            claims = [claim(f"f:{name}", LATE) for name in "abc"]
+            for each in claims:
+                each.version = 1
+            assert await commit(one, claims[0]) == [1]
+            assert await commit(one, claims[1]) == [Refused.SUPERSEDED]
+            assert await commit(one, claims[2]) == [Refused.SUPERSEDED]
+
+    asyncio.run(story())
+
+
+def test_what_follows_on_a_refused_step_is_not_let_go_of(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a")], 10)
+            await take(store)
+            refused = [Refused.LEASE_LOST, Refused.NEWER]
+            assert await commit(store, finish("f:a", 7), rest("a", 900)) == refused
+            assert [each.holder is None for each in found(store)] == [False]
+
+    asyncio.run(story())
+
+
+def test_what_an_instance_holds_no_other_has(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as one, opened(share()) as two:
+            await one.schedule([planned("a"), planned("b", 10)], 10)
+            assert await take(one, share=1) == "a"
+            assert await take(two) == "b"
+            assert await commit(two, rest("a", 900)) == [0]  # it is not its to let go of
+            assert await commit(one, rest("b", 900)) == [0]
+            assert [each.holder is None for each in found(one)] == [False, False]
+            assert len({each.holder for each in found(one)}) == 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("ends", ["close", "lose"])
+def test_what_one_held_that_is_gone_is_due_at_once(share: Make, ends: str) -> None:
+    async def story() -> None:
+        async with opened(share()) as one:
+            two = share()
+            await two.open(10)
+            await one.schedule([planned("a", 10)], 10)
+            assert await take(two) == "a"
+            if ends == "close":
+                await two.close()
+            else:
+                share.lose(two)
+            await one.follow(0, 100)
+            ((again,), _) = await one.take({"f": 9}, 100)
+            assert again == row("a", 10)._replace(look=0)
+            if ends == "lose":
+                await two.close()
+            assert [each.holder is None for each in found(one)] == [False]
+
+    asyncio.run(story())
+
+
+def test_they_are_found_by_what_they_are(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned(name, 10 * n) for n, name in enumerate("abcdef")], 10)
+            others = [
+                Planned(f"{family}:a", family, "{}", "daily", 25, 1) for family in ("e", "f2", "g")
+            ]
+            await store.schedule(others, 10)
+            await store.take({"f": 2}, 100)
+            await commit(store, rest("a", None, DONE))
+
+            def those(**wanted: object) -> str:
+                return " ".join(each.task for each in found(store, **wanted))
+
+            assert those(family="f") == "f:a f:b f:c f:d f:e f:f"
+            assert those() == "e:a f2:a f:a f:b f:c f:d f:e f:f g:a"
+            assert those(family="f", after="f:b", most=2) == "f:c f:d"
+            assert those(after="f:f") == "g:a"
+            assert those(tasks=("f:b", "g:a", "none")) == "f:b g:a"
+            assert those(state=State.HELD) == "f:b"
+            assert those(state=State.WAITING) == "f:a"
+            assert those(state=State.SPENT) == ""
+            assert those(state=State.DUE, now=25) == "e:a f2:a f:c g:a"
+            assert those(state=State.SCHEDULED, now=25) == "f:d f:e f:f"
+            assert those(since=30, until=50) == "f:d f:e"
+            await commit(store, rest("b", None))
+            assert those(state=State.SPENT, family="f") == "f:b"
+
+    asyncio.run(story())
+
+
+def test_names_may_have_any_sign(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            odd = ["a b", "'", "%", "_", "ü: {} ∑", '"', "\\", "a:b", "1"]
+            await store.schedule([planned(name, 5) for name in odd], 10)
+            rows, _ = await store.take({"f": 100}, 100)
+            assert sorted(each.task for each in rows) == sorted(f"f:{name}" for name in odd)
+            reads = ((odd[0], "success"), (odd[4], "fail"))
+            await commit(store, *(rest(name, None, *reads) for name in odd))
+            await happens(store, Action.FAIL, odd[4])
+            assert len((await store.take({"f": 100}, 100))[0]) == len(odd)
+            assert names(found(store, tasks=("f:%",))) == "%"
+            assert await store.unschedule([f"f:{odd[4]}"]) == {f"f:{odd[4]}"}
+
+    asyncio.run(story())
+
+
+def test_they_are_there_when_the_store_is_opened_again(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as store:
+            await store.schedule([planned("a", 20)], 10)
+            await take(store)
+            await commit(store, rest("a", 200, DONE))
+        async with opened(share(), 1000) as store:
+            assert names(found(store)) == "a"
+            await happens(store)
+            assert await take(store) == "a"
+
+    asyncio.run(story())
+
+
+def test_nobody_is_woken_by_what_he_does_not_wait_for_any_more(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a")], 10)
+            await take(store)
+            await commit(store, rest("a", 20, DONE))
+            await take(store)
+            await commit(store, rest("a", 900))
+            await happens(store)
+            assert await next_look(store) == 900
+
+    asyncio.run(story())
