@@ -5,8 +5,8 @@ A row says how its task was scheduled and when to look at it next. `take` holds 
 instance, which decides about it and lets it go by a `Rest`: until an instant, and until a record
 that its answer depends on. The store finds out by itself whom a record concerns: at the next `take`
 whoever waits for an action of a task, as known up to a position that the latest such record is
-beyond, is due at once. So nothing is lost when nobody runs, and nobody is asked who is not
-concerned.
+beyond, is due since the first of them. So nothing is lost when nobody runs, and nobody is asked who
+is not concerned.
 
 To hold a row is no claim: what starts a run is a `Claim`, refused unless the row is of the version
 that was decided about. What is held by an instance that is gone is due at once.
@@ -56,9 +56,10 @@ class Planned(NamedTuple):
 class Dynamic(NamedTuple):
     """A dynamic task as it is. Of the log it has the records of runs numbered after `born`. Its
     condition reads so `since` an instant, and all that came due was `decided` up to one (None:
-    never yet). By time alone its answer changes next at `due` (None: never); it is looked at at
-    `look` (None: when a record comes, or while it is held). `wait` is how long it had to wait after
-    its latest crash, in microseconds."""
+    never yet). By time alone its answer changes next at `due` (None: never). It is looked at at
+    `look` (None: when a record comes, or while it is held): 0 means at once, and it may be the
+    instant of a record that it waited for. `wait` is how long it had to wait after its latest
+    crash, in microseconds."""
 
     task: str
     shard: str

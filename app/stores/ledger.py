@@ -59,7 +59,7 @@ class Ledger:
         self.rows = Rows()
         self.name: Callable[[], int] = count(1).__next__
         self._lost: set[str] = set()
-        self._after: tuple[tuple[int, int], set[tuple[str, str]]] = (0, 0), set()
+        self._after: tuple[tuple[int, int], dict[tuple[str, str], int]] = (0, 0), {}
 
     def lose(self, instance: str) -> None:
         """Take an instance for gone, as if its process had ended; who next opens or follows the
@@ -102,7 +102,7 @@ class Ledger:
         self.lines.append(line_of(record))
         self.seqs.append(seq)
         if self.rows.waiting:
-            self.rows.stir((record.task, record.action._value_), seq)
+            self.rows.stir((record.task, record.action._value_), seq, record.at)
         if len(self.lines) >= 2 * KEPT:
             self._shorten()
         return seq
@@ -112,13 +112,15 @@ class Ledger:
         places = range(bisect_right(self.seqs, position), len(self.seqs))
         return [record_of(self.lines[place], self.seqs[place]) for place in places]
 
-    def has_after(self, position: int, keys: Iterable[tuple[str, str]]) -> bool:
-        """Whether there is a record of one of these tasks and actions after that number."""
+    def stir_again(self, position: int, keys: Iterable[tuple[str, str]]) -> None:
+        """Some are waited for now that have records after that number."""
         asked = position, self.newest
         if self._after[0] != asked:
             first = bisect_right(self.seqs, position)
-            self._after = asked, {line[:2] for line in self.lines[first:]}
-        return any(key in self._after[1] for key in keys)
+            self._after = asked, {line[:2]: line[2] for line in self.lines[first:]}
+        for key in keys:
+            if key in self._after[1]:
+                self.rows.stir(key, self.newest, self._after[1][key])
 
     def _shorten(self) -> None:
         """Drop what is beyond the newest `KEPT` and would not be asked for."""

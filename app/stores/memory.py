@@ -102,8 +102,9 @@ class MemoryStore:
                 case Missed():
                     missed.append(step)
                 case Rest():
-                    stirred = bool(step.reads) and ledger.has_after(step.position, step.reads)
-                    ledger.rows.rest(step, self.id, stirred)
+                    ledger.rows.rest(step, self.id)
+                    if step.reads:
+                        ledger.stir_again(step.position, step.reads)
             answers.append(ledger.newest)
         if missed:
             ledger.note_missed(missed)
@@ -205,8 +206,11 @@ class MemoryStore:
     async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
         return self.ledger.rows.take(shares, now, self.id)
 
-    async def rouse(self, keys: Sequence[Awaited]) -> None:
-        self.ledger.rows.rouse(keys)
+    async def let_go(self, but: Sequence[str]) -> None:
+        self.ledger.rows.release_all(self.id, frozenset(but))
+
+    async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
+        self.ledger.rows.rouse(keys, now)
 
     def dynamic(self, wanted: Wanted) -> list[Dynamic]:
         return self.ledger.rows.find(wanted)

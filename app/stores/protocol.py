@@ -213,8 +213,12 @@ class Store(Protocol):
         many, the longest due first; and at which instant there is more to be had (FOREVER: time
         alone brings none). `look` is what it was before."""
 
-    async def rouse(self, keys: Sequence[Awaited]) -> None:
-        """Whoever waits for one of these is due at once."""
+    async def let_go(self, but: Sequence[str]) -> None:
+        """Let go of what this instance holds, but for these: of a `take` without an answer. They
+        are due at once."""
+
+    async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
+        """Whoever waits for one of these is due now."""
 
     def dynamic(self, wanted: Wanted) -> list[Dynamic]:
         """The dynamic tasks, by name. Blocks, as `read` does."""

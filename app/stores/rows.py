@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import islice
 
@@ -14,7 +14,8 @@ Look = tuple[int, str]
 
 
 class Rows:
-    """`waiting` tells of each key who waits for it, and up to which position that is known."""
+    """`waiting` tells of each key who waits for it, and up to which position that is known;
+    `_stirred` of which there are records, the number of the latest and the instant of the first."""
 
     def __init__(self) -> None:
         self.waiting: dict[Awaited, dict[str, int]] = {}
@@ -22,7 +23,7 @@ class Rows:
         self._looks: dict[str, list[Look]] = {}  # by shard
         self._waits: dict[str, tuple[Awaited, ...]] = {}  # what each task waits for
         self._held: dict[str, set[str]] = {}  # by instance
-        self._stirred: dict[Awaited, int] = {}  # and the number of the latest record
+        self._stirred: dict[Awaited, tuple[int, int]] = {}
 
     def is_of(self, task: str, version: int) -> bool:
         row = self._rows.get(task)
@@ -85,7 +86,7 @@ class Rows:
 
     def take(self, shares: Shares, now: int, instance: str) -> tuple[list[Dynamic], int]:
         for key in list(self._stirred):
-            self._wake(key, self._stirred[key])
+            self._wake(key, *self._stirred[key], now)
         taken: list[Dynamic] = []
         first = 0 if self._stirred else FOREVER
         for shard, share in shares.items():
@@ -110,8 +111,7 @@ class Rows:
         self._held.setdefault(instance, set()).add(task)
         return row
 
-    def rest(self, rest: Rest, instance: str, stirred: bool) -> None:
-        """`stirred`: there is a record already that it waits for."""
+    def rest(self, rest: Rest, instance: str) -> None:
         row = self._rows.get(rest.task)
         if row is None or row.holder != instance:
             return
@@ -129,16 +129,17 @@ class Rows:
                 row._replace(
                     decided=rest.decided,
                     due=rest.due,
-                    look=0 if stirred else rest.due,
+                    look=rest.due,
                     wait=rest.wait,
                     waits=len(rest.reads),
                     holder=None,
                 )  # fmt: skip
             )
 
-    def release_all(self, instance: str) -> None:
-        """It is gone, or about to go."""
-        for task in self._held.pop(instance, ()):
+    def release_all(self, instance: str, but: Container[str] = ()) -> None:
+        """What it holds, but for these, is due at once."""
+        for task in [task for task in self._held.get(instance, ()) if task not in but]:
+            self._held[instance].discard(task)
             self._put(self._rows[task]._replace(holder=None, look=0))
 
     def _release(self, row: Dynamic) -> None:
@@ -148,18 +149,19 @@ class Rows:
 
     # --- records --------------------------------------------------------------------------
 
-    def stir(self, key: Awaited, seq: int) -> None:
-        """There is a record."""
+    def stir(self, key: Awaited, seq: int, at: int) -> None:
+        """There is a record. Of several the instant of the first counts, and the latest number."""
         if key in self.waiting:
-            self._stirred[key] = seq
+            _, at = self._stirred.get(key, (0, at))
+            self._stirred[key] = seq, at
 
-    def rouse(self, keys: Iterable[Awaited]) -> None:
+    def rouse(self, keys: Iterable[Awaited], now: int) -> None:
         for key in keys:
-            self._stirred[key] = FOREVER
+            self._stirred[key] = FOREVER, now
             while key in self._stirred:
-                self._wake(key, FOREVER)
+                self._wake(key, FOREVER, now, now)
 
-    def _wake(self, key: Awaited, seq: int) -> None:
+    def _wake(self, key: Awaited, seq: int, at: int, now: int) -> None:
         """Some of those who wait for it."""
         waiting = self.waiting.get(key, {})
         concerned = [task for task, position in waiting.items() if position < seq]
@@ -167,7 +169,8 @@ class Rows:
             row = self._rows[task]
             self._forget(task, key)
             waits = row.waits - 1
-            self._put(row._replace(waits=waits, look=0 if row.holder is None else None))
+            look = min(at, now, now if row.look is None else row.look)
+            self._put(row._replace(waits=waits, look=look if row.holder is None else None))
         if len(concerned) <= PIECE:
             self._stirred.pop(key, None)
 

@@ -28,7 +28,7 @@ CREATE TABLE {p}waiting (
 ) WITHOUT ROWID;
 CREATE INDEX {p}waiting_by_waiter ON {p}waiting (waiter);
 CREATE TABLE {p}stirred (
-    task TEXT NOT NULL, action TEXT NOT NULL, PRIMARY KEY (task, action)
+    task TEXT NOT NULL, action TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (task, action)
 ) WITHOUT ROWID
 """
 

@@ -140,8 +140,11 @@ class SqliteStore(HasWorker):
     async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
         return await self._call(lambda: self._write.take(shares, now))
 
-    async def rouse(self, keys: Sequence[Awaited]) -> None:
-        await self._call(lambda: self._write.rouse(keys))
+    async def let_go(self, but: Sequence[str]) -> None:
+        await self._call(lambda: self._write.let_go(but))
+
+    async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
+        await self._call(lambda: self._write.rouse(keys, now))
 
     async def close(self) -> None:
         self._left.set()

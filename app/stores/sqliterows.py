@@ -55,15 +55,14 @@ class RowWriter:
             f"WHERE EXISTS ({own} AND version = :version)"
         )
         self._rest = (
-            f"UPDATE {t.dynamic} SET decided = :decided, due = :due, look = iif(EXISTS ("
-            f"SELECT 1 FROM {t.waiting} JOIN {t.head} USING (task, action) "
-            f"WHERE waiter = :task AND seq > position), 0, :due), wait = :wait, waits = :waits, "
-            "holder = NULL WHERE task = :task AND version = :version AND holder = :own"
-        )
-        self._rest_for_time = (
             f"UPDATE {t.dynamic} SET decided = :decided, due = :due, look = :due, wait = :wait, "
-            "waits = 0, holder = NULL "
+            "waits = :waits, holder = NULL "
             "WHERE task = :task AND version = :version AND holder = :own"
+        )
+        self._stir_again = (
+            f"INSERT OR IGNORE INTO {t.stirred} SELECT head.task, head.action, record.at "
+            f"FROM {t.head} head JOIN {t.record} record ON record.seq = head.seq "
+            "WHERE head.task = :source AND head.action = :action AND head.seq > :position"
         )
         self._remove = (
             f"DELETE FROM {t.dynamic} WHERE task = :task AND version = :version AND holder = :own"
@@ -73,7 +72,7 @@ class RowWriter:
         )
         self._stir = (
             f"INSERT OR IGNORE INTO {t.stirred} "
-            f"SELECT task, action FROM {t.waiting} WHERE task = ? AND action = ? LIMIT 1"
+            f"SELECT task, action, ?3 FROM {t.waiting} WHERE task = ?1 AND action = ?2 LIMIT 1"
         )
 
     def learn(self) -> None:
@@ -108,12 +107,11 @@ class RowWriter:
 
     def take(self, shares: Shares, now: int) -> list[Dynamic]:
         t = self._tables
-        stirred = self._db.execute(f"SELECT task, action FROM {t.stirred}").fetchall()
-        for key in stirred:
-            newest = self._db.execute(
-                f"SELECT seq FROM {t.head} WHERE task = ? AND action = ?", key
-            ).fetchone()
-            self._wake(key, newest[0] if newest else 0)
+        stirred = self._db.execute(
+            f"SELECT task, action, seq, at FROM {t.stirred} LEFT JOIN {t.head} USING (task, action)"
+        ).fetchall()
+        for task, action, seq, at in stirred:
+            self._wake((task, action), seq or 0, min(at, now))
         rows = [
             Dynamic(*row)
             for shard, share in shares.items()
@@ -122,12 +120,12 @@ class RowWriter:
         self._db.executemany(self._hold, [(self._instance, row.task) for row in rows])
         return rows
 
-    def rouse(self, keys: Iterable[Awaited]) -> None:
+    def rouse(self, keys: Iterable[Awaited], now: int) -> None:
         for key in keys:
-            while self._wake(key, FOREVER):
+            while self._wake(key, FOREVER, now):
                 pass
 
-    def _wake(self, key: Awaited, seq: int) -> bool:
+    def _wake(self, key: Awaited, seq: int, at: int) -> bool:
         """Some of those who wait for what has a record now; whether there may be more."""
         t = self._tables
         of = "task = ? AND action = ? AND position < ?"
@@ -135,8 +133,9 @@ class RowWriter:
             f"SELECT position, waiter FROM {t.waiting} WHERE {of} LIMIT ?", (*key, seq, PIECE)
         ).fetchall()
         self._db.executemany(
-            f"UPDATE {t.dynamic} SET look = 0 WHERE task = ? AND holder IS NULL",
-            [(waiter,) for _, waiter in found],
+            f"UPDATE {t.dynamic} SET look = min(?1, coalesce(look, ?1)) "
+            "WHERE task = ?2 AND holder IS NULL",
+            [(at, waiter) for _, waiter in found],
         )
         self._db.executemany(
             f"DELETE FROM {t.waiting} WHERE task = ? AND action = ? AND position = ? "
@@ -162,27 +161,30 @@ class RowWriter:
         if waits:
             self.waited_for = True
             self._db.executemany(self._wait, waits)
-        timed = [each for each in said if not (each["done"] or each["waits"])]
+            self._db.executemany(self._stir_again, waits)
         done = [each for each in said if each["done"]]
-        reading = [each for each in said if each["waits"] and not each["done"]]
+        left = [each for each in said if not each["done"]]
         changed = 0
-        for statement, those in (
-            (self._rest_for_time, timed),
-            (self._rest, reading),
-            (self._remove, done),
-        ):
+        for statement, those in ((self._rest, left), (self._remove, done)):
             if those:
                 changed += self._db.executemany(statement, those).rowcount
         if changed < len(rests):
             self._db.executemany(self._release, said)
 
-    def stir(self, keys: Iterable[Awaited]) -> None:
-        """There are records of these."""
+    def stir(self, records: Iterable[tuple[object, object, object]]) -> None:
+        """There are records of these tasks and actions, and of these instants."""
         if self.waited_for:
-            self._db.executemany(self._stir, keys)
+            self._db.executemany(self._stir, records)
+
+    def let_go(self, but: Sequence[str]) -> None:
+        self._db.execute(
+            f"UPDATE {self._tables.dynamic} SET look = 0, holder = NULL WHERE holder = ? "
+            "AND task NOT IN (SELECT value FROM json_each(?))",
+            (self._instance, json.dumps(but)),
+        )
 
     def release_all(self, instances: Iterable[str]) -> None:
-        """What these held that are gone is due at once."""
+        """What these hold is due at once."""
         self._db.executemany(
             f"UPDATE {self._tables.dynamic} SET look = 0, holder = NULL WHERE holder = ?",
             [(instance,) for instance in instances],

@@ -169,7 +169,7 @@ class Writer:
         self._db.executemany(self._insert, rows)
         heads = [(task, action, seq, run) for seq, task, action, _, _, _, run, *_ in rows]
         self._db.executemany(self._head, heads)
-        self.rows.stir([(task, action) for task, action, *_ in heads])
+        self.rows.stir([(task, action, at) for _, task, action, at, *_ in rows])
 
     def _overtaken(self, claim: Claim) -> bool:
         """Whether the log has, after the claim's position, a record of its task or of its reads."""
@@ -220,9 +220,13 @@ class Writer:
             taken = self.rows.take(shares, now)
         return taken, self.rows.next_look(shares)
 
-    def rouse(self, keys: Sequence[Awaited]) -> None:
+    def let_go(self, but: Sequence[str]) -> None:
         with transaction(self._db):
-            self.rows.rouse(keys)
+            self.rows.let_go(but)
+
+    def rouse(self, keys: Sequence[Awaited], now: int) -> None:
+        with transaction(self._db):
+            self.rows.rouse(keys, now)
 
     # --- tasks ----------------------------------------------------------------------------
 

@@ -91,8 +91,11 @@ class HookedStore:
         found: tuple[list[Dynamic], int] = await self._call("take", shares, now)
         return found
 
-    async def rouse(self, keys: Sequence[Awaited]) -> None:
-        await self._call("rouse", keys)
+    async def let_go(self, but: Sequence[str]) -> None:
+        await self._call("let_go", but)
+
+    async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
+        await self._call("rouse", keys, now)
 
     def dynamic(self, wanted: Wanted) -> list[Dynamic]:
         return self.inner.dynamic(wanted)

@@ -39,11 +39,13 @@ async def take(store: Store, now: int = 100, share: int = 1000) -> str:
     return names(rows)
 
 
-async def happens(store: Store, action: Action = Action.SUCCESS, task: str = "x") -> None:
-    """A run of the task begins and ends so: two records."""
+async def happens(
+    store: Store, action: Action = Action.SUCCESS, task: str = "x", at: int = 60
+) -> None:
+    """A run of the task begins and, at an instant, ends so: two records."""
     (run,) = await commit(store, claim(task, LATE))
     assert isinstance(run, int)
-    assert await commit(store, finish(task, run, action)) == [run + 1]
+    assert await commit(store, finish(task, run, action, at)) == [run + 1]
 
 
 async def next_look(store: Store) -> int:
@@ -117,14 +119,15 @@ def test_a_record_wakes_those_who_wait_for_it(make: Make) -> None:
             }
             await happens(store, Action.FAIL)
             assert await store.take({"f": 9}, 100) == ([], 300)
-            await happens(store)
+            await happens(store, at=70)
+            await happens(store, at=80)
             rows, _ = await store.take({"f": 9}, 100)
             assert {each.task: (each.due, each.look) for each in rows} == {
-                "f:a": (900, 0),
-                "f:b": (None, 0),
+                "f:a": (900, 70),
+                "f:b": (None, 70),
             }
             assert await store.take({"f": 9}, 100) == ([], 300)
-            await commit(store, rest("a", 900, DONE, position=4), rest("b", None, position=4))
+            await commit(store, rest("a", 900, DONE, position=6), rest("b", None, position=6))
             assert await take(store) == ""
             await happens(store)
             assert await take(store) == "a"
@@ -189,9 +192,10 @@ def test_whoever_waits_for_a_parameter_is_roused(make: Make) -> None:
             env = ("env", PARAMETER)
             waiting = rest("a", None, env, DONE), rest("b", 900, env)
             await commit(store, *waiting, rest("c", None, ("x", PARAMETER)))
-            await store.rouse([("other", PARAMETER), env])
-            assert await take(store) == "a b"
-            await store.rouse([env])
+            await store.rouse([("other", PARAMETER), env], 90)
+            rows, _ = await store.take({"f": 9}, 100)
+            assert [(each.task, each.look) for each in rows] == [("f:a", 90), ("f:b", 90)]
+            await store.rouse([env], 95)
             assert await take(store) == ""
 
     asyncio.run(story())
@@ -334,6 +338,32 @@ def test_what_one_held_that_is_gone_is_due_at_once(share: Make, ends: str) -> No
             if ends == "lose":
                 await two.close()
             assert [each.holder is None for each in found(one)] == [False]
+
+    asyncio.run(story())
+
+
+def test_what_is_held_without_being_known_is_let_go_of(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned(name, 10) for name in "abc"], 10)
+            await take(store)
+            await store.let_go(["f:b", "f:none"])
+            assert await take(store) == "a c"
+            await store.let_go([])
+            assert await take(store) == "a b c"
+
+    asyncio.run(story())
+
+
+def test_a_record_of_a_clock_that_is_ahead_wakes_now(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a")], 10)
+            await take(store)
+            await commit(store, rest("a", None, DONE))
+            await happens(store, at=500)
+            ((again,), _) = await store.take({"f": 9}, 100)
+            assert again.look == 100
 
     asyncio.run(story())
 
