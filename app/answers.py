@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 def explanation(agenda: Agenda, task: Task[..., Any], now: int) -> Explanation:
     schedule = task.plan
-    found = Explainer(agenda.planner, task.name, now).explain(schedule.condition, schedule.zone)
+    found = Explainer(agenda.planner, task.key, now).explain(schedule.condition, schedule.zone)
     return replace(found, obstacles=tuple(obstacles(agenda, task, now)))
 
 
 def obstacles(agenda: Agenda, task: Task[..., Any], now: int) -> Iterator[str]:
     """What keeps a task from starting whatever its condition says."""
-    entry = agenda.entries.get(task.name)
+    entry = agenda.entries.get(task.key)
     if not task.enabled:
         yield "the task is disabled in this process"
     if task.on_startup or task.on_shutdown:
@@ -68,9 +68,9 @@ def next_due(agenda: Agenda, task: Task[..., Any], now: int) -> int:
     schedule = task.plan
     if not (schedule.standing and task.enabled):
         return FOREVER
-    entry = agenda.entries.get(task.name)
+    entry = agenda.entries.get(task.key)
     if entry is not None and entry.crash_wait:
         now = max(now, entry.not_before)
-    plan = agenda.planner.plan(schedule.condition, task.name, schedule.zone)
+    plan = agenda.planner.plan(schedule.condition, task.key, schedule.zone)
     window = Period(plan.outlook(now)).window_from(now)
     return FOREVER if window is None else max(window.start, now)

@@ -7,10 +7,10 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from ..engine.explain import Explanation
 from .clock import Clock, SystemClock
@@ -18,13 +18,17 @@ from .config import from_outside
 from .context import AppContext
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
+from .families import Family, PartitionSelector, by_hash
 from .groups import Definer, Grouper
 from .health import Health
 from .middlewares import Middleware, refuse_unfit
+from .scheduling import Tasks, pairs
 from .session import Session
 from .stores import store_at
 from .stores.protocol import Store
 
+P = ParamSpec("P")
+R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Middleware)
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -68,6 +72,55 @@ class App(Definer):
         planned: it may define tasks and parameters. Another name of
         `app.session.hook_startup()`."""
         return self.session.hook_startup()
+
+    # --- dynamic tasks --------------------------------------------------------------------
+
+    def dynamic_task(self, **options: Any) -> Callable[[Callable[P, R]], Family[P, R]]:
+        """A family of tasks that are scheduled while the app runs, by `schedule_task`: a decorator
+        for their function. The options are those of a `Family`. Raises DefinitionError for what
+        cannot be."""
+        return lambda function: Family(function, session=self.session, **options)
+
+    def partitioned_task(
+        self,
+        *,
+        partition_count: int = 32,
+        enabled_partitions: Iterable[int] | None = None,
+        partition_selector: PartitionSelector = by_hash,
+        **options: Any,
+    ) -> Callable[[Callable[P, R]], Family[P, R]]:
+        """A `dynamic_task` in so many partitions, each looked for by itself. Instances may divide
+        them between each other: only those of `enabled_partitions` run here. `partition_selector`
+        says which one a task belongs to, by the number of partitions and the task's name."""
+        return self.dynamic_task(
+            partition_count=partition_count,
+            enabled_partitions=enabled_partitions,
+            partition_selector=partition_selector,
+            **options,
+        )
+
+    def schedule_task(self, task: Any, name: str, **when: Any) -> Any:
+        """See `AppContext.schedule_task`. Where the app does not run, its store is opened for the
+        call."""
+        return self.session.scheduling.schedule(task, [(name, when)])
+
+    def schedule_tasks(self, task: Any, tasks: Tasks) -> Any:
+        """See `AppContext.schedule_tasks`."""
+        return self.session.scheduling.schedule(task, pairs(tasks))
+
+    def unschedule_task(self, task: Any, name: str) -> Any:
+        """See `AppContext.unschedule_task`."""
+        return self.session.scheduling.unschedule(task, [name])
+
+    def get_task(self, task: Any, name: str) -> Any:
+        """See `AppContext.get_task`."""
+        return self.session.scheduling.get(task, name)
+
+    def list_tasks(self, task: Any = None, **wanted: Any) -> Any:
+        """See `AppContext.list_tasks`."""
+        return self.session.scheduling.list(task, **wanted)
+
+    # --- around runs ----------------------------------------------------------------------
 
     def middleware(self, function: M) -> M:
         """Put a coroutine function `(context, next)` around every run that begins from now on,

@@ -119,6 +119,11 @@ class Config:
         doc="How many runs go beside each other here; what is due beyond that waits, and is left "
         "to other instances. None: any number.",
     )
+    batch_size = Option[int](
+        options.count,
+        100,
+        doc="How many dynamic tasks are taken from the store at once, to be decided about.",
+    )
     keep = Option[Duration | None](
         optional(options.duration),
         doc="For how long records are kept in the store, but for what conditions still ask for and "

@@ -226,6 +226,44 @@ class AppContext:
         self._over = True
         self.session.shut_down()
 
+    # --- dynamic tasks ---------------------------------------------------------------------
+
+    def schedule_task(self, task: Any, name: str, **when: Any) -> Any:
+        """Let there be a task of that name of the family `task` (what `@app.dynamic_task` made, its
+        function or its name), started by one of `start_cond`, `schedule`, `interval` and
+        `execute_at`. With `timezone`, that is the zone of the condition; other keywords, or
+        `args={…}`, are values of JSON that its runs find in `context.args`. One that there is
+        already is changed and keeps its records.
+
+        To be awaited where a loop runs; elsewhere it has been done when this returns. Raises
+        DefinitionError and ConditionSyntaxError for what cannot be, before anything changes, and
+        StoreError."""
+        return self.session.scheduling.schedule(task, [(name, when)])
+
+    def schedule_tasks(self, task: Any, tasks: Any) -> Any:
+        """The same of many, all or none: a mapping, or pairs, of names and of what
+        `schedule_task` takes by keyword."""
+        from .scheduling import pairs
+
+        return self.session.scheduling.schedule(task, pairs(tasks))
+
+    def unschedule_task(self, task: Any, name: str) -> Any:
+        """Remove that task of the family; whether there was one. A run of it goes on to its end.
+        Scheduled again it begins anew: its conditions do not see the records there were."""
+        return self.session.scheduling.unschedule(task, [name])
+
+    def get_task(self, task: Any, name: str) -> Any:
+        """The `DynamicTask` of that name; None if there is none."""
+        return self.session.scheduling.get(task, name)
+
+    def list_tasks(self, task: Any = None, **wanted: Any) -> Any:
+        """A `TaskPage` of the dynamic tasks of a family, or of all, by name. `state` is one of
+        `scheduled`, `due`, `held` (it is decided about or runs), `waiting` (for a record) and
+        `spent` (nothing starts it any more); `due_after` and `due_before` are when it is looked at
+        next, from the first on, before the second. `limit` (100) is how many to give;
+        `continuation_token` goes on after another page."""
+        return self.session.scheduling.list(task, **wanted)
+
     def value(self, name: str) -> Any:
         """That of a fixture. Raises AttributeError for one there is not."""
         try:

@@ -108,6 +108,7 @@ class Definer:
         syntax: str | re.Pattern[str] | None = None,
         *,
         every: DurationLike | None = None,
+        safe: bool = False,
     ) -> Callable[[Callable[..., object]], Func]:
         """Make a function a custom condition, true when what it returns is.
 
@@ -115,14 +116,15 @@ class Definer:
         float, duration, time), or a compiled regular expression whose named groups become the
         arguments; without it the function's name is registered for call syntax,
         `is_holiday('FI')`. The function is asked only when its answer matters, at most once per
-        instant, and again after `every` (default: 0.1 s). What comes back is a condition itself,
-        and with arguments in parentheses. Raises PhraseError for a phrase that is not well
+        instant, and again after `every` (default: 0.1 s). If it is `safe`, conditions of dynamic
+        tasks may ask it too, whatever the arguments they give. What comes back is a condition
+        itself, and with arguments in parentheses. Raises PhraseError for a phrase that is not well
         formed, is taken, or could be read in two ways.
         """
         interval = None if every is None else Duration.of(every)
 
         def register(function: Callable[..., object]) -> Func:
-            self.session.register(syntax, function, interval)
+            self.session.register(syntax, function, interval, safe)
             return Func(function, every=interval)
 
         return register

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.agenda import Agenda
 from ..engine.civil import FOREVER
@@ -21,8 +21,11 @@ from ..engine.records import Action, Record
 from .clock import Clock
 from .errors import LeaseLostException, StoreError
 from .repo import LEVELS, message_of
-from .stores.protocol import Answer, Extension, Finish, LogLost, Refused, Step, Store
+from .stores.protocol import Answer, Extension, Finish, LogLost, Refused, Rest, Step, Store
 from .upkeep import BEFORE_ALL, Upkeep
+
+if TYPE_CHECKING:
+    from .dynamic import DynamicTasks
 
 SECOND = 1_000_000
 STORE_RETRY = SECOND
@@ -74,6 +77,7 @@ class Journal:
         self._superseded = superseded
         self.live: dict[int, Record] = {}
         self.look_at = 0
+        self.dynamic: DynamicTasks
         self.upkeep = Upkeep(store, agenda)
         self._decided: dict[str, int] = {}  # to be written at the end
         self._missed: list[Missed] = []  # not in the store yet
@@ -222,15 +226,18 @@ class Journal:
 
     # --- writing --------------------------------------------------------------------------
 
-    async def commit(self, starts: list[Start], now: int) -> list[Begun]:
-        """Extend leases, write the endings and claim the starts in one commit; the runs to be
-        launched."""
+    async def commit(
+        self, starts: list[Start], now: int, rests: Sequence[Rest] = ()
+    ) -> list[Begun]:
+        """Extend leases, write the endings, let go of dynamic tasks and claim the starts in one
+        commit; the runs to be launched."""
         asked = self._take_asked() if self._asked else []
         endings, self._unsaved = self._unsaved, []
         missed, self._missed = self._missed, []
         steps: list[Step] = [finish for finish, _ in endings]
         if asked:
             steps = [*(each.step for each in asked), *steps]
+        steps += rests
         steps += starts
         steps += missed
         if not steps:
@@ -257,8 +264,15 @@ class Journal:
             answers = answers[len(asked) :]
         for (finish, mark), answer in zip(endings, answers, strict=False):
             self._ended(finish.record, mark, answer, now)
+        written = answers[: len(endings)]
+        if rests:
+            answers = answers[len(endings) :]
+            self.dynamic.rested(rests, answers[: len(rests)])
+            answers = [*written, *answers[len(rests) :]]
         written = answers[: len(endings) + len(starts)]
         claimed = self._claimed(starts, written[len(endings) :], now)
+        if written:
+            self.dynamic.written()
         self._advance(written, now)
         return claimed
 
@@ -322,12 +336,21 @@ class Journal:
 
     # --- reading --------------------------------------------------------------------------
 
+    @property
+    def wake_at(self) -> int:
+        """When to look at the store, or for dynamic tasks that are due."""
+        if self.skewed or self._down:
+            return self.look_at
+        return min(self.look_at, self.dynamic.look_at)
+
     async def look(self, now: int) -> bool:
         """Look at the store if it is time to; whether it answers, as far as known."""
-        if now < self.look_at:
+        if now < self.wake_at:
             return not self.failing
         try:
             self._wanted |= await self.upkeep.register_new(now)
+            if not self.skewed:
+                self._wanted |= await self.dynamic.take(now)
         except StoreError as error:
             self._fail(error, now)
             return False
@@ -354,6 +377,7 @@ class Journal:
             elif record.task not in fresh or record.seq > read_to:
                 self.agenda.take(record, now)
             history.see(record.seq)
+        self.dynamic.enter()
         self.answered = now
         unclear = self._watch_skew()
         if not (self._unsaved or self._unwritten):
@@ -400,7 +424,8 @@ class Journal:
     async def _read_anew(self, now: int) -> tuple[set[str], int]:
         """Put what the store holds in the place of what we know; of which tasks, and up to which
         number."""
-        lookback, known = self.agenda.lookback(now), (self._wanted, self._reread)
+        known = self._wanted, self._reread
+        lookback = self.agenda.lookback(now, None if self._reread else self._wanted)
         wanted = lookback.keys() | self._wanted if self._reread else self._wanted
         self._wanted, self._reread = set(), False  # more may be wanted meanwhile
         try:

@@ -13,6 +13,7 @@ from ..engine.records import Record
 from .binding import NOTHING, asks_for_flag, collect, prepare, refuse_lacking
 from .context import Context, OwnPulse
 from .executors import NO_ARGUMENTS, Call, Ending, Running
+from .families import Member
 from .options import json_values
 from .work import DelayedFunction
 
@@ -30,6 +31,7 @@ class Launcher:
 
     __slots__ = (
         "blocks",
+        "dynamic",
         "execution",
         "label",
         "on_loop",
@@ -45,6 +47,7 @@ class Launcher:
         self.task = task
         self.execution = task.execution
         self.blocks = self.execution == "main"
+        self.dynamic = isinstance(task, Member)  # there may be millions
         self.pooled = self.execution == "process"
         self.on_loop = self.execution in ("main", "async") and not task.awaited
         self.label: Callable[[Any, Any], str] = task.func_run_id or session.config.func_run_id
@@ -103,18 +106,19 @@ class Launcher:
 class Launchers(dict[str, Launcher]):
     """The launchers by the names of tasks, each made when its task first runs."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, task_of: Callable[[str], Task[..., Any]]) -> None:
         super().__init__()
         self._session = session
+        self._task_of = task_of
 
     def __missing__(self, name: str) -> Launcher:
-        launcher = self[name] = Launcher(self._session, self._session[name])
+        launcher = self[name] = Launcher(self._session, self._task_of(name))
         return launcher
 
     def renew(self, task: Task[..., Any]) -> None:
         """The task, or something that is said of it, is another."""
-        if task.name in self:
-            self[task.name] = Launcher(self._session, task)
+        if task.key in self:
+            self[task.key] = Launcher(self._session, task)
 
 
 class Live:

@@ -48,7 +48,8 @@ TIMED_OUT = "its timeout is over"
 class Runs:
     """`live` are those that have been claimed and have not ended, by the number of their RUN
     record. `stops` is how often the app was told to end: after the first time what is claimed is
-    begun all the same, after the second nothing is. `wake` is called when a run has ended,
+    begun all the same, after the second nothing is. `task_of` gives the task of a name in the log,
+    `wake` is called when a run has ended,
     `failed` with what a run makes the app end of, `raised` with what a run raised."""
 
     def __init__(
@@ -56,6 +57,7 @@ class Runs:
         session: Session,
         journal: Journal,
         *,
+        task_of: Callable[[str], Task[..., Any]],
         wake: Callable[[], None],
         failed: Callable[[str, BaseException | None], None],
         raised: Callable[[BaseException], None],
@@ -65,7 +67,7 @@ class Runs:
         self.journal = journal
         self.live: dict[int, Live] = {}
         self.stops = 0
-        self.launchers = Launchers(session)
+        self.launchers = Launchers(session, task_of)
         self._wake = wake
         self._failed = failed
         self._raised = raised
@@ -233,7 +235,7 @@ class Runs:
 
     def terminate(self, task: Task[..., Any], why: str | None) -> None:
         """End the runs of a task, those too whose claims are being written."""
-        self._unwanted[task.name] = why
+        self._unwanted[task.key] = why
         for live in self.of(task):
             self.stop(live, why)
 
@@ -250,9 +252,9 @@ class Runs:
         if live.running is not None:
             live.running.terminate()
 
-    def leave_alone(self, task: Task[..., Any], loop: asyncio.AbstractEventLoop) -> None:
+    def leave_alone(self, task: Task[..., Any]) -> None:
         """The task is gone from the agenda: its runs keep their time limit."""
-        limit = task.plan.timeout
+        limit, loop = task.plan.timeout, asyncio.get_running_loop()
         for live in self.of(task):
             if limit is not None:
                 left = (live.record.at + limit - self.clock.now()) / SECOND
@@ -268,7 +270,8 @@ class Runs:
         if ending.raised is not None:
             self._raised(ending.raised)
         if ending.action is SUCCESS:
-            self.session.returns[run.task] = ending.value
+            if not live.launcher.dynamic:
+                self.session.returns[run.task] = ending.value
         elif ending.action is TERMINATE and error is None and live.why is not None:
             error = f"ended: {live.why}"
         at = self.clock.now()

@@ -30,6 +30,7 @@ from .alarm import alarm
 from .answers import explanation, next_due
 from .binding import bound
 from .clock import stopwatch
+from .dynamic import DynamicTasks
 from .errors import OncueError, SchedulerExit, SchedulerRestart
 from .hooks import finish
 from .journal import SECOND, Journal, scheduler_log
@@ -80,8 +81,15 @@ class Runtime:
         self._failure: OncueError | None = None
         self._shut_again: int | None = None  # when a shut_cond that raised is asked again
         self.runs = Runs(
-            session, self.journal, wake=self._wake, failed=self._fail, raised=self._obey_raised
+            session,
+            self.journal,
+            task_of=self._task_of,
+            wake=self._wake,
+            failed=self._fail,
+            raised=self._obey_raised,
         )
+        self.dynamic = DynamicTasks(session, self.agenda, self.runs, self._wake)
+        self.journal.dynamic = self.dynamic
         self.configured()
 
     # --- from outside ---------------------------------------------------------------------
@@ -94,7 +102,7 @@ class Runtime:
             self._wakeup.set()
         else:
             done: Future[None] = Future()
-            self._loop.call_soon_threadsafe(self._called, change, done)
+            self.loop.call_soon_threadsafe(self._called, change, done)
             done.result()
 
     def _wake(self) -> None:
@@ -103,7 +111,7 @@ class Runtime:
     def _hear_notice(self) -> None:
         """Of the store, on any thread; also when the loop is closed already."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._noticed)
+            self.loop.call_soon_threadsafe(self._noticed)
 
     def _noticed(self) -> None:
         self.journal.notice()
@@ -146,10 +154,16 @@ class Runtime:
             self.shut_down()
         self.restarting = True
 
+    def _task_of(self, key: str) -> Task[..., Any]:
+        """The task that the log and the agenda know by this name."""
+        found = self.dynamic.loaded.get(key)
+        return self.session[key] if found is None else found
+
     def _close_agenda(self) -> None:
         """From now on nothing starts but what is to start at the end."""
         if self.loaded and self._once is None:
             self.journal.leave()
+        self.dynamic.close()
         for task in self.session:
             entry = self.agenda.entries.get(task.name)
             if entry is None:
@@ -236,6 +250,9 @@ class Runtime:
 
     def _superseded(self, name: str) -> None:
         """Another app has registered a newer condition: that one starts the task."""
+        if name in self.dynamic.loaded:
+            self.dynamic.outdate(name)
+            return
         self._outdated.add(name)
         entry = self.agenda.entries.get(name)
         if entry is not None:
@@ -259,7 +276,7 @@ class Runtime:
         if self.loaded:
             self._want(self._shut)
         for name in list(self.agenda.entries):
-            task = self.session[name]
+            task = self._task_of(name)
             self.runs.launchers.renew(task)
             self.agenda.change(name, self._schedule(task))
 
@@ -268,7 +285,7 @@ class Runtime:
 
     def remove(self, task: Task[..., Any]) -> None:
         """It is no more; its live runs go on."""
-        self.runs.leave_alone(task, self._loop)
+        self.runs.leave_alone(task)
         self._outdated.discard(task.name)
         if task.name in self.agenda.entries:
             self.agenda.remove(task.name)
@@ -308,10 +325,10 @@ class Runtime:
         self, *, signals: bool = False, ready: Callable[[], object] | None = None
     ) -> None:
         """Live. `ready` is called once everything is planned."""
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._wakeup = asyncio.Event()
-        self._alarm = alarm(self._loop, self._wake)
+        self._alarm = alarm(self.loop, self._wake)
         self.serving = True
         self.turned = stopwatch()
         handlers = Signals(self._hear_signal, self._is_blocked) if signals else None
@@ -455,6 +472,7 @@ class Runtime:
             self.shut_down()
         for record in self.runs.drain():
             self.journal.end(record, now)
+            self.dynamic.ended(record.task)
         if self.session.config.force_status_from_logs:
             if now >= self.journal.look_at:
                 self.journal.want_all(now)
@@ -464,7 +482,13 @@ class Runtime:
             return
         starts = self._decided(now)
         self.runs.forgive()
-        begun = await self.journal.commit(starts, now)
+        rests = self.dynamic.rests(now)
+        begun = await self.journal.commit(starts, now, rests)
+        if len(begun) < len(starts):
+            granted = {start for start, _ in begun}
+            for start in starts:
+                if start not in granted:
+                    self.dynamic.ended(start.record.task)
         runs = [self.runs.claimed(start, seq) for start, seq in begun]
         for stop in self.agenda.drain_stops():
             self._obey(stop)
@@ -547,7 +571,7 @@ class Runtime:
 
     def _delay(self) -> float:
         """Seconds until there is something to look at."""
-        until = self.journal.look_at
+        until = self.journal.wake_at
         if not self.runs.stops:
             again = self._shut.verdict.until if self._shut_again is None else self._shut_again
             until = min(until, again)

@@ -32,6 +32,7 @@ from .definition import read_options, refuse_contradictions
 from .endpoint import Endpoint
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
+from .families import Family
 from .fixtures import Fixtures
 from .health import Health, health
 from .hooks import Hooks
@@ -42,10 +43,12 @@ from .parameters import Parameters
 from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
+from .scheduling import Scheduling
 from .stores.protocol import Store
 from .task import LiveRun, Task
 
 AnyTask = Task[..., Any]
+AnyFamily = Family[..., Any]
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 MOST_SAID = 1000  # different options of tasks that are remembered
@@ -59,11 +62,14 @@ class Session:
     def __init__(self, store: Store, clock: Clock, config: dict[str, Any]) -> None:
         self.phrases = Phrases()
         self.customs: dict[str, Custom] = {}
+        self.safe: set[str] = set()  # those that conditions from outside may ask
         self.parameters = Parameters(self._parameter_changed)
         self.returns: dict[str, Any] = {}
         self.store = store
         self._clock = clock
         self._tasks: dict[str, AnyTask] = {}
+        self.families: dict[str, AnyFamily] = {}
+        self.read_texts: dict[tuple[str, str], Any] = {}  # of rows of dynamic tasks, what they mean
         self._said: dict[tuple[tuple[str, int], ...], dict[str, Any]] = {}
         self.hooks = Hooks(self)
         self.middlewares: list[Middleware] = []
@@ -74,6 +80,7 @@ class Session:
         self.app_context: AppContext | None = None  # while it runs, or is about to
         self.config = Config(self, config)
         self._repo = Repo(store, self.config.timezone)
+        self.scheduling = Scheduling(self)
 
     @property
     def clock(self) -> Clock:
@@ -141,6 +148,7 @@ class Session:
     def add_task(self, task: AnyTask) -> None:
         """Make a task one of this session's. What is done with one whose name is taken is said by
         `config.task_pre_exist`."""
+        self._refuse_of_family(task.name)
         taken = self._tasks.get(task.name)
         if taken is not None and taken is not task:
             match self.config.task_pre_exist:
@@ -156,6 +164,37 @@ class Session:
                     task.name = self.free_name(task.name)
         with self.hooks.around_definition(task):
             self._add(task)
+
+    def _refuse_of_family(self, name: str) -> None:
+        family, colon, _ = name.partition(":")
+        if colon and family in self.families:
+            raise DefinitionError(f"the name {name!r} is one of a task of the family {family!r}")
+
+    def add_family(self, family: AnyFamily) -> None:
+        """Let there be dynamic tasks of it. Raises DefinitionError for a name that is taken."""
+        name = family.name
+        if name in self.families or name in self._tasks:
+            raise DefinitionError(f"there is a task {name!r} already; give this one another name")
+        for task in self._tasks:
+            if task.startswith(f"{name}:"):
+                raise DefinitionError(f"the task {task!r} would be one of the family {name!r}")
+        family.join(self)
+        self.families[name] = family
+        self._apply(lambda life: life.dynamic.expect(0))
+
+    def family(self, task: Any) -> AnyFamily:
+        """The family of that name, itself or of that function. Raises DefinitionError."""
+        found = self.families.get(name_of(task))
+        if found is None or not (isinstance(task, str) or task in (found, found.function)):
+            raise DefinitionError(
+                f"{name_of(task)!r} is no dynamic task of this app; one is defined by "
+                "@app.dynamic_task()"
+            )
+        return found
+
+    def is_known(self, name: str) -> bool:
+        """Whether there is such a task, or a family that may have it."""
+        return name in self._tasks or name.partition(":")[0] in self.families
 
     def _add(self, task: AnyTask) -> None:
         task.join(self)
@@ -198,6 +237,7 @@ class Session:
         syntax: str | re.Pattern[str] | None,
         function: Callable[..., object],
         every: Duration | None,
+        safe: bool = False,
     ) -> None:
         """Make a function a custom condition; see `App.cond`."""
         name = function.__name__
@@ -210,7 +250,9 @@ class Session:
                 self.phrases.add_pattern(syntax)
                 name = syntax.pattern
         self.customs[name] = Custom(function, None if every is None else every.microseconds)
-        self._registered.append(lambda other: other.register(syntax, function, every))
+        if safe:
+            self.safe.add(name)
+        self._registered.append(lambda other: other.register(syntax, function, every, safe))
 
     def define(self, name: str, condition: str | Condition) -> None:
         """Give a condition a name; see `App.define`."""
@@ -250,6 +292,12 @@ class Session:
         return partial(self.hooks.add, "task_execute")
 
     # --- running --------------------------------------------------------------------------
+
+    @property
+    def life(self) -> Runtime | None:
+        """The running app, once its store is open."""
+        life = self._life
+        return life if life is not None and life.serving and life.loaded else None
 
     @property
     def serving(self) -> bool:
@@ -304,6 +352,7 @@ class Session:
                 yield context
         finally:
             self.app_context = None
+            await self.scheduling.leave()
         if context.again is not None:
             restart(context.again)
 
@@ -337,6 +386,7 @@ class Session:
         ready: Callable[[], object] | None,
     ) -> None:
         while True:
+            await self.scheduling.leave()
             before, life = self._life, self._begin(once)
             self._life = life
             try:
@@ -463,13 +513,13 @@ class Session:
 
     def ask(self, task: AnyTask, request: Request) -> bool:
         """Whether there is a running app to give the request to."""
-        if self._life is None or not (self._life.serving and self._life.loaded):
+        if self.life is None:
             return False
         self._apply(lambda life: life.request(task, request))
         return True
 
     def requests_of(self, task: AnyTask) -> list[Request]:
-        entry = self._life.agenda.entries.get(task.name) if self._life is not None else None
+        entry = self._life.agenda.entries.get(task.key) if self._life is not None else None
         return [] if entry is None or not self.serving else list(entry.requests)
 
     def withdraw(self, task: AnyTask) -> None:
@@ -485,7 +535,7 @@ class Session:
         runs = list(self.log_of(task).live.items())
         found = {seq: (run.run_id, run.scheduled_at, run.mark.at) for seq, run in runs}
         for seq, record in list(life.journal.live.items()):
-            if record.task == task.name:  # ours, with its label; it may have ended just now
+            if record.task == task.key:  # ours, with its label; it may have ended just now
                 found[seq] = record.run_id, record.logical, record.at
         return [
             LiveRun(label, self.moment(scheduled_at, task), self.moment(at, task))
@@ -493,7 +543,7 @@ class Session:
         ]
 
     def log_of(self, task: AnyTask) -> TaskLog:
-        return self._known().planner.history.of(task.name)
+        return self._known().planner.history.of(task.key)
 
     def moment(self, instant: int, task: AnyTask) -> datetime | None:
         return to_datetime(instant, task.timezone or self.config.timezone)

@@ -199,7 +199,11 @@ class Task(OlderNames, Generic[P, R]):
         put("_session", None)
         refuse_contradictions(self)
         if session is not None:
-            session.add_task(self)
+            self.enter(session)
+
+    def enter(self, session: Session) -> None:
+        """Be one of a session's."""
+        session.add_task(self)
 
     def join(self, session: Session) -> None:
         """Belong to a session; `add_task` calls it."""
@@ -258,6 +262,11 @@ class Task(OlderNames, Generic[P, R]):
         self._name = name_of(self.function, name)
 
     @property
+    def key(self) -> str:
+        """Its name in the log."""
+        return self._name
+
+    @property
     def session(self) -> Session:
         """The session it belongs to. Raises OncueError when there is none yet."""
         if self._session is None:
@@ -274,31 +283,14 @@ class Task(OlderNames, Generic[P, R]):
             self._session.changed(self, name)
 
     @property
+    def leased(self) -> bool:
+        """Whether a run is its instance's for its `lease_duration`, not as long as that lives."""
+        return timetable.is_timed(self.values) or self.values.get("lease_duration") is not None
+
+    @property
     def plan(self) -> Schedule:
         """What the agenda knows of it."""
-        config, timed = self.session.config, timetable.is_timed(self.values)
-        timeout = options.NEVER if self.permanent else self.timeout or config.timeout
-        grace = self.misfire_grace or config.misfire_grace
-        lateness = self.max_lateness or config.max_lateness
-        lease = self.lease_duration.microseconds
-        leased = timed or self.values.get("lease_duration") is not None
-        return Schedule(
-            self.start_cond,
-            self.timezone or config.timezone,
-            end_cond=self.end_cond,
-            retries=self.retries,
-            priority=self.priority,
-            overlap=self.overlap or config.overlap,
-            timeout=timeout.microseconds if isinstance(timeout, Duration) else None,
-            misfire_grace=grace.microseconds,
-            catch_up=self.catch_up or config.catch_up or (ONCE if timed else SKIP),
-            max_lateness=None if lateness is None else lateness.microseconds,
-            policy=policy(self.failure_mode, self.execution_mode, lease),
-            lease=lease if leased else None,
-            enabled=self.enabled,
-            standing=not (self.on_startup or self.on_shutdown),
-            pooled=self.execution == "process",
-        )
+        return schedule_of(self)
 
     # --- state ----------------------------------------------------------------------------
 
@@ -417,6 +409,32 @@ class Task(OlderNames, Generic[P, R]):
     def delete(self) -> None:
         """Remove it from its session."""
         self.session.remove_task(self)
+
+
+def schedule_of(task: Task[..., Any]) -> Schedule:
+    """What its options come to, and those of its app."""
+    config, timed = task.session.config, timetable.is_timed(task.values)
+    timeout = options.NEVER if task.permanent else task.timeout or config.timeout
+    grace = task.misfire_grace or config.misfire_grace
+    lateness = task.max_lateness or config.max_lateness
+    lease = task.lease_duration.microseconds
+    return Schedule(
+        task.start_cond,
+        task.timezone or config.timezone,
+        end_cond=task.end_cond,
+        retries=task.retries,
+        priority=task.priority,
+        overlap=task.overlap or config.overlap,
+        timeout=timeout.microseconds if isinstance(timeout, Duration) else None,
+        misfire_grace=grace.microseconds,
+        catch_up=task.catch_up or config.catch_up or (ONCE if timed else SKIP),
+        max_lateness=None if lateness is None else lateness.microseconds,
+        policy=policy(task.failure_mode, task.execution_mode, lease),
+        lease=lease if task.leased else None,
+        enabled=task.enabled,
+        standing=not (task.on_startup or task.on_shutdown),
+        pooled=task.execution == "process",
+    )
 
 
 NO_PHRASES = Phrases()

@@ -87,15 +87,20 @@ class Agenda:
 
     # --- tasks ----------------------------------------------------------------------------
 
-    def add(self, name: str, schedule: Schedule, since: int | None = None) -> Entry:
+    def add(
+        self, name: str, schedule: Schedule, since: int | None = None, waited: int = 0
+    ) -> Entry:
         """Plan a task. `since` is from when on nobody has decided what came due of it; None: there
-        was nothing to decide."""
+        was nothing to decide. `waited` is how long it had to wait after its latest run, which was
+        released."""
         if name in self.entries:
             raise ValueError(f"there is a task {name!r} on the agenda already")
         self._defined += 1
         entry = self._enter(name, schedule, self._defined)
         outcome = entry.log.outcome
-        if outcome is not None and outcome.action is Action.CRASH:
+        if outcome is not None and waited:
+            entry.crash_wait, entry.not_before = waited, outcome.mark.at + waited
+        elif outcome is not None and outcome.action is Action.CRASH:
             self._wait_after(entry, outcome.action, outcome.mark.at)
         if since is not None:
             self.search(name, since)
@@ -268,6 +273,8 @@ class Agenda:
     def _see(self, instant: int, record: Record, mark: Mark) -> TaskLog:
         entry = self.entries.get(record.task)
         log = self.history.of(record.task) if entry is None else entry.log
+        if log.born and not log.has(record):
+            return log
         log.add(record, mark)
         if instant < self.logical:
             instant = self.logical
@@ -592,9 +599,10 @@ class Agenda:
         readers = (e for e in self._past if e.log is log or log in e.plan.sources)
         return min((self._past[entry] for entry in readers), default=FOREVER)
 
-    def lookback(self, now: int) -> dict[str, int]:
-        """From when on every record of each task is needed, FOREVER: the latest are enough."""
-        return self.planner.lookback(min((now, self.logical, *self._past.values())))
+    def lookback(self, now: int, tasks: Iterable[str] | None = None) -> dict[str, int]:
+        """From when on every record of each task is needed, FOREVER: the latest are enough. Of
+        these tasks, or of all that are read."""
+        return self.planner.lookback(min((now, self.logical, *self._past.values())), tasks)
 
     def decided(self) -> dict[str, int]:
         """Up to when all that came due of each task was decided here."""

@@ -99,10 +99,12 @@ class TaskLog(Source):
     `streak` is the number of fails and crashes since the latest other ending. `dropped` counts the
     instants of each action that are kept no more; `room` is how many records may still come
     before it is time to drop again. `known` tells whether there is such a task; conditions on
-    one that there is not are false.
+    one that there is not are false. Runs numbered up to `born` are not of it, but of one that had
+    its name before.
     """
 
     __slots__ = (
+        "born",
         "dropped",
         "finished",
         "known",
@@ -123,6 +125,7 @@ class TaskLog(Source):
         super().__init__()
         self.task = task
         self.known = True
+        self.born = 0
         self.policy = COMMIT
         self.clear()
 
@@ -238,6 +241,10 @@ class TaskLog(Source):
                 setattr(self, name, value)
 
     # --- taking in ------------------------------------------------------------------------
+
+    def has(self, record: Record) -> bool:
+        """Whether a record of the task's name is of this one."""
+        return (record.run or record.seq) > self.born
 
     def add(self, record: Record, mark: Mark | None = None) -> Mark:
         """Take in a record; `mark` is the place it was promised already."""
@@ -425,7 +432,8 @@ class History:
         log = self.of(task)
         log.clear()
         for record in records:
-            log.add(record)
+            if log.has(record):
+                log.add(record)
 
     def set_back(self, now: int) -> None:
         for log in self.tasks.values():

@@ -190,13 +190,14 @@ class Planner:
                 source.tell(plan)
         return plan
 
-    def lookback(self, now: int) -> dict[str, int]:
-        """Of each task that plans read: the instant from which on they need every record, or
-        FOREVER if the latest ones are enough."""
+    def lookback(self, now: int, tasks: Iterable[str] | None = None) -> dict[str, int]:
+        """Of these tasks, or of each that plans read: the instant from which on they need every
+        record, or FOREVER if the latest ones are enough."""
+        logs = self.history.tasks
         return {
-            task: min(plan.lookback(now) for plan in log.readers)
-            for task, log in self.history.tasks.items()
-            if log.readers
+            task: min(plan.lookback(now) for plan in logs[task].readers)
+            for task in (logs if tasks is None else tasks)
+            if task in logs and logs[task].readers
         }
 
     @staticmethod

@@ -68,12 +68,9 @@ class Rows:
             looks = self._looks.setdefault(row.shard, [])
             heappush(looks, (row.look, row.task))
             if len(looks) > 2 * len(self._rows) + PIECE:
-                looks[:] = [(r.look, r.task) for r in self._rows.values() if self._is_here(r, row)]
+                here = (each for each in self._rows.values() if each.shard == row.shard)
+                looks[:] = [(each.look, each.task) for each in here if each.look is not None]
                 heapify(looks)
-
-    @staticmethod
-    def _is_here(row: Dynamic, other: Dynamic) -> bool:
-        return row.shard == other.shard and row.look is not None
 
     def remove(self, task: str) -> bool:
         row = self._rows.pop(task, None)

@@ -1,0 +1,287 @@
+"""The dynamic tasks of one life of an app: loaded when they are due, let go of when nothing is left
+to decide.
+
+A turn takes rows that are due, no more than there is room for, and puts them on the agenda like any
+task, with the log that their conditions read; so what is decided about them is decided by the same
+engine. A task that does not run and has caught up is at rest: its row is given back in the commit
+that writes the turn's endings, with the instant at which its answer next changes and the records
+that could change it. Whoever finds that instant past, or such a record, takes it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ..engine.agenda import MANY, Agenda
+from ..engine.civil import FOREVER
+from ..engine.history import PROVISIONAL, TaskLog
+from ..engine.items import Entry
+from ..engine.records import FINISHED, Action, Key
+from ..engine.verdict import Parameter, named
+from .families import Member, is_local
+from .stores.dynamic import PARAMETER, Awaited, Dynamic, Rest
+from .stores.protocol import Answer, Refused
+
+if TYPE_CHECKING:
+    from .runs import Runs
+    from .session import Session
+
+LOCAL: Awaited = "", PARAMETER
+"""What conditions wait for that depend on the app they are decided in: another life of one."""
+UNREADABLE = 300_000_000  # for how long a row is left alone that cannot be read here
+SUCCESS = Action.SUCCESS
+ENDS = (*FINISHED, Action.CRASH, Action.INACTION)
+
+scheduler_log = logging.getLogger("oncue.scheduler")
+
+
+class DynamicTasks:
+    """`loaded` are those on the agenda, by their names in the log."""
+
+    def __init__(
+        self, session: Session, agenda: Agenda, runs: Runs, wake: Callable[[], None]
+    ) -> None:
+        self.session = session
+        self.agenda = agenda
+        self.runs = runs
+        self._wake = wake
+        self.loaded: dict[str, Member] = {}
+        self.closed = False
+        self._first = 0  # when there is something to be had
+        self._arrived: list[Member] = []  # whose logs are still to be read
+        self._unsettled: dict[str, None] = {}  # those that may be at rest, in order
+        self._outdated: set[str] = set()  # those that are of another version by now
+        self._unreadable: list[Rest] = []
+        self._full: set[str] = set()  # shards that had more than they were asked for
+        self._turn = 0
+        self._begun = self._unsure = False
+
+    # --- to load ----------------------------------------------------------------------------
+
+    @property
+    def look_at(self) -> int:
+        """When there is something to take; FOREVER while there is no room."""
+        return self._first if self._shards and self._room else FOREVER
+
+    @property
+    def _shards(self) -> list[str]:
+        return [shard for family in self.session.families.values() for shard in family.shards]
+
+    @property
+    def _room(self) -> int:
+        """How many more may be taken: what cannot run is left to others."""
+        if self.closed:
+            return 0
+        limit = self.session.config.concurrency_limit
+        waiting = len(self._unsettled)
+        room = MANY if limit is None else limit - len(self.runs.live) - waiting
+        return max(0, min(self.session.config.batch_size - waiting, room))
+
+    def expect(self, instant: int) -> None:
+        """There is something at that instant, perhaps. On the loop's thread."""
+        self._first = min(self._first, instant)
+        self._wake()
+
+    async def take(self, now: int) -> set[str]:
+        """Take what is due; the tasks whose logs have to be read before anything is decided."""
+        shares = self._shares()
+        if not shares:
+            return set()
+        store = self.session.store
+        if not self._begun:
+            await store.rouse([LOCAL], now)
+            self._begun = True
+        if self._unsure:
+            await store.let_go([*self.loaded, *(member.key for member in self._arrived)])
+        self._unsure = True  # until it is known what was taken
+        rows, self._first = await store.take(shares, now)
+        self._unsure = False
+        taken: dict[str, int] = {}
+        for row in rows:
+            taken[row.shard] = taken.get(row.shard, 0) + 1
+        self._full = {shard for shard, found in taken.items() if found >= shares[shard]}
+        wanted: set[str] = set()
+        for row in rows:
+            wanted |= self._arrive(row, now)
+        return wanted
+
+    def _shares(self) -> dict[str, int]:
+        """How many of each shard: the same of all families, and of all parts of a family; but more
+        of those that had more than the last time."""
+        room, shards = self._room, self._shards
+        if not (room and shards):
+            return {}
+        self._turn += 1
+        first = self._turn % len(shards)
+        shards = shards[first:] + shards[:first]
+        families = self.session.families
+        weights = {shard: 1 / len(families[shard.partition(":")[0]].shards) for shard in shards}
+        hungry = self._full & weights.keys()
+        if hungry:
+            weights = {s: w if s in hungry else w / len(shards) for s, w in weights.items()}
+        whole = sum(weights.values())
+        shares: dict[str, int] = {}
+        for shard in shards:
+            share = min(room, max(1, int(self._room * weights[shard] / whole)))
+            if share:
+                shares[shard] = share
+                room -= share
+        return shares
+
+    def _arrive(self, row: Dynamic, now: int) -> set[str]:
+        """Make plans of a row; the tasks whose logs they read."""
+        planner, session = self.agenda.planner, self.session
+        try:
+            family = session.families[row.task.partition(":")[0]]
+            member = Member(family, row)
+            schedule = member.plan
+            plan = planner.plan(schedule.condition, row.task, schedule.zone)
+        except Exception as error:
+            scheduler_log.error("%s cannot be read here: %s", row.task, error)
+            again = now + UNREADABLE
+            self._unreadable.append(Rest(row.task, row.version, again, floor_of(row)))
+            return set()
+        own = planner.history.of(row.task)
+        own.born, own.known = row.born, True
+        self._arrived.append(member)
+        logs = [source for source in plan.sources if isinstance(source, TaskLog)]
+        for log in logs:
+            if log is not own:
+                log.known = session.is_known(log.task)
+        return {row.task, *(log.task for log in logs)}
+
+    def enter(self) -> None:
+        """The logs of what was taken have been read."""
+        arrived, self._arrived = self._arrived, []
+        for member in arrived:
+            key, agenda = member.key, self.agenda
+            since = searched_from(member.row)
+            self.runs.launchers.pop(key, None)
+            self.loaded[key] = member
+            self._outdated.discard(key)
+            self._unsettled[key] = None
+            if key in agenda.entries:
+                agenda.change(key, member.plan)
+                agenda.search(key, since)
+            else:
+                agenda.add(key, member.plan, since, waited=member.row.wait)
+
+    # --- to let go of -------------------------------------------------------------------------
+
+    def ended(self, key: str) -> None:
+        """A run of it has: it may be at rest."""
+        if key in self.loaded:
+            self._unsettled[key] = None
+
+    def outdate(self, key: str) -> None:
+        """It was scheduled anew, or unscheduled."""
+        self._outdated.add(key)
+        self._unsettled[key] = None
+        entry = self.agenda.entries[key]
+        entry.requests.clear()
+        self.agenda.enable(key, False)
+
+    def rests(self, now: int) -> list[Rest]:
+        """What is at rest, after all that is due has been decided."""
+        if self.closed:
+            return []
+        found, self._unreadable = self._unreadable, []
+        for key in list(self._unsettled):
+            entry, member = self.agenda.entries[key], self.loaded[key]
+            if key in self._outdated:
+                found.append(Rest(key, member.row.version, None, floor_of(member.row)))
+            elif self._runs_here(entry):
+                del self._unsettled[key]
+            elif not self._is_busy(entry, now):
+                found.append(self._rest(entry, member))
+        return found
+
+    def _runs_here(self, entry: Entry) -> bool:
+        live = entry.log.live
+        return any(run in self.runs.live or run > PROVISIONAL for run in live)
+
+    @staticmethod
+    def _is_busy(entry: Entry, now: int) -> bool:
+        """Whether there is something to decide before it can be let go of."""
+        behind = entry.behind is not None and entry.due <= now
+        return behind or entry.queued or bool(entry.requests)
+
+    def _rest(self, entry: Entry, member: Member) -> Rest:
+        agenda, log = self.agenda, entry.log
+        due = None if entry.due >= FOREVER else entry.due
+        reads = set(self._awaited(entry, member))
+        done = due is None and not reads and log.outcome is not None
+        return Rest(
+            entry.name,
+            member.row.version,
+            due,
+            agenda.logical if entry.behind is None else min(entry.behind, agenda.logical),
+            agenda.history.position,
+            tuple(sorted(reads)),
+            entry.crash_wait,
+            done and log.outcome is not None and log.outcome.action is SUCCESS,
+        )
+
+    def _awaited(self, entry: Entry, member: Member) -> Iterable[Awaited]:
+        """What could change its answer before time does."""
+        own = entry.log
+        for read in named(tuple(each for each in entry.reads if each[0] is not own)):
+            match read:
+                case Key(task, action):
+                    yield task, str(action)
+                case Parameter(name):
+                    yield name, PARAMETER
+        if own.live:  # elsewhere
+            yield from ((entry.name, str(action)) for action in ENDS)
+        if is_local(member.start_cond):
+            yield LOCAL
+        for source in entry.plan.sources:
+            if isinstance(source, TaskLog) and not source.known:
+                yield source.task, PARAMETER
+                yield LOCAL
+
+    def rested(self, rests: Sequence[Rest], answers: Sequence[Answer]) -> None:
+        """What the store says of them."""
+        for rest, answer in zip(rests, answers, strict=True):
+            if not isinstance(answer, Refused):
+                self._unload(rest.task)
+                self._first = min(self._first, FOREVER if rest.due is None else rest.due)
+
+    def written(self) -> None:
+        """There are records in the store that somebody may wait for."""
+        self._first = 0
+
+    def _unload(self, key: str) -> None:
+        member = self.loaded.pop(key, None)
+        if member is None:
+            return  # it could not be read
+        self._unsettled.pop(key, None)
+        self._outdated.discard(key)
+        if self.agenda.entries[key].log.live:
+            self.runs.leave_alone(member)
+        self.runs.launchers.pop(key, None)
+        self.agenda.remove(key)
+
+    def close(self) -> None:
+        """From now on nothing is taken or decided: what is held is let go of with the store."""
+        self.closed = True
+        for key in self.loaded:
+            self.agenda.entries[key].requests.clear()
+            self.agenda.enable(key, False)
+
+
+def floor_of(row: Dynamic) -> int:
+    """Up to when all that came due was decided."""
+    return row.since if row.decided is None else max(row.since, row.decided)
+
+
+def searched_from(row: Dynamic) -> int:
+    """From when on there may be something to decide: since it was let go of nothing has changed
+    before it was due, or looked at for a record."""
+    floor = floor_of(row)
+    if row.decided is None:
+        return floor
+    known = [instant for instant in (row.due, row.look) if instant]
+    return max(floor, min(known, default=floor))

@@ -1,0 +1,310 @@
+"""Dynamic tasks: a family says what is run and how, and each of its tasks when.
+
+A task of a family is a row in the store until it is due, then a `Member` for as long as it is
+decided about or runs. What it was scheduled with stands in the row as JSON, read and written here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from ..conds.cost import cost
+from ..conds.nodes import (
+    Call,
+    Condition,
+    Env,
+    Func,
+    ParamIs,
+    ParamsExist,
+    Phrase,
+    SchedulerAge,
+    SchedulerCycles,
+)
+from ..conds.tree import postorder
+from ..engine.civil import Zone
+from ..engine.schedule import Schedule
+from . import options, timetable
+from .definition import read_options
+from .errors import DefinitionError
+from .options import Option, optional
+from .stores.dynamic import Dynamic, Planned
+from .task import Task, schedule_of
+
+if TYPE_CHECKING:
+    from .session import Session
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+Said = dict[str, Any]
+"""Options of a task of a family, read."""
+
+SAID = (*timetable.WAYS, "timezone", "args")
+"""What is said of each task of a family; everything else of the family."""
+NOT_SAID = (*timetable.WAYS, "on_startup", "on_shutdown", "permanent", "enabled")
+"""What a family cannot say."""
+MAX_COST = 100
+_versions = random.SystemRandom()
+
+PartitionSelector = Callable[[int, str], int]
+
+
+def by_hash(partition_count: int, name: str) -> int:
+    """A partition that is always the same for a name, and spreads names evenly."""
+    digest = hashlib.sha1(name.encode(), usedforsecurity=False).digest()
+    return partition_count * int.from_bytes(digest) >> 8 * len(digest)
+
+
+def partitions(given: Any, name: str, owner: options.Speaker) -> tuple[int, ...]:
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        raise DefinitionError(f"{name}={given!r}: it is a list of numbers of partitions, from 0 on")
+    return tuple(sorted({options.whole(each, name, owner) for each in given}))
+
+
+class Family(Task[P, R]):
+    """What `@app.dynamic_task` makes of a function: what `schedule_task` schedules. Calling it
+    calls the function. Its options are those of a task but for when it starts, and these."""
+
+    max_cost = Option[int](
+        options.count,
+        MAX_COST,
+        doc="How much a condition may cost: 1 for each period and each task it waits for, 5 for "
+        "what counts records or time, 10 for a custom function.",
+    )
+    partition_count = Option[int | None](
+        optional(options.count),
+        doc="Into how many parts the tasks are divided, each looked for by itself.",
+    )
+    enabled_partitions = Option[tuple[int, ...] | None](
+        optional(partitions), doc="The partitions whose tasks run here. None: all."
+    )
+    partition_selector = Option[PartitionSelector](
+        options.function,
+        by_hash,
+        doc="Which partition a task belongs to, by the number of partitions and its name.",
+    )
+
+    def __init__(self, work: Callable[P, R], **given: Any) -> None:
+        for name in NOT_SAID:
+            if given.get(name) is not None:
+                raise DefinitionError(
+                    f"{name} is not for a dynamic task; schedule_task says when each one starts"
+                )
+        super().__init__(work, **given)
+        self._schedules: dict[bool, Schedule] = {}
+        self._schedules_of: tuple[Any, Any] = None, None
+        self._refuse_partitions()
+
+    def enter(self, session: Session) -> None:
+        if ":" in self.name:
+            raise DefinitionError(f"the name {self.name!r} has a colon; its tasks are NAME:TASK")
+        session.add_family(self)
+
+    def assigned(self, name: str) -> None:
+        self._refuse_partitions()
+        super().assigned(name)
+
+    def _refuse_partitions(self) -> None:
+        count, enabled = self.partition_count, self.enabled_partitions
+        if count is None and enabled is not None:
+            raise DefinitionError(f"task {self.name!r}: enabled_partitions needs partition_count")
+        wrong = [each for each in enabled or () if not 0 <= each < (count or 0)]
+        if wrong:
+            raise DefinitionError(f"enabled_partitions: {wrong[0]} is not in 0 to {count} - 1")
+
+    # --- names ----------------------------------------------------------------------------
+
+    def key_of(self, name: str) -> str:
+        """By which the log has one of its tasks. Raises DefinitionError for what is no name."""
+        if not isinstance(name, str) or not name or not name.isprintable():
+            raise DefinitionError(f"the name {name!r}: it is text of at least one printable sign")
+        return f"{self.name}:{name}"
+
+    def shard_of(self, name: str) -> str:
+        count = self.partition_count
+        if count is None:
+            return self.name
+        chosen = self.partition_selector(count, name)
+        if not isinstance(chosen, int) or not 0 <= chosen < count:
+            raise DefinitionError(
+                f"the partition_selector of {self.name!r} gave {chosen!r} for {name!r}: it is a "
+                f"number from 0 to {count - 1}"
+            )
+        return f"{self.name}:{chosen}"
+
+    @property
+    def shards(self) -> list[str]:
+        """Where to look for those of its tasks that run here."""
+        count, enabled = self.partition_count, self.enabled_partitions
+        if count is None:
+            return [self.name]
+        return [f"{self.name}:{each}" for each in (range(count) if enabled is None else enabled)]
+
+    # --- what is said of each ---------------------------------------------------------------
+
+    def read(self, given: Mapping[str, Any]) -> tuple[Said, Said]:
+        """What is given for one of its tasks, read: its options, and its `args`. Raises
+        DefinitionError, and ConditionSyntaxError, for what cannot be."""
+        values, extra = read_options(type(self), self, given)
+        for name in values:
+            if name not in SAID:
+                raise DefinitionError(
+                    f"{name} is an option of the family {self.name!r}, not of a "
+                    f"task of it (for context.args it is args={{{name!r}: …}})"
+                )
+        if not any(values.get(name) is not None for name in timetable.WAYS):
+            raise DefinitionError(f"when? give one of {', '.join(timetable.WAYS)}")
+        if values.get("start_cond") is not None:
+            self._vet(values["start_cond"])
+        args = values.pop("args", {})
+        if extra:
+            if not self.needs.wants_context:
+                raise DefinitionError(
+                    f"there is no option {next(iter(extra))!r}, and the function "
+                    "takes no context to find it in"
+                )
+            args = {**args, **options.json_object(extra, "args", self)}
+        return values, args
+
+    def _vet(self, condition: Condition) -> None:
+        """Refuse what a condition from outside may not be."""
+        safe = self.session.safe
+        for atom in postorder(condition):
+            name = {Call: "name", Phrase: "template"}.get(type(atom))
+            if isinstance(atom, Func) or (name and getattr(atom, name) not in safe):
+                raise DefinitionError(
+                    f"{str(atom)!r} asks a function; in the condition of a dynamic task only "
+                    "those may be asked that are defined by app.cond(…, safe=True)"
+                )
+        found, most = cost(condition), self.max_cost
+        if found > most:
+            raise DefinitionError(f"the condition costs {found}, more than max_cost={most}")
+
+    def planned(self, name: str, given: Mapping[str, Any], first: First) -> Planned:
+        """A task of this family as it is to be; `first` tells when a condition is to be looked at
+        first. Raises what `read` does."""
+        key = self.key_of(name)
+        if self.session.get(key) is not None:
+            raise DefinitionError(f"there is a task {key!r} already; give this one another name")
+        said, args = self.read(given)
+        condition = said.get("start_cond")
+        if condition is None:
+            condition = timetable.starting(said)
+        zone = said.get("timezone") or self.timezone or self.session.config.timezone
+        return Planned(
+            key,
+            self.shard_of(name),
+            text_of(said, args),
+            f"{condition} in {zone.name}",
+            first(condition, zone),
+            _versions.getrandbits(62),
+        )
+
+    # --- schedules --------------------------------------------------------------------------
+
+    def schedule_of(self, member: Member) -> Schedule:
+        """What the agenda knows of one of its tasks."""
+        values, config = member.values, self.session.config.values
+        if self._schedules_of[0] is not self.values or self._schedules_of[1] is not config:
+            self._schedules, self._schedules_of = {}, (self.values, config)
+        timed = timetable.is_timed(values)
+        known = self._schedules.get(timed)
+        if known is None:
+            known = self._schedules[timed] = schedule_of(member)
+        zone = values.get("timezone") or self.session.config.timezone
+        return replace(known, start_cond=member.start_cond, zone=zone)
+
+
+First = Callable[[Condition, Zone], int]
+LOCAL = (Call, Env, Func, ParamIs, ParamsExist, Phrase, SchedulerAge, SchedulerCycles)
+
+
+def is_local(condition: Condition) -> bool:
+    """Whether the answer depends on what each app has for itself: parameters, functions, how long
+    it has run."""
+    return any(isinstance(atom, LOCAL) for atom in postorder(condition))
+
+
+class Member(Task[..., Any]):
+    """One task of a family, while it is decided about or runs: `context.task`. Its `name` is its
+    own, its `key` that of the log."""
+
+    family: Family[..., Any]
+    row: Dynamic
+
+    def __init__(self, family: Family[..., Any], row: Dynamic) -> None:
+        put = partial(object.__setattr__, self)
+        put("function", family.function)
+        put("needs", family.needs)
+        put("awaited", family.awaited)
+        put("_name", row.task)
+        put("_session", family.session)
+        put("_waiting", ())
+        put("family", family)
+        put("row", row)
+        said = said_in(row.text, family)
+        said["args"] = {**family.args, **said["args"]}
+        put("values", {**family.values, **said})
+
+    @property
+    def name(self) -> str:
+        return self._name[len(self.family.name) + 1 :]
+
+    @name.setter
+    def name(self, name: str) -> None:
+        raise DefinitionError(f"task {self.name!r} cannot be called {name!r}: schedule another")
+
+    @property
+    def key(self) -> str:
+        return self._name
+
+    @property
+    def leased(self) -> bool:
+        return True
+
+    @property
+    def plan(self) -> Schedule:
+        return self.family.schedule_of(self)
+
+
+# --- the text of a row ----------------------------------------------------------------------------
+
+WRITERS: Mapping[str, Callable[[Any], str]] = {
+    "start_cond": str,
+    "schedule": str,
+    "interval": str,
+    "execute_at": lambda moment: str(moment.isoformat(" ")),
+    "timezone": lambda zone: str(zone.name),
+}
+
+
+def text_of(said: Said, args: Said) -> str:
+    """As JSON: the same whenever the same is said."""
+    texts = {name: WRITERS[name](value) for name, value in said.items() if value is not None}
+    return json.dumps({**texts, "args": args}, ensure_ascii=False, sort_keys=True)
+
+
+def said_in(text: str, family: Family[..., Any]) -> Said:
+    """The options in the text of a row. Raises what `Family.read` does, where the app has changed
+    since it was written."""
+    texts = json.loads(text)
+    args = texts.pop("args")
+    known = family.session.read_texts
+    said: Said = {"args": args}
+    for name, given in texts.items():
+        value = known.get((name, given))
+        if value is None:
+            value = options.options_of(Family)[name].read(given, name, family)
+            if len(known) >= MOST_TEXTS:
+                known.clear()
+            known[name, given] = value
+        said[name] = value
+    return said
+
+
+MOST_TEXTS = 10_000

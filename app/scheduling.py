@@ -1,0 +1,275 @@
+"""Dynamic tasks from outside: scheduled, unscheduled and listed, while the app runs or not, from
+coroutines and from plain code.
+
+Everything goes to the store, by the running app's own way to it or, where the app does not run
+here, by one that is opened for it. What was scheduled is found by whoever looks for what is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..conds.nodes import Condition
+from ..engine.atoms import Scheduler
+from ..engine.civil import FOREVER, Zone, from_datetime, to_datetime
+from ..engine.civil import zone as zone_of
+from ..engine.history import History, TaskLog
+from ..engine.plan import Planner
+from ..engine.verdict import STALE, Verdict
+from .context import running_loop
+from .errors import DefinitionError, OncueError
+from .families import is_local
+from .stores.dynamic import Dynamic, Planned, State, Wanted
+from .stores.protocol import Instance, Store
+
+if TYPE_CHECKING:
+    from .families import Family
+    from .session import Session
+
+T = TypeVar("T")
+MOST_PLANS = 1000
+PAGE = 100
+Tasks = Mapping[str, Mapping[str, Any]] | Iterable[tuple[str, Mapping[str, Any]]]
+"""Names of dynamic tasks, and what `schedule_task` takes for each by keyword."""
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicTask:
+    """One task of a family, as it is in the store. One of `start_cond`, `schedule`, `interval` and
+    `execute_at` says when it starts, as text; `timezone` is None if it is the family's. `since` is
+    when it came to be so, `due` when it is looked at next by time alone; None: only a record brings
+    that, or nothing. While it is decided about or runs, `held_by` tells who does it. Datetimes are
+    aware, in its zone."""
+
+    family: str
+    name: str
+    state: State
+    since: datetime
+    due: datetime | None = None
+    start_cond: str | None = None
+    schedule: str | None = None
+    interval: str | None = None
+    execute_at: str | None = None
+    timezone: str | None = None
+    args: Mapping[str, Any] | None = None
+    held_by: Instance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Some dynamic tasks, by name. With `continuation_token`, `list_tasks` gives those that follow;
+    None: there are no more."""
+
+    tasks: tuple[DynamicTask, ...]
+    continuation_token: str | None = None
+
+
+class Scheduling:
+    """What a session does with dynamic tasks. What it gives is to be awaited where a loop runs;
+    elsewhere it has been done when the call returns."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._first = FirstLooks(session)
+        self._opened = False  # the store, by us
+        self._lock: asyncio.Lock | None = None
+
+    def schedule(self, family: Any, tasks: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
+        found = self._session.family(family)
+        planned = [self._planned(found, name, given) for name, given in tasks]
+
+        async def write(store: Store) -> None:
+            await store.schedule(planned, self._session.clock.now())
+            self._tell(planned)
+
+        return self._by_store(write)
+
+    def _planned(self, family: Family[..., Any], name: str, given: Mapping[str, Any]) -> Planned:
+        try:
+            return family.planned(name, given, self._first)
+        except DefinitionError as error:
+            raise DefinitionError(f"{family.name} {name!r}: {error}") from error
+
+    def _tell(self, planned: list[Planned]) -> None:
+        life = self._session.life
+        if life is not None and planned:
+            life.dynamic.expect(min(each.due for each in planned))
+
+    def unschedule(self, family: Any, names: Iterable[str]) -> Any:
+        """Whether there was one."""
+        found = self._session.family(family)
+        keys = [found.key_of(name) for name in names]
+
+        async def remove(store: Store) -> bool:
+            return bool(await store.unschedule(keys))
+
+        return self._by_store(remove)
+
+    def get(self, family: Any, name: str) -> Any:
+        """None: there is none of that name."""
+        key = self._session.family(family).key_of(name)
+        wanted = Wanted(tasks=(key,))
+        return self._read(lambda: next(iter(self._page(wanted).tasks), None))
+
+    def list(
+        self,
+        family: Any = None,
+        *,
+        state: str | State | None = None,
+        due_after: datetime | None = None,
+        due_before: datetime | None = None,
+        limit: int = PAGE,
+        continuation_token: str | None = None,
+    ) -> Any:
+        name = None if family is None else self._session.family(family).name
+        if not isinstance(limit, int) or limit < 1:
+            raise DefinitionError(f"limit={limit!r}: it is 1 or more")
+        try:
+            found = None if state is None else State(state)
+        except ValueError:
+            raise DefinitionError(f"state={state!r}: it is one of {', '.join(State)}") from None
+        zone = self._session.config.timezone
+        wanted = Wanted(
+            family=name,
+            state=found,
+            since=None if due_after is None else from_datetime(due_after, zone),
+            until=None if due_before is None else from_datetime(due_before, zone),
+            after=continuation_token,
+            most=limit + 1,
+            now=self._session.clock.now(),
+        )
+        return self._read(lambda: self._page(wanted))
+
+    def _page(self, wanted: Wanted) -> TaskPage:
+        store = self._session.store
+        rows = store.dynamic(wanted)
+        held = any(row.holder is not None for row in rows)
+        instances = {each.id: each for each in store.instances()} if held else {}
+        most = None if wanted.most is None else wanted.most - 1
+        shown = rows[:most]
+        more = shown[-1].task if len(rows) > len(shown) else None
+        now = self._session.clock.now()
+        return TaskPage(tuple(self._shown(row, now, instances) for row in shown), more)
+
+    def _shown(self, row: Dynamic, now: int, instances: Mapping[str, Instance]) -> DynamicTask:
+        family, _, name = row.task.partition(":")
+        said = json.loads(row.text)
+        zone = self._session.config.timezone
+        if "timezone" in said:
+            zone = zone_of(said["timezone"])
+        elif family in self._session.families:
+            zone = self._session.families[family].timezone or zone
+        due = row.due if row.look is None else max(row.look, row.due or 0)
+        return DynamicTask(
+            family,
+            name,
+            row.state(now),
+            since=aware(row.since, zone),
+            due=None if due is None else aware(due, zone),
+            held_by=instances.get(row.holder or ""),
+            **said,
+        )
+
+    # --- where it is done -------------------------------------------------------------------
+
+    def _read(self, question: Callable[[], T]) -> Any:
+        return question() if running_loop() is None else asyncio.to_thread(question)
+
+    def _by_store(self, action: Callable[[Store], Coroutine[Any, Any, T]]) -> Any:
+        here, life = running_loop(), self._session.life
+        if self._session.serving and life is None:
+            raise OncueError("the app is just opening its store; schedule once it runs, or before")
+        if life is None:
+            alone = self._alone(action)
+            return asyncio.run(alone) if here is None else asyncio.ensure_future(alone)
+        doing = action(self._session.store)
+        if here is life.loop:
+            return asyncio.ensure_future(doing)  # which is done whether it is awaited or not
+        try:
+            future = asyncio.run_coroutine_threadsafe(doing, life.loop)
+        except RuntimeError:
+            doing.close()
+            raise OncueError("the app has ended meanwhile") from None
+        return future.result() if here is None else asyncio.wrap_future(future)
+
+    async def _alone(self, action: Callable[[Store], Awaitable[T]]) -> T:
+        """By the store, which nobody has open here."""
+        async with self._store() as store:
+            return await action(store)
+
+    @asynccontextmanager
+    async def _store(self) -> AsyncIterator[Store]:
+        store = self._session.store
+        if self._session.app_context is None:
+            await store.open(self._session.clock.now())
+            try:
+                yield store
+            finally:
+                await store.close()
+            return
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        async with self._lock:  # it stays open until the app runs, or is left
+            if not self._opened:
+                await store.open(self._session.clock.now())
+                self._opened = True
+            yield store
+
+    async def leave(self) -> None:
+        """Close the store if we have opened it: an app is about to, or nobody needs it."""
+        if self._opened:
+            self._opened = False
+            await self._session.store.close()
+
+
+def pairs(tasks: Tasks) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    return tasks.items() if isinstance(tasks, Mapping) else tasks
+
+
+def aware(instant: int, zone: Zone) -> datetime:
+    found = to_datetime(instant, zone)
+    assert found is not None
+    return found
+
+
+class FirstLooks:
+    """When a condition is to be looked at first, of a task that has no log: at once, or when it
+    comes true. The answers of the latest conditions are kept, since many tasks may have the same.
+    Raises DefinitionError for one that never can."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._verdicts: dict[tuple[Condition, Zone], Verdict] = {}
+        self._planner = Planner(History())
+
+    def __call__(self, condition: Condition, zone: Zone) -> int:
+        now = self._session.clock.now()
+        verdict = self._verdicts.get((condition, zone), STALE)
+        if not verdict.since <= now < verdict.until:
+            verdict = self._verdict(condition, zone, now)
+        if not verdict.value and verdict.until >= FOREVER:
+            raise DefinitionError(f"{str(condition)!r} is never true from now on")
+        return now if verdict.value else verdict.until
+
+    def _verdict(self, condition: Condition, zone: Zone, now: int) -> Verdict:
+        if self._planner.size > MOST_PLANS:
+            self._verdicts.clear()
+            self._planner = Planner(History())
+        session = self._session
+        self._planner.customs = session.customs
+        self._planner.parameters = session.parameters
+        self._planner.scheduler = Scheduler(now)
+        plan = self._planner.plan(condition, "", zone)
+        own = all(isinstance(each, TaskLog) and each.task == "" for each in plan.sources)
+        if is_local(condition) or not own:
+            verdict = Verdict(True, now, now + 1)  # only who knows the log can tell
+        else:
+            verdict = plan.check(now)
+        self._verdicts[condition, zone] = verdict
+        return verdict
