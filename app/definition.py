@@ -43,16 +43,17 @@ ELSEWHERE = {
 
 
 def read_options(
-    kind: type, owner: options.Speaker, given: Mapping[str, Any]
+    kind: type, owner: options.Speaker, given: Mapping[str, Any], words: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of a task given by keyword, read; and what else was given, for its `args`.
-    Raises DefinitionError for what looks like a misspelt option."""
+    Raises DefinitionError for what looks like a misspelt option, or one of these words."""
     known = options.options_of(kind)
     found = newer(given)
     extra = {name: found.pop(name) for name in [*found] if name not in known}
+    words = words or (*known, *OTHER_WORDS)
     for name in extra:
-        if name in ELSEWHERE or nearest(name, [*known, *OTHER_WORDS]):
-            hint = options.unknown(name, [*known, *OTHER_WORDS])
+        if is_misspelt(name, words):
+            hint = options.unknown(name, words)
             if name in ELSEWHERE:
                 hint = f"there is no option {name!r}; did you mean {ELSEWHERE[name]!r}?"
             raise DefinitionError(f"{hint} (for context.args it is args={{{name!r}: …}})")
@@ -62,6 +63,12 @@ def read_options(
         if name in values and values[name] is None:
             del values[name]
     return values, extra
+
+
+@lru_cache(maxsize=1024)
+def is_misspelt(name: str, words: tuple[str, ...]) -> bool:
+    """Whether a word may be meant to be one of these."""
+    return name in ELSEWHERE or bool(nearest(name, words))
 
 
 def with_extra(

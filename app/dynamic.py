@@ -56,7 +56,13 @@ class DynamicTasks:
         self._unreadable: list[Rest] = []
         self._full: set[str] = set()  # shards that had more than they were asked for
         self._turn = 0
-        self._begun = self._unsure = False
+        self._roused = {LOCAL}
+        self._unsure = False
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is loaded, nor about to be."""
+        return not (self.loaded or self._arrived)
 
     # --- to load ----------------------------------------------------------------------------
 
@@ -84,15 +90,21 @@ class DynamicTasks:
         self._first = min(self._first, instant)
         self._wake()
 
+    def rouse(self, source: str) -> None:
+        """A parameter of that name has another value, or there is a task of it."""
+        if self.session.families:
+            self._roused.add((source, PARAMETER))
+            self.expect(0)
+
     async def take(self, now: int) -> set[str]:
         """Take what is due; the tasks whose logs have to be read before anything is decided."""
         shares = self._shares()
         if not shares:
             return set()
         store = self.session.store
-        if not self._begun:
-            await store.rouse([LOCAL], now)
-            self._begun = True
+        if self._roused:
+            await store.rouse(sorted(self._roused), now)
+            self._roused.clear()
         if self._unsure:
             await store.let_go([*self.loaded, *(member.key for member in self._arrived)])
         self._unsure = True  # until it is known what was taken
@@ -235,7 +247,7 @@ class DynamicTasks:
                     yield name, PARAMETER
         if own.live:  # elsewhere
             yield from ((entry.name, str(action)) for action in ENDS)
-        if is_local(member.start_cond):
+        if is_local(entry.schedule.start_cond):
             yield LOCAL
         for source in entry.plan.sources:
             if isinstance(source, TaskLog) and not source.known:

@@ -11,7 +11,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..conds.cost import cost
@@ -95,12 +95,12 @@ class Family(Task[P, R]):
                 raise DefinitionError(
                     f"{name} is not for a dynamic task; schedule_task says when each one starts"
                 )
-        super().__init__(work, **given)
         self._schedules: dict[bool, Schedule] = {}
         self._schedules_of: tuple[Any, Any] = None, None
-        self._refuse_partitions()
+        super().__init__(work, **given)
 
     def enter(self, session: Session) -> None:
+        self._refuse_partitions()
         if ":" in self.name:
             raise DefinitionError(f"the name {self.name!r} has a colon; its tasks are NAME:TASK")
         session.add_family(self)
@@ -150,7 +150,7 @@ class Family(Task[P, R]):
     def read(self, given: Mapping[str, Any]) -> tuple[Said, Said]:
         """What is given for one of its tasks, read: its options, and its `args`. Raises
         DefinitionError, and ConditionSyntaxError, for what cannot be."""
-        values, extra = read_options(type(self), self, given)
+        values, extra = read_options(type(self), self, given, SAID)
         for name in values:
             if name not in SAID:
                 raise DefinitionError(
@@ -192,15 +192,13 @@ class Family(Task[P, R]):
         if self.session.get(key) is not None:
             raise DefinitionError(f"there is a task {key!r} already; give this one another name")
         said, args = self.read(given)
-        condition = said.get("start_cond")
-        if condition is None:
-            condition = timetable.starting(said)
+        condition = timetable.starting(said)
         zone = said.get("timezone") or self.timezone or self.session.config.timezone
         return Planned(
             key,
             self.shard_of(name),
             text_of(said, args),
-            f"{condition} in {zone.name}",
+            f"{way_of(said)} in {zone.name}",
             first(condition, zone),
             _versions.getrandbits(62),
         )
@@ -217,13 +215,14 @@ class Family(Task[P, R]):
         if known is None:
             known = self._schedules[timed] = schedule_of(member)
         zone = values.get("timezone") or self.session.config.timezone
-        return replace(known, start_cond=member.start_cond, zone=zone)
+        return replace(known, start_cond=timetable.starting(values), zone=zone)
 
 
 First = Callable[[Condition, Zone], int]
 LOCAL = (Call, Env, Func, ParamIs, ParamsExist, Phrase, SchedulerAge, SchedulerCycles)
 
 
+@lru_cache(maxsize=1024)
 def is_local(condition: Condition) -> bool:
     """Whether the answer depends on what each app has for itself: parameters, functions, how long
     it has run."""
@@ -236,6 +235,7 @@ class Member(Task[..., Any]):
 
     family: Family[..., Any]
     row: Dynamic
+    _schedule: Schedule
 
     def __init__(self, family: Family[..., Any], row: Dynamic) -> None:
         put = partial(object.__setattr__, self)
@@ -250,6 +250,7 @@ class Member(Task[..., Any]):
         said = said_in(row.text, family)
         said["args"] = {**family.args, **said["args"]}
         put("values", {**family.values, **said})
+        put("_schedule", family.schedule_of(self))
 
     @property
     def name(self) -> str:
@@ -269,7 +270,11 @@ class Member(Task[..., Any]):
 
     @property
     def plan(self) -> Schedule:
-        return self.family.schedule_of(self)
+        return self._schedule
+
+    def renew(self) -> None:
+        """The app's options are others."""
+        self._schedule = self.family.schedule_of(self)
 
 
 # --- the text of a row ----------------------------------------------------------------------------
@@ -287,6 +292,12 @@ def text_of(said: Said, args: Said) -> str:
     """As JSON: the same whenever the same is said."""
     texts = {name: WRITERS[name](value) for name, value in said.items() if value is not None}
     return json.dumps({**texts, "args": args}, ensure_ascii=False, sort_keys=True)
+
+
+def way_of(said: Said) -> str:
+    """What starts it, in words: another text is another condition."""
+    (name,) = (name for name in timetable.WAYS if said.get(name) is not None)
+    return f"{name} {WRITERS[name](said[name])}"
 
 
 def said_in(text: str, family: Family[..., Any]) -> Said:

@@ -31,7 +31,6 @@ class Launcher:
 
     __slots__ = (
         "blocks",
-        "dynamic",
         "execution",
         "label",
         "on_loop",
@@ -39,6 +38,7 @@ class Launcher:
         "pooled",
         "session",
         "task",
+        "version",
         "wants_context",
     )
 
@@ -47,7 +47,7 @@ class Launcher:
         self.task = task
         self.execution = task.execution
         self.blocks = self.execution == "main"
-        self.dynamic = isinstance(task, Member)  # there may be millions
+        self.version = task.row.version if isinstance(task, Member) else None
         self.pooled = self.execution == "process"
         self.on_loop = self.execution in ("main", "async") and not task.awaited
         self.label: Callable[[Any, Any], str] = task.func_run_id or session.config.func_run_id

@@ -83,6 +83,7 @@ class Runs:
     def label(self, start: Start) -> None:
         """Give a run its label, before it is claimed."""
         launcher = self.launchers[start.record.task]
+        start.version = launcher.version
         try:
             label = str(launcher.label(launcher.task, parameters_of(start)))
         except Exception as error:
@@ -270,7 +271,7 @@ class Runs:
         if ending.raised is not None:
             self._raised(ending.raised)
         if ending.action is SUCCESS:
-            if not live.launcher.dynamic:
+            if live.launcher.version is None:  # of dynamic tasks there may be millions
                 self.session.returns[run.task] = ending.value
         elif ending.action is TERMINATE and error is None and live.why is not None:
             error = f"ended: {live.why}"

@@ -32,6 +32,7 @@ from .binding import bound
 from .clock import stopwatch
 from .dynamic import DynamicTasks
 from .errors import OncueError, SchedulerExit, SchedulerRestart
+from .families import Member
 from .hooks import finish
 from .journal import SECOND, Journal, scheduler_log
 from .missed import tell_missed
@@ -217,6 +218,7 @@ class Runtime:
         self._plan(task)
         self._ask_what_waited(task)
         self._register(task)
+        self.dynamic.rouse(task.name)
 
     def _want(self, plan: Plan, *tasks: str) -> None:
         """Before the next decision, read what a plan made just now needs of the log, and of these
@@ -277,11 +279,14 @@ class Runtime:
             self._want(self._shut)
         for name in list(self.agenda.entries):
             task = self._task_of(name)
+            if isinstance(task, Member):
+                task.renew()
             self.runs.launchers.renew(task)
             self.agenda.change(name, self._schedule(task))
 
     def parameter_changed(self, name: str) -> None:
         self.agenda.parameter_changed(name)
+        self.dynamic.rouse(name)
 
     def remove(self, task: Task[..., Any]) -> None:
         """It is no more; its live runs go on."""

@@ -12,10 +12,10 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..conds.nodes import Condition
+from ..conds.nodes import Condition, Once, Zoned
 from ..engine.atoms import Scheduler
 from ..engine.civil import FOREVER, Zone, from_datetime, to_datetime
 from ..engine.civil import zone as zone_of
@@ -228,6 +228,17 @@ class Scheduling:
             await self._session.store.close()
 
 
+def moment_of(condition: Condition) -> datetime | None:
+    """The moment of one that comes once."""
+    match condition:
+        case Once(at):
+            return at
+        case Zoned(Once(at), "UTC"):
+            return at.replace(tzinfo=UTC)
+        case _:
+            return None
+
+
 def pairs(tasks: Tasks) -> Iterable[tuple[str, Mapping[str, Any]]]:
     return tasks.items() if isinstance(tasks, Mapping) else tasks
 
@@ -250,6 +261,8 @@ class FirstLooks:
 
     def __call__(self, condition: Condition, zone: Zone) -> int:
         now = self._session.clock.now()
+        if (moment := moment_of(condition)) is not None:
+            return max(now, from_datetime(moment, zone))
         verdict = self._verdicts.get((condition, zone), STALE)
         if not verdict.since <= now < verdict.until:
             verdict = self._verdict(condition, zone, now)

@@ -73,7 +73,11 @@ def is_timed(values: Mapping[str, Any]) -> bool:
 
 
 def starting(values: Mapping[str, Any]) -> Condition:
-    """What starts a task with these options that has no start_cond."""
+    """What starts a task with these options."""
+    said = values.get("start_cond")
+    if said is not None:
+        found: Condition = said
+        return found
     for name, make in CONDITIONS.items():
         given = values.get(name)
         if given is not None:

@@ -55,7 +55,7 @@ class Start(Claim):
     ) -> None:
         self.record = record
         self.lease = lease
-        self.version = None  # whoever claims it knows
+        self.version: int | None = None  # whoever claims it knows
         self.mark = mark
         self.reads = reads
         self.position = position

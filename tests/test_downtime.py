@@ -76,7 +76,7 @@ def idle(app: App) -> bool:
     life: Any = app.session._life
     return (
         life.loaded
-        and not life.runs.live
+        and not (life.runs.live or life.runs.any_ended)
         and (life.agenda.wake or 1 << 62) > app.session.clock.now() + 1_000_000
     )
 

@@ -1,0 +1,974 @@
+"""Dynamic tasks of whole apps: scheduled, run, changed and removed while the app lives."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oncue import App, AppContext, ConditionSyntaxError, Context
+from oncue.app.errors import DefinitionError, OncueError, StoreError
+from oncue.app.stores import store_at
+from oncue.app.stores.ledger import Ledger
+from oncue.app.stores.memory import MemoryStore
+from oncue.app.stores.protocol import Query, Store
+from oncue.conds.durations import Duration
+from oncue.engine.civil import from_datetime, to_datetime, zone
+from oncue.engine.records import Action
+
+LIMIT = 30  # seconds; nothing here takes long
+PAST = datetime(2026, 3, 1)
+FAR = datetime(2100, 1, 1)
+UTC_ZONE = zone("UTC")
+
+
+class Hands:
+    """A clock that is put on by hand, and goes on by itself from there."""
+
+    def __init__(self, at: str) -> None:
+        self.set(at)
+
+    def set(self, at: str) -> None:
+        instant = from_datetime(datetime.fromisoformat(at), UTC_ZONE)
+        self._base = instant - time.monotonic_ns() // 1000
+
+    def now(self) -> int:
+        return self._base + time.monotonic_ns() // 1000
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return store_at(None if request.param == "memory" else tmp_path / "log.db")
+
+
+class Seen:
+    """The runs of a family, which end what waits for so many."""
+
+    def __init__(self) -> None:
+        self.runs: list[Context] = []
+        self.begun = asyncio.Event()
+
+    @property
+    def names(self) -> str:
+        return " ".join(sorted(context.task.name for context in self.runs))
+
+    def counted(self) -> Counter[str]:
+        return Counter(context.task.name for context in self.runs)
+
+    def add(self, context: Context) -> None:
+        self.runs.append(context)
+        self.begun.set()
+
+    async def after(self, count: int) -> None:
+        while len(self.runs) < count:
+            self.begun.clear()
+            await self.begun.wait()
+
+
+def family(app: App, name: str = "f", **options: Any) -> tuple[Any, Seen]:
+    seen = Seen()
+
+    @app.dynamic_task(name=name, **options)
+    async def function(context: Context) -> None:
+        seen.add(context)
+
+    return function, seen
+
+
+def live(app: App, story: Callable[[AppContext], Awaitable[None]]) -> None:
+    """The app runs beside the story, and ends with it."""
+
+    async def both() -> None:
+        async with app.create() as context:
+            running = asyncio.create_task(context.run())
+            while app.session.life is None and not running.done():
+                await asyncio.sleep(0)
+            try:
+                await story(context)
+                await settled(app)
+            finally:
+                context.shutdown()
+                await running
+
+    asyncio.run(asyncio.wait_for(both(), LIMIT))
+
+
+async def settled(app: App) -> None:
+    """Nothing of the dynamic tasks is left to do now."""
+    life = app.session.life
+    assert life is not None
+    while True:
+        dynamic = life.dynamic
+        waiting = not dynamic.at_rest or dynamic.look_at <= app.session.clock.now()
+        if not (waiting or life.runs.any_ended or life.runs.live):
+            return
+        await asyncio.sleep(0.001)
+
+
+def starts(store: Store, task: str) -> list[str]:
+    """When the runs of a task were scheduled."""
+    runs = store.read(Query(tasks=(task,), actions=(Action.RUN,)))
+    return [f"{to_datetime(run.logical, UTC_ZONE):%d %H:%M:%S}" for run in runs]
+
+
+# --- how they start -------------------------------------------------------------------
+
+
+def test_each_way_to_say_when(store: Store) -> None:
+    app = App(store, clock=Hands("2026-03-10 10:29:59.7"), timezone="UTC")
+    remind, seen = family(app)
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "once", execute_at="2026-03-10 10:30", a=1, b=[2])
+        await context.schedule_task(remind, "over", execute_at=PAST)
+        await context.schedule_task(remind, "cron", schedule="30 10 * * *")
+        await context.schedule_task(remind, "pace", interval="1 h", args={"interval": 5})
+        await context.schedule_task(remind, "text", start_cond="daily after 10:00")
+        await context.schedule_task(
+            remind, "zone", execute_at="2026-03-10 11:30", timezone="Europe/Berlin"
+        )
+        await context.schedule_task(remind, "later", execute_at="2026-03-10 10:31")
+        await seen.after(6)
+
+    live(app, story)
+    assert seen.names == "cron once over pace text zone"
+    found = {each.task.name: each for each in seen.runs}
+    assert found["once"].args == {"a": 1, "b": [2]}
+    assert found["pace"].args == {"interval": 5}
+    for name in ("once", "cron", "zone"):
+        assert found[name].scheduled_at == datetime(2026, 3, 10, 10, 30, tzinfo=UTC)
+    assert str(found["zone"].scheduled_at.tzinfo) == "Europe/Berlin"
+    once = found["once"]
+    assert (once.task.family, once.task.key, once.lease.duration.microseconds) == (
+        remind,
+        "f:once",
+        60_000_000,
+    )
+    assert (str(once.task.start_cond), once.attempt) == ("once at 2026-03-10 10:30", 0)
+    assert starts(store, "f:cron") == ["10 10:30:00"]
+    left = " ".join(each.name for each in app.list_tasks().tasks)
+    assert left == "cron later pace text"  # what came once is removed after its success
+
+
+def test_a_task_waits_for_records_of_others() -> None:
+    app = App(timezone="UTC")
+    remind, seen = family(app)
+
+    @app.task(name="extract", execution="main")
+    def extract() -> None: ...
+
+    async def story(context: AppContext) -> None:
+        both = "after tasks 'extract', 'f:first'"
+        await context.schedule_task(remind, "after", start_cond="after task 'extract'")
+        await context.schedule_task(remind, "both", start_cond=both)
+        await context.schedule_task(remind, "never", start_cond="after task 'extract' failed")
+        await settled(app)
+        assert {each.name: each.state for each in (await context.list_tasks()).tasks} == {
+            "after": "waiting",
+            "both": "waiting",
+            "never": "waiting",
+        }
+        assert seen.names == ""
+        app["extract"].run()
+        await seen.after(1)
+        await settled(app)
+        assert seen.names == "after"
+        await context.schedule_task(remind, "first", execute_at=PAST)
+        await seen.after(3)
+        app["extract"].run()
+        await seen.after(4)
+
+    live(app, story)
+    assert seen.names == "after after both first"
+
+
+def test_a_start_by_a_record_is_at_its_instant() -> None:
+    app = App(timezone="UTC")
+    remind, seen = family(app)
+    app.task(name="extract", func=lambda: None, execution="main")
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", start_cond="after task 'extract'")
+        await settled(app)
+        await asyncio.sleep(0.05)
+        app["extract"].run()
+        await seen.after(1)
+
+    live(app, story)
+    ended = app["extract"].last_success
+    assert ended is not None
+    assert ended <= seen.runs[0].scheduled_at < ended + timedelta(seconds=1)
+
+
+def test_a_task_waits_for_a_parameter() -> None:
+    app = App(timezone="UTC")
+    remind, seen = family(app)
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", start_cond="daily & env 'prod'")
+        await context.schedule_task(remind, "b", start_cond="daily & param 'x' is 'y'")
+        await settled(app)
+        app.session.env = "prod"
+        await seen.after(1)
+        app.session.parameters["x"] = "y"
+        await seen.after(2)
+
+    live(app, story)
+    assert seen.names == "a b"
+
+
+def test_another_life_may_have_other_parameters(store: Store) -> None:
+    ran: list[str] = []
+    for value in ("test", "prod", "prod"):
+        app = App(store, timezone="UTC")
+        app.session.env = value
+        remind, seen = family(app)
+
+        async def story(context: AppContext, remind: Any = remind) -> None:
+            await context.schedule_task(remind, "a", start_cond="daily & env 'prod'")
+            await context.schedule_task(
+                remind, "b", start_cond="daily & scheduler started 1 hour ago & env 'prod'"
+            )
+
+        live(app, story)
+        ran.append(seen.names)
+    assert ran == ["", "a b", ""]
+
+
+def test_a_task_waits_for_one_that_is_not_defined_yet() -> None:
+    app = App(timezone="UTC")
+    remind, seen = family(app)
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", start_cond="after task 'later'")
+        await settled(app)
+        app.task(name="later", func=lambda: None, execution="main").run()
+        await seen.after(1)
+
+    live(app, story)
+
+
+def test_a_safe_condition_of_ones_own_may_be_asked() -> None:
+    app = App(timezone="UTC")
+    remind, seen = family(app)
+    open_ = threading.Event()
+
+    @app.cond("gate {number:int} is open", every="10 ms", safe=True)
+    def gate(number: int) -> bool:
+        return number == 7 and open_.is_set()
+
+    @app.cond("unsafe")
+    def unsafe() -> bool:
+        return True
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", start_cond="daily & gate 7 is open")
+        await context.schedule_task(remind, "b", start_cond="daily & gate 8 is open")
+        with pytest.raises(DefinitionError, match="'unsafe' asks a function"):
+            await context.schedule_task(remind, "c", start_cond="daily & unsafe")
+        with pytest.raises(DefinitionError, match="asks a function"):
+            await context.schedule_task(remind, "c", start_cond=gate(7))
+        await asyncio.sleep(0.05)
+        assert seen.names == ""
+        open_.set()
+        await seen.after(1)
+
+    live(app, story)
+    assert seen.names == "a"
+
+
+# --- in time --------------------------------------------------------------------------
+
+
+def lives(
+    store: Store, clock: Hands, *times: str, begin: dict[str, Any], **options: Any
+) -> list[Seen]:
+    """One life of an app at each time: the first schedules the task `a`."""
+    found: list[Seen] = []
+    for number, at in enumerate(times):
+        clock.set(at)
+        app = App(store, clock=clock, timezone="UTC")
+        remind, seen = family(app, **options)
+
+        async def story(context: AppContext, number: int = number, remind: Any = remind) -> None:
+            if not number:
+                await context.schedule_task(remind, "a", **begin)
+
+        live(app, story)
+        found.append(seen)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "runs"),
+    [
+        ({"catch_up": "skip"}, []),
+        ({}, ["10 10:00:00"]),
+        ({"catch_up": "all"}, ["10 08:00:00", "10 09:00:00", "10 10:00:00"]),
+        ({"catch_up": "all", "max_lateness": "2 hours"}, ["10 09:00:00", "10 10:00:00"]),
+    ],
+)
+def test_a_later_life_catches_up(store: Store, options: dict[str, Any], runs: list[str]) -> None:
+    begin = {"schedule": "0 7-23 * * *"}
+    clock = Hands("2026-03-10 07:30")
+    lives(store, clock, "2026-03-10 07:30", "2026-03-10 10:40", begin=begin, **options)
+    assert starts(store, "f:a") == runs
+    missed = {to_datetime(each.scheduled_at, UTC_ZONE) for each in store.missed()}
+    all_of_them = {datetime(2026, 3, 10, hour, tzinfo=UTC) for hour in (8, 9, 10)}
+    assert missed == {each for each in all_of_them if f"{each:%d %H:%M:%S}" not in runs}
+
+
+def test_a_condition_is_not_caught_up_with_unless_it_is_said(store: Store) -> None:
+    begin = {"start_cond": "daily before 09:00"}
+    times = "2026-03-10 10:00", "2026-03-11 10:00", "2026-03-12 08:30"
+    lives(store, Hands(times[0]), *times, begin=begin)
+    assert starts(store, "f:a") == ["12 00:00:00"]
+
+
+def test_an_interval_keeps_its_pace(store: Store) -> None:
+    times = "2026-03-10 10:00", "2026-03-10 11:30:10", "2026-03-10 11:30:20"
+    lives(store, Hands(times[0]), *times, begin={"interval": "30 min"})
+    first, later = starts(store, "f:a")
+    assert (first[3:8], later[3:8]) == ("10:00", "11:30")
+    assert first[9:] == later[9:]  # the seconds
+
+
+@pytest.mark.parametrize(
+    ("options", "runs"),
+    [
+        ({}, 2),  # when its lease has ended
+        ({"failure_mode": "unlock"}, 2),
+        ({"failure_mode": "commit"}, 1),
+        ({"execution_mode": "at_most_once"}, 1),
+    ],
+)
+def test_what_fails_is_retried_as_its_mode_says(
+    store: Store, options: dict[str, Any], runs: int
+) -> None:
+    app = App(store, timezone="UTC")
+    begun: list[datetime] = []
+    retried = asyncio.Event()
+
+    @app.dynamic_task(name="f", lease_duration="300 ms", **options)
+    async def function(context: Context) -> None:
+        begun.append(context.scheduled_at)
+        if len(begun) == runs:
+            retried.set()
+        if len(begun) == 1:
+            raise ValueError("once")
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task("f", "a", execute_at=PAST)
+        await retried.wait()
+        await settled(app)
+        state = None if runs == 2 else "spent"
+        found = await context.get_task("f", "a")
+        assert (found and found.state) == state
+
+    live(app, story)
+    assert len(begun) == runs
+    assert len(set(begun)) == 1
+
+
+def test_the_wait_after_failures_grows_over_loads() -> None:
+    app = App(timezone="UTC")
+    begun: list[float] = []
+    enough = asyncio.Event()
+
+    @app.dynamic_task(name="f", failure_mode="unlock")
+    async def function(context: Context) -> None:
+        begun.append(time.monotonic())
+        if len(begun) == 3:
+            enough.set()
+        raise ValueError
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task("f", "a", interval="1 day")
+        await enough.wait()
+
+    live(app, story)
+    first, second = begun[1] - begun[0], begun[2] - begun[1]
+    assert 0.9 < first < 1.9 < second
+
+
+@pytest.mark.parametrize(("overlap", "most"), [("skip", 1), ("queue", 1), ("allow", 2)])
+def test_what_comes_due_while_it_runs(overlap: str, most: int) -> None:
+    app = App(timezone="UTC")
+    live_now = peak = 0
+    runs = 0
+    enough = asyncio.Event()
+
+    @app.dynamic_task(name="f", overlap=overlap)
+    async def function(context: Context) -> None:
+        nonlocal live_now, peak, runs
+        live_now, runs = live_now + 1, runs + 1
+        peak = max(peak, live_now)
+        if runs == 4:
+            enough.set()
+        await asyncio.sleep(0.15)
+        live_now -= 1
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task("f", "a", interval="100 ms")
+        await enough.wait()
+        await context.unschedule_task("f", "a")
+        while app.session._life.runs.live:  # type: ignore[union-attr]
+            await asyncio.sleep(0.001)
+
+    live(app, story)
+    assert peak == most
+
+
+def test_a_run_that_takes_too_long_is_ended(store: Store) -> None:
+    app = App(store, timezone="UTC")
+
+    @app.dynamic_task(name="f", timeout="50 ms")
+    async def function(context: Context) -> None:
+        await asyncio.sleep(LIMIT)
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task("f", "a", execute_at=PAST)
+
+    live(app, story)
+    assert [str(each.action) for each in store.read(Query())] == ["run", "terminate"]
+
+
+@pytest.mark.parametrize("execution", ["main", "thread", "process"])
+def test_every_execution(execution: str, tmp_path: Path) -> None:
+    app = App(tmp_path / "log.db", timezone="UTC")
+    app.dynamic_task(name="f", execution=execution)(writes)
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task("f", "a", execute_at=PAST, path=str(tmp_path / "out"))
+
+    live(app, story)
+    assert (tmp_path / "out").read_text() == "a"
+
+
+def writes(context: Context) -> None:
+    Path(context.args["path"]).write_text(context.task.name)
+
+
+# --- changed and removed --------------------------------------------------------------
+
+
+def test_changed_in_place_it_keeps_what_it_has_done(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, seen = family(app)
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", start_cond="daily", x=1)
+        await seen.after(1)
+        await context.schedule_task(remind, "a", start_cond="daily", x=2)
+        await settled(app)
+        assert len(seen.runs) == 1
+        assert (await context.get_task(remind, "a")).args == {"x": 2}
+        await context.schedule_task(remind, "a", start_cond="daily | has succeeded today", x=3)
+        await seen.after(2)
+        await context.unschedule_task(remind, "a")
+
+    live(app, story)
+    assert [each.args for each in seen.runs][:2] == [{"x": 1}, {"x": 3}]
+
+
+def test_changed_while_it_runs_it_goes_on_as_it_was_and_then_as_it_is(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    seen: list[int] = []
+    begun, goes_on, again = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @app.dynamic_task(name="f")
+    async def function(context: Context) -> None:
+        seen.append(context.args["x"])
+        begun.set()
+        await goes_on.wait()
+        if len(seen) == 2:
+            again.set()
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task("f", "a", start_cond="daily", x=1)
+        await begun.wait()
+        found = await context.get_task("f", "a")
+        assert (found.state, found.held_by.own) == ("held", True)
+        await context.schedule_task("f", "a", interval="1 h", x=2)
+        goes_on.set()
+        await settled(app)
+        assert len(seen) == 1  # an interval is measured from the latest run
+        await context.schedule_task("f", "a", interval="1 ms", x=3)
+        await again.wait()
+        assert await context.unschedule_task("f", "a")
+
+    live(app, story)
+    assert seen[:2] == [1, 3]
+
+
+def test_scheduled_again_it_begins_anew(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, seen = family(app)
+    condition = "daily & ~has succeeded"
+
+    async def story(context: AppContext) -> None:
+        for number in range(1, 4):
+            await context.schedule_task(remind, "a", start_cond=condition)
+            await seen.after(number)
+            await settled(app)
+            assert await context.unschedule_task(remind, "a") is True
+        assert await context.unschedule_task(remind, "a") is False
+        assert await context.get_task(remind, "a") is None
+
+    live(app, story)
+    assert len(seen.runs) == len(starts(store, "f:a")) == 3
+
+
+def test_unscheduled_while_it_runs_it_ends_and_starts_no_more(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    @app.dynamic_task(name="f")
+    async def function(context: Context) -> None:
+        begun.set()
+        await goes_on.wait()
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task("f", "a", interval="1 ms")
+        await begun.wait()
+        assert await context.unschedule_task("f", "a")
+        goes_on.set()
+
+    live(app, story)
+    assert [str(each.action) for each in store.read(Query())] == ["run", "success"]
+
+
+def test_of_two_that_schedule_the_same_name_one_wins_whole(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, _ = family(app)
+
+    async def story(context: AppContext) -> None:
+        async def schedule(number: int) -> None:
+            await context.schedule_task(remind, "a", interval=f"{number + 1} h", number=number)
+
+        await asyncio.gather(*(schedule(number) for number in range(20)))
+        found = await context.get_task(remind, "a")
+        assert Duration.of(found.interval) == Duration.of(3600 * (found.args["number"] + 1))
+
+    live(app, story)
+
+
+# --- what is refused ------------------------------------------------------------------
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({}, "when\\? give one of start_cond, schedule, interval, execute_at"),
+    ({"interval": 1, "execute_at": PAST}, "interval and execute_at both say when"),
+    ({"interval": 0}, "interval=0"),
+    ({"interval": "1 day", "timezone": "Europe/Dubln"}, "Dubln"),
+    ({"interval": "1 day", "priority": 1}, "priority is an option of the family 'f'"),
+    ({"interval": "1 day", "intervall": 1}, "did you mean 'interval'"),
+    ({"interval": "1 day", "x": {1, 2}}, "no value of JSON"),
+    ({"interval": "1 day", "args": {"x": object()}}, "no value of JSON"),
+    ({"start_cond": "daily & before 2020-01-01"}, "never true"),
+    ({"start_cond": "false"}, "never true"),
+    ({"start_cond": " & ".join(f"after task 't{n}'" for n in range(101))}, "costs 101, more than"),
+    ({"schedule": "* * * *"}, "five or six fields"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED)
+def test_what_cannot_be_is_refused_before_anything_changes(
+    given: dict[str, Any], message: str
+) -> None:
+    app = App(timezone="UTC")
+    remind, _ = family(app)
+    error = (DefinitionError, ConditionSyntaxError, ValueError)
+    with pytest.raises(error, match=message):
+        app.schedule_tasks(remind, {"good": {"interval": "1 day"}, "a": given})
+    assert app.list_tasks().tasks == ()
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", None, 5])
+def test_a_name_is_text_that_can_be_printed(name: Any) -> None:
+    app = App()
+    remind, _ = family(app)
+    with pytest.raises(DefinitionError, match="the name"):
+        app.schedule_task(remind, name, interval="1 day")
+
+
+def test_what_a_family_cannot_be() -> None:
+    app = App()
+    remind, _ = family(app)
+    for options, message in [
+        ({"start_cond": "daily"}, "start_cond is not for a dynamic task"),
+        ({"on_startup": True}, "on_startup is not for a dynamic task"),
+        ({"name": "f"}, "there is a task 'f' already"),
+        ({"name": "a:b"}, "has a colon"),
+        ({"max_cost": 0}, "max_cost=0"),
+        ({"enabled_partitions": [0]}, "needs partition_count"),
+        ({"partition_count": 4, "enabled_partitions": [4]}, "4 is not in 0 to 4 - 1"),
+        ({"partition_count": 4, "enabled_partitions": "12"}, "a list of numbers"),
+        ({"prioriti": 1}, "priority"),
+    ]:
+        with pytest.raises(DefinitionError, match=message):
+            family(app, **{"name": "g", **options})
+    with pytest.raises(DefinitionError, match="one of a task of the family 'f'"):
+        app.task("daily", func=writes, name="f:x")
+    app.task("daily", func=writes, name="h:x")
+    with pytest.raises(DefinitionError, match="would be one of the family 'h'"):
+        family(app, name="h")
+    with pytest.raises(DefinitionError, match="no dynamic task of this app"):
+        app.schedule_task("none", "a", interval=1)
+    with pytest.raises(DefinitionError, match="no dynamic task of this app"):
+        app.schedule_task(app["h:x"], "a", interval=1)
+    assert (remind.name, "f" in app) == ("f", False)
+
+
+def test_a_function_without_a_context_has_no_args() -> None:
+    app = App()
+
+    @app.dynamic_task()
+    async def plain() -> None: ...
+
+    with pytest.raises(DefinitionError, match="takes no context"):
+        app.schedule_task(plain, "a", interval="1 day", user="x")
+    app.schedule_task(plain, "a", interval="1 day")
+
+
+def test_a_row_that_cannot_be_read_here_is_left_alone_and_said(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = App(store, timezone="UTC")
+    remind, _ = family(app)
+    app.define("business hours", "time of day after 09:00")
+    app.schedule_task(remind, "a", start_cond="daily & business hours")
+    app.schedule_task(remind, "b", execute_at=PAST)
+    other = App(store, timezone="UTC")
+    _, seen = family(other)
+
+    async def story(context: AppContext) -> None:
+        await seen.after(1)
+
+    live(other, story)
+    assert seen.names == "b"
+    assert caplog.text.count("f:a cannot be read here") == 1
+    found = other.get_task("f", "a")
+    assert found.state == "scheduled"
+
+
+# --- who calls ------------------------------------------------------------------------
+
+
+def test_plain_code_schedules_where_no_app_runs(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, seen = family(app)
+    assert app.schedule_task(remind, "a", execute_at=PAST) is None
+    assert app.schedule_tasks("f", [("b", {"execute_at": FAR}), ("c", {"interval": 9})]) is None
+    assert app.get_task(remind, "b").execute_at == "2100-01-01 00:00:00"
+    assert app.unschedule_task(remind, "c") is True
+    assert [each.name for each in app.list_tasks(remind).tasks] == ["a", "b"]
+
+    async def story(context: AppContext) -> None:
+        await seen.after(1)
+
+    live(app, story)
+    assert seen.names == "a"
+
+
+def test_plain_code_schedules_in_threads_and_on_the_loop() -> None:
+    app = App(timezone="UTC")
+    remind, seen = family(app)
+
+    @app.task("every 1 hour", execution="thread")
+    def in_a_thread(context: Context) -> None:
+        there = context.app_context
+        there.schedule_task(remind, "thread", execute_at=PAST)
+        there.schedule_task(remind, "far", execute_at=FAR)
+        assert there.get_task(remind, "far").name == "far"
+        assert there.unschedule_task(remind, "far") is True
+
+    @app.task("every 1 hour", execution="main")
+    def on_the_loop(context: Context) -> None:
+        context.app_context.schedule_task(remind, "loop", execute_at=PAST)
+
+    async def story(context: AppContext) -> None:
+        await seen.after(2)
+
+        def elsewhere() -> None:
+            app.schedule_task(remind, "outside", execute_at=PAST)
+
+        await asyncio.to_thread(elsewhere)
+        await seen.after(3)
+
+    live(app, story)
+    assert seen.names == "loop outside thread"
+    assert app["in_a_thread"].status == "success"
+
+
+def test_a_context_that_does_not_run_schedules_for_those_who_do(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    worker, web = App(path, timezone="UTC"), App(path, timezone="UTC")
+    _, seen = family(worker)
+    remind, none = family(web)
+
+    async def story(context: AppContext) -> None:
+        async with web.create() as from_outside:
+            for name in "abc":
+                await from_outside.schedule_task(remind, name, execute_at=PAST)
+            assert len(web.session.store.instances()) == 2
+            await seen.after(3)
+        assert len(worker.session.store.instances()) == 1
+
+    live(worker, story)
+    assert (seen.names, none.names) == ("a b c", "")
+
+
+def test_a_fixture_schedules_before_the_app_runs(tmp_path: Path) -> None:
+    app = App(tmp_path / "log.db", timezone="UTC")
+    remind, seen = family(app)
+
+    @app.fixture()
+    async def begin(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", execute_at=PAST)
+
+    async def story(context: AppContext) -> None:
+        await seen.after(1)
+
+    live(app, story)
+
+
+def test_a_hook_of_the_start_comes_too_early() -> None:
+    app = App()
+    remind, _ = family(app)
+    said: list[str] = []
+
+    @app.setup()
+    def begin() -> None:
+        try:
+            app.schedule_task(remind, "a", execute_at=PAST)
+        except OncueError as error:
+            said.append(str(error))
+
+    async def story(context: AppContext) -> None: ...
+
+    live(app, story)
+    assert said == ["the app is just opening its store; schedule once it runs, or before"]
+
+
+def test_a_store_that_fails_says_so(tmp_path: Path) -> None:
+    app = App(tmp_path / "none" / "log.db")
+    remind, _ = family(app)
+    with pytest.raises(StoreError, match="no folder"):
+        app.schedule_task(remind, "a", execute_at=PAST)
+
+
+# --- what there is --------------------------------------------------------------------
+
+
+def test_they_are_listed_by_what_they_are(store: Store) -> None:
+    app = App(store, timezone="Europe/Berlin")
+    one, _ = family(app, "one")
+    two, _ = family(app, "two")
+    app.schedule_tasks(one, {f"t{n:02}": {"execute_at": f"2090-01-{n:02}"} for n in range(1, 29)})
+    app.schedule_task(two, "x", start_cond="after task 'none'", timezone="UTC", a=1)
+    first = app.list_tasks(one, limit=20)
+    assert [each.name for each in first.tasks] == [f"t{n:02}" for n in range(1, 21)]
+    rest = app.list_tasks(one, limit=20, continuation_token=first.continuation_token)
+    assert ([each.name for each in rest.tasks][::7], rest.continuation_token) == (
+        ["t21", "t28"],
+        None,
+    )
+    between = {"due_after": datetime(2090, 1, 3), "due_before": datetime(2090, 1, 5)}
+    found = app.list_tasks(**between).tasks
+    assert [each.name for each in found] == ["t03", "t04"]
+    assert str(found[0].due) == "2090-01-03 00:00:00+01:00"
+    assert (found[0].state, found[0].execute_at) == ("scheduled", "2090-01-03 00:00:00")
+    (other,) = app.list_tasks("two").tasks
+    assert (other.family, other.start_cond, other.timezone) == ("two", "after task 'none'", "UTC")
+    assert (other.args, other.state) == ({"a": 1}, "due")
+    assert len(app.list_tasks(limit=100).tasks) == 29
+    assert len(app.list_tasks(state="scheduled", limit=100).tasks) == 28
+    with pytest.raises(DefinitionError, match="state='gone': it is one of scheduled, due, held"):
+        app.list_tasks(state="gone")
+    with pytest.raises(DefinitionError, match="limit=0"):
+        app.list_tasks(limit=0)
+
+
+# --- many -----------------------------------------------------------------------------
+
+
+def test_families_have_their_share_of_each_batch() -> None:
+    app = App(timezone="UTC", batch_size=10)
+    order: list[str] = []
+    enough = asyncio.Event()
+
+    def define(name: str) -> None:
+        @app.dynamic_task(name=name)
+        async def function(context: Context) -> None:
+            order.append(name)
+            if len(order) == 210:
+                enough.set()
+
+    for name in ("many", "few"):
+        define(name)
+    app.schedule_tasks("many", {str(n): {"execute_at": PAST} for n in range(200)})
+    later = PAST + timedelta(days=1)
+    app.schedule_tasks("few", {str(n): {"execute_at": later} for n in range(10)})
+
+    async def story(context: AppContext) -> None:
+        await enough.wait()
+
+    live(app, story)
+    assert order.count("few") == 10
+    assert max(place for place, name in enumerate(order) if name == "few") < 30
+
+
+def test_partitions_are_divided_between_instances() -> None:
+    ledger = Ledger()
+    names = [f"t{n}" for n in range(100)]
+    apps: list[tuple[App, Seen]] = []
+    for enabled in ([0, 1, 2], [3]):
+        app = App(MemoryStore(ledger), timezone="UTC")
+        seen = Seen()
+
+        def define(app: App, seen: Seen, enabled: list[int]) -> None:
+            @app.partitioned_task(name="f", partition_count=4, enabled_partitions=enabled)
+            async def function(context: Context) -> None:
+                seen.add(context)
+
+        define(app, seen, enabled)
+        apps.append((app, seen))
+    (first, some), (second, others) = apps
+    first.schedule_tasks("f", {name: {"execute_at": PAST} for name in names})
+
+    async def story(context: AppContext) -> None:
+        return None
+
+    live(first, story)
+    assert 50 < len(some.runs) < 100
+    live(second, story)
+    assert {c.task.name for c in (*some.runs, *others.runs)} == set(names)
+    assert len(some.runs) + len(others.runs) == 100
+
+
+def test_a_selector_chooses_the_partition() -> None:
+    app = App(timezone="UTC")
+
+    @app.partitioned_task(partition_count=2, partition_selector=lambda count, name: len(name))
+    async def f(context: Context) -> None: ...
+
+    app.schedule_task(f, "a", execute_at=FAR)
+    with pytest.raises(DefinitionError, match="gave 2 for 'ab': it is a number from 0 to 1"):
+        app.schedule_task(f, "ab", execute_at=FAR)
+
+
+def test_what_cannot_run_is_left_to_others() -> None:
+    ledger = Ledger()
+    counted: Counter[int] = Counter()
+    peak: Counter[int] = Counter()
+    all_done = asyncio.Event()
+
+    def made(number: int) -> App:
+        app = App(MemoryStore(ledger), timezone="UTC", concurrency_limit=3)
+        running = 0
+
+        @app.dynamic_task(name="f")
+        async def function(context: Context) -> None:
+            nonlocal running
+            running += 1
+            peak[number] = max(peak[number], running)
+            await asyncio.sleep(0.01)
+            running -= 1
+            counted[number] += 1
+            if counted.total() == 60:
+                all_done.set()
+
+        return app
+
+    async def both() -> None:
+        apps = [made(0), made(1)]
+        async with apps[0].create() as one, apps[1].create() as two:
+            await one.schedule_tasks("f", {str(n): {"execute_at": PAST} for n in range(60)})
+            running = asyncio.gather(one.run(), two.run())
+            await all_done.wait()
+            one.shutdown()
+            two.shutdown()
+            await running
+
+    asyncio.run(asyncio.wait_for(both(), LIMIT))
+    assert counted.total() == 60
+    assert set(peak.values()) == {3}
+    assert min(counted.values()) > 10
+
+
+class Counting(MemoryStore):
+    """Counts the rows that are taken."""
+
+    taken = 0
+    asked = 0
+
+    async def take(self, shares: Any, now: int) -> Any:
+        rows, look = await super().take(shares, now)
+        self.asked += 1
+        self.taken += len(rows)
+        return rows, look
+
+
+def test_only_what_is_due_is_loaded_and_nothing_is_left_behind() -> None:
+    store = Counting()
+    app = App(store, timezone="UTC")
+    remind, seen = family(app)
+    app.schedule_tasks(remind, {f"far {n}": {"execute_at": FAR} for n in range(5000)})
+    app.schedule_tasks(
+        remind, {f"wait {n}": {"start_cond": f"after task 'x{n}'"} for n in range(50)}
+    )
+    sizes: list[tuple[int, ...]] = []
+
+    async def story(context: AppContext) -> None:
+        life: Any = app.session.life
+        await settled(app)
+        assert store.taken == 50
+        for number in range(1, 5):
+            names = [f"{number} {n}" for n in range(1000)]
+            await context.schedule_tasks(remind, {name: {"execute_at": PAST} for name in names})
+            await seen.after(1000 * number)
+            await settled(app)
+            kept = life.planner.history.tasks, life.runs.launchers, app.session.returns
+            sizes.append((life.planner.size, *map(len, kept), len(life.agenda.entries)))
+
+    live(app, story)
+    assert store.taken == 4050
+    assert all(size < 1500 for size in sizes[-1])
+    assert sizes[-1] <= tuple(2 * size for size in sizes[0])
+
+
+def test_sixty_thousand_that_are_due_at_once_all_run(tmp_path: Path) -> None:
+    count = 60_000
+    app = App(tmp_path / "log.db", timezone="UTC", cycle_sleep=None, batch_size=1000)
+    done = 0
+    enough = asyncio.Event()
+
+    @app.dynamic_task(name="f")
+    async def function(context: Context) -> None:
+        nonlocal done
+        done += 1
+        if done == count:
+            enough.set()
+
+    app.schedule_tasks("f", ((str(n), {"execute_at": PAST}) for n in range(count)))
+
+    async def both() -> None:
+        async with app.create() as context:
+            running = asyncio.create_task(context.run())
+            await enough.wait()
+            await settled(app)
+            context.shutdown()
+            await running
+
+    asyncio.run(both())
+    assert done == count
+    assert app.list_tasks().tasks == ()
+    assert app.session.store.count(Query(actions=(Action.SUCCESS,))) == count
