@@ -28,9 +28,11 @@ from ...engine.records import Record
 from ..clock import stopwatch
 from ..errors import StoreError
 from .address import masked, refuse_namespace
+from .dynamic import Awaited, Dynamic, Planned, Shares, Wanted
 from .postgres_link import Connection, connect, cut, options_of, why
 from .postgres_listening import Listener
 from .postgres_reading import Reader
+from .postgres_rows import LEAVE, RowWriter
 from .postgres_schema import (
     ALWAYS,
     COMMIT,
@@ -41,7 +43,6 @@ from .postgres_schema import (
     FOLLOW,
     FORGET,
     JOIN,
-    LEAVE,
     LOCK,
     REGISTER,
     SEEN,
@@ -102,6 +103,7 @@ class PostgresStore(HasWorker):
         self._doubtful: dict[int, Record] = {}  # endings of a commit without an answer, by run
         self._written: dict[int, int] = {}  # numbers of such that turned out to be in the log
         self._sweep = Sweep()
+        self._rows = RowWriter(self._text, "")
 
     # --- the protocol ---------------------------------------------------------------------
 
@@ -170,6 +172,20 @@ class PostgresStore(HasWorker):
             most,
         )
 
+    async def schedule(self, tasks: Sequence[Planned], now: int) -> None:
+        if tasks:
+            await self._ask_own(lambda link: self._rows.schedule(link, tasks, now))
+
+    async def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        return await self._ask_own(lambda link: self._rows.unschedule(link, tasks))
+
+    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        return await self._ask_own(lambda link: self._take(link, shares, now))
+
+    async def rouse(self, keys: Sequence[Awaited]) -> None:
+        if keys:
+            await self._ask_own(lambda link: self._rows.rouse(link, keys))
+
     async def close(self) -> None:
         if self._worker is not None:
             await self._call(self._close)
@@ -214,6 +230,9 @@ class PostgresStore(HasWorker):
         nothing: tuple[int, list[Record]] = 0, []
         return self._ask(lambda reader: reader.peek(lookback, now), nothing)
 
+    def dynamic(self, wanted: Wanted) -> list[Dynamic]:
+        return self._ask(lambda reader: reader.dynamic(wanted), [])
+
     def _ask(self, question: Callable[[Reader], T], nothing: T) -> T:
         """By a connection of its own, so that nobody waits for the worker thread."""
         try:
@@ -247,6 +266,7 @@ class PostgresStore(HasWorker):
         self._id, self._since, self._number = uuid4().hex, now, 1
         self._conditions, self._held, self._doubtful, self._written = {}, set(), {}, {}
         self._skew = None
+        self._rows = RowWriter(self._text, self._id)
         try:
             link = self._link = connect(self._options)
             prepare(link, self._text, self.create, self.shown)
@@ -272,6 +292,7 @@ class PostgresStore(HasWorker):
             with link.transaction():
                 link.execute(self._text(LOCK))
                 self._join(link)
+                self._rows.let_go(link)
                 held = list(self._held)
                 unknown = link.execute(self._text(UNKNOWN), (self._id, held)).fetchall()
                 if unknown:
@@ -294,7 +315,7 @@ class PostgresStore(HasWorker):
         self._stop_listening()
         try:
             if self._link is not None:
-                self._link.execute(self._text(LEAVE), {"instance": self._id})
+                self._link.execute(self._text(LEAVE), (self._id,))
         except psycopg.Error:
             pass  # its lease will run out
         finally:
@@ -353,6 +374,13 @@ class PostgresStore(HasWorker):
             self._join(
                 link
             )  # it was taken for gone; what was live has crashed, what begins is ours
+
+    def _take(self, link: Connection, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        while True:
+            taken = self._rows.take(link, self._number, shares, now)
+            if taken is not None:
+                return taken
+            self._join(link)  # it was taken for gone
 
     def _trim(
         self, link: Connection, *, before: int, lookback: Mapping[str, int], most: int

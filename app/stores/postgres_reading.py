@@ -10,7 +10,9 @@ from psycopg import IsolationLevel
 
 from ...engine.records import Action, Record
 from ..errors import StoreError
+from .dynamic import Dynamic, Wanted
 from .postgres_link import Connection
+from .postgres_rows import rows_of
 from .postgres_schema import INSTANCES, LOAD, OVER, VERSION, Texts, version_of
 from .protocol import Instance, Missed, Query, Registered
 from .reading import COLUMNS, clauses, record_of
@@ -76,6 +78,9 @@ class Reader:
             for name, condition, since, decided in rows
             if conditions is None or conditions.get(name) == condition
         }
+
+    def dynamic(self, wanted: Wanted) -> list[Dynamic]:
+        return rows_of(self._link, self._text, wanted)
 
     def instances(self, own: str) -> list[Instance]:
         return [Instance(*row) for row in self._rows(INSTANCES, (own,))]

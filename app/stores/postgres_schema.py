@@ -9,17 +9,21 @@ it. Leases are timed by the clock of the server alone.
 The lock is not kept while the disk is waited for. A commit is seen by others a moment before it is
 durable, and answered when it is: a second transaction waits for all that was written up to then.
 Whatever rests on it is written after it, so it cannot be durable alone.
+
+What there is of dynamic tasks is in `postgres_rows.py`.
 """
 
 from __future__ import annotations
 
 from ..errors import StoreError
 from .postgres_link import Connection
+from .postgres_rows import FIXED, ROW_FUNCTIONS, ROW_TABLES
 from .reading import COLUMNS
 
-VERSION = 1
+VERSION = 2
 
-TABLES = """
+TABLES = (
+    """
 CREATE TABLE {p}log (
     one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), version INT NOT NULL, newest BIGINT NOT NULL
 );
@@ -48,25 +52,28 @@ CREATE TABLE {p}task (
 );
 INSERT INTO {p}log (version, newest) VALUES ({version}, 0);
 """
+    + ROW_TABLES
+)
 """A head is the latest record of a task and action, and the latest run that such a record ended. A
 lease without an end is its instance's. A `link` is the number of an instance's latest connection:
 what an earlier one still asks for is refused."""
 
-FUNCTIONS = """
-CREATE FUNCTION {p}clock() RETURNS BIGINT LANGUAGE sql AS
+FUNCTIONS = (
+    """
+CREATE OR REPLACE FUNCTION {p}clock() RETURNS BIGINT LANGUAGE sql AS
 $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT $$;
 
-CREATE FUNCTION {p}channel() RETURNS TEXT LANGUAGE sql STABLE AS
+CREATE OR REPLACE FUNCTION {p}channel() RETURNS TEXT LANGUAGE sql STABLE AS
 $$ SELECT 'oncue_' || '{p}log'::REGCLASS::OID $$;
 
-CREATE FUNCTION {p}tell(_instance TEXT, _newest BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {p}tell(_instance TEXT, _newest BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM {p}instance WHERE id <> _instance) THEN
         PERFORM pg_notify({p}channel(), _instance || ' ' || _newest);
     END IF;
 END $$;
 
-CREATE FUNCTION {p}crash(_instance TEXT, _runs BIGINT[], _now BIGINT) RETURNS VOID
+CREATE OR REPLACE FUNCTION {p}crash(_instance TEXT, _runs BIGINT[], _now BIGINT) RETURNS VOID
 LANGUAGE plpgsql AS $$
 DECLARE _newest BIGINT;
 BEGIN
@@ -82,6 +89,13 @@ BEGIN
         SELECT task, 'crash', max(seq), max(run) FROM numbered GROUP BY task
         ON CONFLICT (task, action) DO UPDATE
         SET seq = excluded.seq, run = greatest(head.run, excluded.run)
+    ), stirred AS (
+        INSERT INTO {p}stirred
+        SELECT DISTINCT task, 'crash' FROM numbered, LATERAL (
+            SELECT FROM {p}waiting waiting
+            WHERE waiting.task = numbered.task AND waiting.action = 'crash' LIMIT 1
+        ) awaited
+        ON CONFLICT DO NOTHING
     ), released AS (
         DELETE FROM {p}lease WHERE run = ANY (_runs)
     )
@@ -90,16 +104,16 @@ BEGIN
     PERFORM {p}tell(_instance, _newest);
 END $$;
 
-CREATE FUNCTION {p}gone(_instance TEXT) RETURNS SETOF TEXT LANGUAGE sql AS
+CREATE OR REPLACE FUNCTION {p}gone(_instance TEXT) RETURNS SETOF TEXT LANGUAGE sql AS
 $$ SELECT id FROM {p}instance WHERE id <> _instance AND expires_at < {p}clock() $$;
 
-CREATE FUNCTION {p}over(_instance TEXT) RETURNS SETOF BIGINT LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION {p}over(_instance TEXT) RETURNS SETOF BIGINT LANGUAGE sql AS $$
     SELECT run FROM {p}lease WHERE expires_at <= {p}clock()
         OR instance NOT IN (SELECT id FROM {p}instance)
         OR instance IN (SELECT {p}gone(_instance))
 $$;
 
-CREATE FUNCTION {p}reap(_instance TEXT, _now BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {p}reap(_instance TEXT, _now BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
     _gone TEXT[];
     _over BIGINT[];
@@ -108,14 +122,18 @@ BEGIN
         RETURN;
     END IF;
     PERFORM FROM {p}log FOR UPDATE;
-    DELETE FROM {p}instance WHERE id IN (SELECT {p}gone(_instance));
+    WITH gone AS (
+        DELETE FROM {p}instance WHERE id IN (SELECT {p}gone(_instance)) RETURNING id
+    )
+    SELECT array_agg(id) INTO _gone FROM gone;
+    PERFORM {p}release(_gone);
     _over := ARRAY (SELECT {p}over(_instance));
     IF _over <> '{{}}' THEN
         PERFORM {p}crash(_instance, _over, _now);
     END IF;
 END $$;
 
-CREATE FUNCTION {p}follow(_instance TEXT, _position BIGINT, _now BIGINT) RETURNS TABLE (
+CREATE OR REPLACE FUNCTION {p}follow(_instance TEXT, _position BIGINT, _now BIGINT) RETURNS TABLE (
     newest BIGINT, clock BIGINT, ends_at BIGINT,
     seq BIGINT, task TEXT, action TEXT, at BIGINT, scheduled_at BIGINT, attempt BIGINT, run BIGINT,
     run_id TEXT, error TEXT, until BIGINT
@@ -133,20 +151,21 @@ BEGIN
     FROM {p}log log LEFT JOIN {p}record record ON record.seq > _position ORDER BY record.seq;
 END $$;
 
-CREATE FUNCTION {p}join(
+CREATE OR REPLACE FUNCTION {p}join(
     _instance TEXT, _host TEXT, _pid INT, _since BIGINT, _lease BIGINT, _link BIGINT
 ) RETURNS VOID LANGUAGE sql AS $$
     INSERT INTO {p}instance VALUES (_instance, _host, _pid, _since, {p}clock() + _lease, _link)
     ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, link = excluded.link
 $$;
 
-CREATE FUNCTION {p}write(_instance TEXT, _link BIGINT, _steps JSON) RETURNS BIGINT[]
+CREATE OR REPLACE FUNCTION {p}write(_instance TEXT, _link BIGINT, _steps JSON) RETURNS BIGINT[]
 LANGUAGE plpgsql AS $$
 DECLARE
     _newest BIGINT;
     _number BIGINT;
     _moment BIGINT;
     _latest BIGINT;
+    _resting BOOLEAN;
     _answers BIGINT[];
 BEGIN
     SELECT newest INTO _newest FROM {p}log FOR UPDATE;
@@ -163,13 +182,16 @@ BEGIN
         FROM json_to_recordset(_steps) AS step (
             number INT, kind TEXT, task TEXT, action TEXT, at BIGINT, scheduled_at BIGINT,
             attempt BIGINT, run BIGINT, run_id TEXT, error TEXT, until BIGINT,
-            position BIGINT, reads JSON, lease BIGINT, condition TEXT
+            position BIGINT, reads JSON, lease BIGINT, condition TEXT, version BIGINT
         ) LEFT JOIN {p}lease lease ON lease.run = step.run AND lease.instance = _instance
     ), known AS (
-        SELECT *, condition IS NOT NULL AND EXISTS (
+        SELECT *, kind = 'claim' AND CASE WHEN version IS NOT NULL THEN NOT EXISTS (
+            SELECT FROM {p}dynamic dynamic
+            WHERE dynamic.task = step.task AND dynamic.version = step.version
+        ) ELSE condition IS NOT NULL AND EXISTS (
             SELECT FROM {p}task registered
             WHERE registered.name = step.task AND registered.condition <> step.condition
-        ) AS superseded
+        ) END AS superseded
         FROM step
     ), judged AS (
         SELECT *, superseded OR CASE kind
@@ -192,7 +214,7 @@ BEGIN
         FROM (
             SELECT *, kind IN ('claim', 'finish') AND NOT refused AS writes
             FROM (
-                SELECT *, undone OR kind = 'claim' AND coalesce(
+                SELECT *, undone OR kind IN ('claim', 'rest') AND coalesce(
                     bool_or(undone AND kind <> 'extend') OVER (
                         ORDER BY number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
                     ), false) AS refused
@@ -208,6 +230,14 @@ BEGIN
         SELECT task, action, max(seq), max(run) FROM numbered WHERE writes GROUP BY task, action
         ON CONFLICT (task, action) DO UPDATE
         SET seq = excluded.seq, run = greatest(head.run, excluded.run)
+    ), stirred AS (
+        INSERT INTO {p}stirred
+        SELECT DISTINCT task, action FROM numbered, LATERAL (
+            SELECT FROM {p}waiting waiting
+            WHERE waiting.task = numbered.task AND waiting.action = numbered.action LIMIT 1
+        ) awaited
+        WHERE writes
+        ON CONFLICT DO NOTHING
     ), begun AS (
         INSERT INTO {p}lease
         SELECT seq, _instance, _moment + lease FROM numbered WHERE kind = 'claim' AND writes
@@ -238,11 +268,14 @@ BEGIN
         ))
         ON CONFLICT DO NOTHING
     )
-    SELECT max(seq), array_agg(
+    SELECT max(seq), bool_or(kind = 'rest'), array_agg(
         CASE WHEN superseded THEN {superseded} WHEN NOT refused THEN seq
-            WHEN kind = 'claim' THEN {newer} ELSE {lost} END
+            WHEN kind IN ('claim', 'rest') THEN {newer} ELSE {lost} END
         ORDER BY number
-    ) INTO _number, _answers FROM numbered;
+    ) INTO _number, _resting, _answers FROM numbered;
+    IF _resting THEN
+        PERFORM {p}rest(_instance, _steps, _answers);
+    END IF;
     IF _number > _newest THEN
         UPDATE {p}log SET newest = _number;
         PERFORM {p}tell(_instance, _number);
@@ -250,7 +283,7 @@ BEGIN
     RETURN _answers;
 END $$;
 
-CREATE PROCEDURE {p}commit(
+CREATE OR REPLACE PROCEDURE {p}commit(
     _instance TEXT, _link BIGINT, _steps JSON, INOUT _answers BIGINT[]
 ) LANGUAGE plpgsql AS $$
 BEGIN
@@ -260,14 +293,17 @@ BEGIN
     PERFORM pg_logical_emit_message(true, 'oncue', '');
 END $$;
 """
+    + ROW_FUNCTIONS
+)
 """`write` judges as `judge` does, of all steps at once. NULL: the instance is not there any more,
 and has to join first. Whether an error of `commit` came before or after the write does not show."""
 
 NEWER, LOST, SUPERSEDED = -1, -2, -3
 """What `commit` answers for a step that is refused."""
 
-MIGRATIONS: tuple[str, ...] = ()
-"""The statements that bring a namespace up from version 1 on, in order."""
+MIGRATIONS: tuple[str, ...] = (ROW_TABLES,)
+"""The statements that bring the tables of a namespace up from version 1 on, in order. The functions
+are made anew after them: one that takes or gives something else than before is to be dropped."""
 
 NEEDED = """
 wanted AS MATERIALIZED (SELECT key AS task, value::BIGINT AS since FROM json_each_text(%(tasks)s)),
@@ -335,10 +371,6 @@ LOCK = "SELECT FROM {p}log FOR UPDATE"
 UNKNOWN = "SELECT run FROM {p}lease WHERE instance = %s AND run <> ALL (%s::BIGINT[])"
 CRASH = "SELECT {p}crash(%s, %s::BIGINT[], NULL)"
 ENDINGS = "SELECT run, seq, action, at FROM {p}record WHERE run = ANY (%s::BIGINT[])"
-LEAVE = """
-WITH own AS (DELETE FROM {p}instance WHERE id = %(instance)s RETURNING id)
-SELECT {p}tell(id, 0) FROM own
-"""
 DROP = "DELETE FROM {p}record WHERE seq = ANY (%s::BIGINT[])"
 INSTANCES = """
 SELECT id, host, pid, since, expires_at >= {p}clock(), id = %s FROM {p}instance ORDER BY since, id
@@ -357,9 +389,8 @@ class Texts:
 
     def __call__(self, text: str) -> bytes:
         if text not in self._made:
-            found = text.format(
-                p=self.prefix, version=VERSION, newer=NEWER, lost=LOST, superseded=SUPERSEDED
-            )
+            said = {"newer": NEWER, "lost": LOST, "superseded": SUPERSEDED, **FIXED}
+            found = text.format(p=self.prefix, version=VERSION, **said)
             self._made[text] = found.encode()
         return self._made[text]
 
@@ -410,4 +441,5 @@ def migrate(link: Connection, text: Texts, version: int) -> None:
         raise StoreError(f"it is open by an older oncue, process {pid} on {host}; end that first")
     for migration in MIGRATIONS[version - 1 :]:
         link.execute(text(migration))
+    link.execute(text(FUNCTIONS))
     link.execute(text("UPDATE {p}log SET version = {version}"))

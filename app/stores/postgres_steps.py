@@ -9,7 +9,7 @@ from typing import Any
 
 from ...engine.records import Key
 from .postgres_schema import LOST, NEWER, SUPERSEDED
-from .protocol import Answer, Claim, Extension, Finish, Missed, Refused, Step
+from .protocol import Answer, Claim, Extension, Finish, Missed, Refused, Rest, Step
 
 UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
 """What no text in PostgreSQL can hold."""
@@ -35,6 +35,7 @@ def said(step: Step, number: int, conditions: Mapping[str, str]) -> dict[str, An
             reads = [(key.task, key.action) for key in step.keys if isinstance(key, Key)]
             more = {"kind": "claim", "position": step.position, "lease": step.lease, "reads": reads}
             more["condition"] = conditions.get(step.record.task)
+            more["version"] = step.version
         case Finish():
             more = {"kind": "finish"}
         case Extension():
@@ -42,6 +43,8 @@ def said(step: Step, number: int, conditions: Mapping[str, str]) -> dict[str, An
         case Missed():
             noted = {"task": step.task, "scheduled_at": step.scheduled_at, "until": step.until}
             return {"number": number, "kind": "miss", **noted}
+        case Rest():
+            return {"number": number, "kind": "rest", **step._asdict()}
     task, action, at, _, scheduled_at, attempt, run, run_id, error, until = step.record
     found = {"number": number, "task": task, "action": action, "at": at, **more}
     if scheduled_at is not None:

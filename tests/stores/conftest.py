@@ -132,7 +132,8 @@ class Postgres:
         self.passed = 0
         with suppress(psycopg.errors.UndefinedTable):
             self.run(
-                "TRUNCATE {p}record, {p}head, {p}lease, {p}instance, {p}missed, {p}task; "
+                "TRUNCATE {p}record, {p}head, {p}lease, {p}instance, {p}missed, {p}task, "
+                "{p}dynamic, {p}waiting, {p}stirred; "
                 "UPDATE {p}log SET newest = 0"
             )
 

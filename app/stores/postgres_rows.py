@@ -1,0 +1,352 @@
+"""The dynamic tasks in a PostgreSQL database: what `dynamic.py` tells, by tables, functions and
+indexes, so that what is asked costs the same whatever their number.
+
+Whoever changes a row keeps the one row of `log` locked, as for records. So no two instances hold
+the same row, nobody who is to be woken is overlooked, and no lock is waited for in another order. A
+`take` that finds nothing due locks nothing. What is held need not be durable: an instance whose
+server has forgotten it lets go of nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ...engine.civil import FOREVER
+from .dynamic import PIECE, Awaited, Dynamic, Planned, Shares, State, Wanted
+from .postgres_link import Connection
+
+COLUMNS = (
+    "task, shard, text, condition, version, born, since, decided, due, look, wait, waits, holder"
+)
+BULK = 5000
+"""So many tasks are scheduled by one statement."""
+
+ROW_TABLES = """
+CREATE TABLE {p}dynamic (
+    task TEXT COLLATE "C" PRIMARY KEY, shard TEXT COLLATE "C" NOT NULL, text TEXT NOT NULL,
+    condition TEXT NOT NULL, version BIGINT NOT NULL, born BIGINT NOT NULL, since BIGINT NOT NULL,
+    decided BIGINT, due BIGINT, look BIGINT, wait BIGINT NOT NULL, waits INT NOT NULL, holder TEXT,
+    taking BIGINT
+);
+CREATE INDEX {p}dynamic_by_look ON {p}dynamic (shard, look) WHERE look IS NOT NULL;
+CREATE INDEX {p}dynamic_by_holder ON {p}dynamic (holder) WHERE holder IS NOT NULL;
+CREATE TABLE {p}waiting (
+    task TEXT COLLATE "C", action TEXT COLLATE "C", position BIGINT, waiter TEXT COLLATE "C",
+    PRIMARY KEY (task, action, position, waiter)
+);
+CREATE INDEX {p}waiting_by_waiter ON {p}waiting (waiter);
+CREATE TABLE {p}stirred (
+    task TEXT COLLATE "C", action TEXT COLLATE "C", PRIMARY KEY (task, action)
+);
+"""
+"""`taking` is the number that its holder gave the `take`. Who is `waiting` has read a task's records
+of an action up to `position`; `stirred` is what has a newer one by which not all are woken yet."""
+
+ROW_FUNCTIONS = """
+CREATE OR REPLACE FUNCTION {p}release(_holders TEXT[]) RETURNS VOID LANGUAGE sql AS $$
+    UPDATE {p}dynamic SET look = 0, holder = NULL WHERE holder = ANY (_holders)
+$$;
+
+CREATE OR REPLACE FUNCTION {p}leave(_instance TEXT) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {p}dynamic WHERE holder = _instance) THEN
+        PERFORM FROM {p}log FOR UPDATE;
+        PERFORM {p}release(ARRAY [_instance]);
+    END IF;
+    DELETE FROM {p}instance WHERE id = _instance;
+    IF FOUND THEN
+        PERFORM {p}tell(_instance, 0);
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION {p}plan(_instance TEXT, _tasks JSON, _now BIGINT) RETURNS VOID
+LANGUAGE plpgsql AS $$
+DECLARE _newest BIGINT;
+BEGIN
+    SELECT newest INTO _newest FROM {p}log FOR UPDATE;
+    INSERT INTO {p}dynamic AS known (
+        task, shard, text, condition, version, born, since, due, look, wait, waits
+    )
+    SELECT task, shard, text, condition, version, _newest, _now, due, due, 0, 0
+    FROM json_to_recordset(_tasks) AS planned (
+        task TEXT, shard TEXT, text TEXT, condition TEXT, due BIGINT, version BIGINT
+    )
+    ON CONFLICT (task) DO UPDATE SET
+        shard = excluded.shard, text = excluded.text, version = excluded.version,
+        condition = excluded.condition,
+        look = CASE WHEN known.holder IS NULL THEN 0 END,
+        since = CASE WHEN known.condition = excluded.condition
+            THEN known.since ELSE excluded.since END,
+        decided = CASE WHEN known.condition = excluded.condition THEN known.decided END,
+        due = CASE WHEN known.condition = excluded.condition THEN known.due ELSE excluded.due END,
+        wait = CASE WHEN known.condition = excluded.condition THEN known.wait ELSE 0 END
+    WHERE known.text <> excluded.text OR known.shard <> excluded.shard;
+    PERFORM {p}tell(_instance, 0);
+END $$;
+
+CREATE OR REPLACE PROCEDURE {p}schedule(_instance TEXT, _tasks JSON, _now BIGINT)
+LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL synchronous_commit = off;
+    PERFORM {p}plan(_instance, _tasks, _now);
+    COMMIT;
+    PERFORM pg_logical_emit_message(true, 'oncue', '');
+END $$;
+
+CREATE OR REPLACE PROCEDURE {p}unschedule(_instance TEXT, _tasks TEXT[], INOUT _gone TEXT[])
+LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL synchronous_commit = off;
+    PERFORM FROM {p}log FOR UPDATE;
+    DELETE FROM {p}waiting WHERE waiter = ANY (_tasks);
+    WITH gone AS (DELETE FROM {p}dynamic WHERE task = ANY (_tasks) RETURNING task)
+    SELECT array_agg(task) INTO _gone FROM gone;
+    IF _gone IS NOT NULL THEN
+        PERFORM {p}tell(_instance, 0);
+    END IF;
+    COMMIT;
+    PERFORM pg_logical_emit_message(true, 'oncue', '');
+END $$;
+
+CREATE OR REPLACE FUNCTION {p}wake(_tasks TEXT[], _actions TEXT[], _beyond BIGINT[])
+RETURNS BOOLEAN LANGUAGE plpgsql {indexed} AS $$
+DECLARE _found BIGINT;
+BEGIN
+    WITH found AS MATERIALIZED (
+        SELECT key.task, key.action, one.position, one.waiter
+        FROM unnest(_tasks, _actions, _beyond) AS key (task, action, beyond), LATERAL (
+            SELECT position, waiter FROM {p}waiting waiting
+            WHERE waiting.task = key.task AND waiting.action = key.action
+                AND waiting.position < key.beyond
+            ORDER BY position LIMIT {piece}
+        ) one
+        LIMIT {piece}
+    ), forgotten AS (
+        DELETE FROM {p}waiting waiting USING found
+        WHERE (waiting.task, waiting.action, waiting.position, waiting.waiter)
+            = (found.task, found.action, found.position, found.waiter)
+    ), due AS (
+        UPDATE {p}dynamic dynamic SET look = 0
+        FROM (SELECT DISTINCT waiter FROM found) woken
+        WHERE dynamic.task = woken.waiter AND holder IS NULL
+    )
+    SELECT count(*) INTO _found FROM found;
+    RETURN _found = {piece};
+END $$;
+
+CREATE OR REPLACE FUNCTION {p}wake_stirred() RETURNS VOID LANGUAGE plpgsql AS $$
+DECLARE
+    _tasks TEXT[];
+    _actions TEXT[];
+    _beyond BIGINT[];
+BEGIN
+    SELECT array_agg(task), array_agg(action), array_agg(coalesce(seq, 0))
+    INTO _tasks, _actions, _beyond
+    FROM (SELECT * FROM {p}stirred LIMIT {piece}) stirred LEFT JOIN {p}head USING (task, action);
+    IF NOT {p}wake(_tasks, _actions, _beyond) THEN
+        DELETE FROM {p}stirred stirred USING unnest(_tasks, _actions) AS key (task, action)
+        WHERE (stirred.task, stirred.action) = (key.task, key.action);
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION {p}first_look(_shards TEXT[]) RETURNS BIGINT
+LANGUAGE plpgsql {indexed} AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {p}stirred) THEN
+        RETURN 0;
+    END IF;
+    RETURN (
+        SELECT coalesce(min(first.look), {forever}) FROM unnest(_shards) AS asked (shard), LATERAL (
+            SELECT look FROM {p}dynamic dynamic
+            WHERE dynamic.shard = asked.shard AND look IS NOT NULL ORDER BY look LIMIT 1
+        ) first
+    );
+END $$;
+
+CREATE OR REPLACE FUNCTION {p}take(
+    _instance TEXT, _link BIGINT, _taking BIGINT, _shards TEXT[], _shares BIGINT[], _now BIGINT
+) RETURNS TABLE (
+    first BIGINT, task TEXT, shard TEXT, text TEXT, condition TEXT, version BIGINT, born BIGINT,
+    since BIGINT, decided BIGINT, due BIGINT, look BIGINT, wait BIGINT, waits INT, holder TEXT
+) LANGUAGE plpgsql {indexed} AS $$
+#variable_conflict use_column
+DECLARE
+    _first BIGINT := {p}first_look(_shards);
+    _latest BIGINT;
+BEGIN
+    IF _first > _now OR 0 = ALL (_shares) THEN
+        RETURN QUERY SELECT _first, {columns} FROM (SELECT) nothing LEFT JOIN {p}dynamic ON false;
+        RETURN;
+    END IF;
+    PERFORM FROM {p}log FOR UPDATE;
+    SELECT link INTO _latest FROM {p}instance WHERE id = _instance;
+    IF NOT FOUND THEN
+        RETURN;
+    ELSIF _latest <> _link THEN
+        RAISE 'a newer connection of this instance has taken over';
+    END IF;
+    PERFORM set_config('synchronous_commit', 'off', true);
+    PERFORM {p}wake_stirred();
+    RETURN QUERY
+    WITH taken AS MATERIALIZED (
+        SELECT asked.place, one.*
+        FROM unnest(_shards, _shares) WITH ORDINALITY AS asked (shard, share, place), LATERAL (
+            SELECT {columns} FROM {p}dynamic dynamic
+            WHERE dynamic.shard = asked.shard AND look <= _now ORDER BY look LIMIT asked.share
+        ) one
+    ), held AS (
+        UPDATE {p}dynamic dynamic SET look = NULL, holder = _instance, taking = _taking
+        FROM taken WHERE dynamic.task = taken.task
+    )
+    SELECT NULL::BIGINT, {columns} FROM taken ORDER BY place, look, task;
+    RETURN QUERY
+    SELECT {p}first_look(_shards), {columns} FROM (SELECT) nothing LEFT JOIN {p}dynamic ON false;
+END $$;
+
+CREATE OR REPLACE FUNCTION {p}rest(_instance TEXT, _steps JSON, _answers BIGINT[]) RETURNS VOID
+LANGUAGE plpgsql {indexed} AS $$
+BEGIN
+    WITH said AS MATERIALIZED (
+        SELECT DISTINCT ON (task) said.*, dynamic.waits > 0 AS waited,
+            dynamic.version = said.version AS same,
+            EXISTS (
+                SELECT FROM json_array_elements(reads) key, {p}head head
+                WHERE head.task = key ->> 0 AND head.action = key ->> 1 AND seq > said.position
+            ) AS stirred
+        FROM json_to_recordset(_steps) AS said (
+            number INT, kind TEXT, task TEXT, version BIGINT, due BIGINT, decided BIGINT,
+            position BIGINT, reads JSON, wait BIGINT, done BOOLEAN
+        ) JOIN {p}dynamic dynamic USING (task)
+        WHERE kind = 'rest' AND _answers[number + 1] >= 0 AND holder = _instance
+        ORDER BY task, number
+    ), forgotten AS (
+        DELETE FROM {p}waiting waiting USING said WHERE waiter = said.task AND waited AND same
+        RETURNING waiter
+    ), noted AS (
+        INSERT INTO {p}waiting
+        SELECT DISTINCT key ->> 0, key ->> 1, position, task
+        FROM said, json_array_elements(reads) key
+        WHERE same AND NOT done AND (SELECT count(*) FROM forgotten) >= 0 -- which comes first
+    ), removed AS (
+        DELETE FROM {p}dynamic dynamic USING said WHERE dynamic.task = said.task AND same AND done
+    ), let_go AS (
+        UPDATE {p}dynamic dynamic SET look = 0, holder = NULL
+        FROM said WHERE dynamic.task = said.task AND NOT same
+    )
+    UPDATE {p}dynamic dynamic SET
+        decided = said.decided, due = said.due, wait = said.wait, holder = NULL,
+        look = CASE WHEN stirred THEN 0 ELSE said.due END, waits = json_array_length(reads)
+    FROM said WHERE dynamic.task = said.task AND same AND NOT done;
+END $$;
+
+CREATE OR REPLACE FUNCTION {p}rouse(_instance TEXT, _tasks TEXT[], _actions TEXT[])
+RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM {p}log FOR UPDATE;
+    PERFORM {p}tell(_instance, 0);
+    RETURN {p}wake(_tasks, _actions, array_fill({forever}, ARRAY [cardinality(_tasks)]));
+END $$;
+"""
+"""`take` gives the rows as they were, and last when there is more to be had; nothing if the
+instance is not there any more, and has to join first. `wake` and `rouse` tell whether there may be
+more who wait. What is asked goes by the indexes however few rows there were when it was planned."""
+
+FIXED = {
+    "piece": PIECE,
+    "forever": FOREVER,
+    "columns": COLUMNS,
+    "indexed": (
+        "SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off"
+    ),
+}
+"""What stands in the texts beside the names of a namespace."""
+
+PLAN = "SELECT {p}plan(%s, %s, %s)"
+SCHEDULE = "CALL {p}schedule(%s, %s, %s)"
+UNSCHEDULE = "CALL {p}unschedule(%s, %s::TEXT[], NULL)"
+TAKE = "SELECT * FROM {p}take(%s, %s, %s, %s::TEXT[], %s::BIGINT[], %s)"
+ROUSE = "SELECT {p}rouse(%s, %s::TEXT[], %s::TEXT[])"
+LEAVE = "SELECT {p}leave(%s)"
+UNHEARD = """
+UPDATE {p}dynamic SET look = 0, holder = NULL WHERE holder = %s AND taking > %s
+"""
+
+STATES = {
+    State.SCHEDULED: "look > %(now)s",
+    State.DUE: "look <= %(now)s",
+    State.HELD: "holder IS NOT NULL",
+    State.WAITING: "look IS NULL AND holder IS NULL AND waits > 0",
+    State.SPENT: "look IS NULL AND holder IS NULL AND waits = 0",
+}
+
+
+class RowWriter:
+    """Writes for one instance. What it holds by a `take` whose answer was lost is let go of by the
+    connection that takes over: `_taking` is the number of the latest one that it asked for, `_took`
+    of the latest that was answered."""
+
+    def __init__(self, text: Callable[[str], bytes], instance: str) -> None:
+        self._text = text
+        self._instance = instance
+        self._taking = self._took = 0
+
+    def schedule(self, link: Connection, tasks: Sequence[Planned], now: int) -> None:
+        planned = [each._asdict() for each in {each.task: each for each in tasks}.values()]
+        pieces = [json.dumps(planned[n : n + BULK]) for n in range(0, len(planned), BULK)]
+        if len(pieces) == 1:
+            link.execute(self._text(SCHEDULE), (self._instance, pieces[0], now), prepare=True)
+            return
+        with link.transaction():
+            for piece in pieces:
+                link.execute(self._text(PLAN), (self._instance, piece, now))
+
+    def unschedule(self, link: Connection, tasks: Sequence[str]) -> set[str]:
+        ((gone,),) = link.execute(self._text(UNSCHEDULE), (self._instance, list(tasks)))
+        return set(gone or ())
+
+    def take(
+        self, link: Connection, number: int, shares: Shares, now: int
+    ) -> tuple[list[Dynamic], int] | None:
+        """By the connection of that number; None: the instance has to join first."""
+        self._taking += 1
+        asked = (self._instance, number, self._taking, list(shares), list(shares.values()), now)
+        rows = link.execute(self._text(TAKE), asked, prepare=True).fetchall()
+        self._took = self._taking
+        return ([Dynamic(*row[1:]) for row in rows[:-1]], rows[-1][0]) if rows else None
+
+    def rouse(self, link: Connection, keys: Sequence[Awaited]) -> None:
+        tasks, actions = [task for task, _ in keys], [action for _, action in keys]
+        more = True
+        while more:
+            ((more,),) = link.execute(self._text(ROUSE), (self._instance, tasks, actions))
+
+    def let_go(self, link: Connection) -> None:
+        link.execute(self._text(UNHEARD), (self._instance, self._took))
+
+
+def rows_of(link: Connection, text: Callable[[str], bytes], wanted: Wanted) -> list[Dynamic]:
+    """Those that are wanted, by name."""
+    parts = ["true"]
+    if wanted.family is not None:
+        parts.append("task > %(family)s || ':' AND task < %(family)s || ';'")
+    if wanted.tasks is not None:
+        parts.append("task = ANY (%(tasks)s::TEXT[])")
+    if wanted.state is not None:
+        parts.append(STATES[wanted.state])
+    if wanted.since is not None:
+        parts.append("look >= %(since)s")
+    if wanted.until is not None:
+        parts.append("look < %(until)s")
+    if wanted.after is not None:
+        parts.append("task > %(after)s")
+    given: dict[str, Any] = {**wanted._asdict(), "tasks": list(wanted.tasks or ())}
+    found = link.execute(
+        text(
+            f"SELECT {COLUMNS} FROM {{p}}dynamic WHERE {' AND '.join(parts)} "
+            "ORDER BY task LIMIT %(most)s"
+        ),
+        given,
+    )
+    return [Dynamic(*row) for row in found]
