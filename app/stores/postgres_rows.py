@@ -41,8 +41,8 @@ CREATE TABLE {p}stirred (
     task TEXT COLLATE "C", action TEXT COLLATE "C", PRIMARY KEY (task, action)
 );
 """
-"""`taking` is the number that its holder gave the `take`. Who is `waiting` has read a task's records
-of an action up to `position`; `stirred` is what has a newer one by which not all are woken yet."""
+"""`taking` is the number that the holder gave its `take`. Who is `waiting` has read the records of
+a task and action up to `position`; what is `stirred` has newer ones, by which not all are woken."""
 
 ROW_FUNCTIONS = """
 CREATE OR REPLACE FUNCTION {p}release(_holders TEXT[]) RETURNS VOID LANGUAGE sql AS $$
@@ -257,9 +257,7 @@ FIXED = {
     "piece": PIECE,
     "forever": FOREVER,
     "columns": COLUMNS,
-    "indexed": (
-        "SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off"
-    ),
+    "indexed": ("SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off"),
 }
 """What stands in the texts beside the names of a namespace."""
 

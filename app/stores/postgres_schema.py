@@ -66,7 +66,8 @@ $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::BIGINT $$;
 CREATE OR REPLACE FUNCTION {p}channel() RETURNS TEXT LANGUAGE sql STABLE AS
 $$ SELECT 'oncue_' || '{p}log'::REGCLASS::OID $$;
 
-CREATE OR REPLACE FUNCTION {p}tell(_instance TEXT, _newest BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {p}tell(_instance TEXT, _newest BIGINT) RETURNS VOID
+LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM {p}instance WHERE id <> _instance) THEN
         PERFORM pg_notify({p}channel(), _instance || ' ' || _newest);
