@@ -22,6 +22,7 @@ from ...engine.records import Record
 from ..clock import stopwatch
 from ..errors import StoreError
 from .address import refuse_namespace
+from .dynamic import Awaited, Dynamic, Planned, Shares, Wanted
 from .protocol import (
     CLOCK_CHECK,
     CROWDED_PATIENCE,
@@ -115,6 +116,20 @@ class RedisStore(HasWorker):
             dropped += found
         return dropped
 
+    async def schedule(self, tasks: Sequence[Planned], now: int) -> None:
+        if tasks:
+            await self._call(lambda writer: writer.schedule(tasks, now))
+
+    async def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        return await self._call(lambda writer: writer.unschedule(tasks))
+
+    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        return await self._call(lambda writer: writer.take(shares, now))
+
+    async def rouse(self, keys: Sequence[Awaited]) -> None:
+        if keys:
+            await self._call(lambda writer: writer.rouse(keys))
+
     async def close(self) -> None:
         self._left.set()
         if self._worker is not None:
@@ -155,6 +170,10 @@ class RedisStore(HasWorker):
     def instances(self) -> list[Instance]:
         with self._reading() as reader:
             return reader.instances("" if self._writer is None else self._writer.id)
+
+    def dynamic(self, wanted: Wanted) -> list[Dynamic]:
+        with self._reading() as reader:
+            return reader.rows.find(wanted)
 
     def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
         with self._reading() as reader:

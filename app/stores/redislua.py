@@ -1,135 +1,9 @@
-"""The scripts that change a log on Redis: each is one step that nobody sees half done.
-
-All keys begin with a prefix that ends in `}:`, so they lie in one slot of a cluster:
-
-meta           hash: `version`, `log` (another id each time the log was lost), `newest` (number)
-record         zset by number: the number, a space and the record's text (`redistext.py`)
-at:TASK        zset by `at`: the numbers of a task's records
-due:TASK       zset by `scheduled_at`: the numbers of its RUN records
-head           hash: `ACTION TASK` → the latest number
-latest         hash: `ACTION TASK` → the latest run that ended so
-ended          hash: a run → the number of its ending
-lease          zset by when it ends, of live runs; +inf: with its instance
-holder         hash: a live run → its instance, a space, the task
-instance       zset by when it is gone, of instances
-member         hash: an instance → host, process and since when, as JSON
-task           hash: TASK → since when its condition reads so, up to when all is decided or `-`, and
-               the condition, with spaces between
-missed         zset by `scheduled_at`: TASK, `scheduled_at` and `until` (or nothing), with spaces
-answer:ID      the latest commit of an instance: its token, and its answers
-news           a channel: who has written
-
-A record's text has its numbers first and the task, label and error last, as JSON texts: so the
-ending of a run is made of its RUN record without reading them.
-"""
+"""The scripts that change a log on Redis: each is one step that nobody sees half done. The keys are
+told in `redisprelude.py`, which all scripts begin with."""
 
 from __future__ import annotations
 
-PRELUDE = """
-local META = KEYS[1]
-local P = string.sub(META, 1, -5)
-local RECORD, HEAD, LATEST, ENDED = P .. 'record', P .. 'head', P .. 'latest', P .. 'ended'
-local LEASE, HOLDER, INSTANCE = P .. 'lease', P .. 'holder', P .. 'instance'
-local MEMBER, TASK, MISSED, NEWS = P .. 'member', P .. 'task', P .. 'missed', P .. 'news'
-local ACTIONS = {'run', 'success', 'fail', 'terminate', 'inaction', 'crash'}
-local call = redis.call
-
-local function text(number) return string.format('%.0f', number) end
-
-local function clock()
-    local time = call('TIME')
-    return time[1] * 1000000 + time[2]
-end
-
--- The newest number; nothing where the log is not the one that was known: has another id or less,
--- or another record where one was that begins like `mark`.
-local function newest_of(log, known, mark)
-    local meta = call('HMGET', META, 'log', 'newest')
-    if meta[1] ~= log then return nil end
-    local newest = tonumber(meta[2])
-    if newest < tonumber(known) then return nil end
-    if mark ~= '' then
-        local seq = string.match(mark, '^%d+')
-        local record = call('ZRANGEBYSCORE', RECORD, seq, seq)[1]
-        if record and string.sub(record, 1, #mark) ~= mark then return nil end
-    end
-    return newest
-end
-
-local LOST = redis.error_reply('ONCUELOST the log is another')
-
-local function append(seq, task, action, at, run, payload)
-    call('ZADD', RECORD, seq, seq .. ' ' .. payload)
-    call('ZADD', P .. 'at:' .. task, at, seq)
-    local key = action .. ' ' .. task
-    call('HSET', HEAD, key, seq)
-    if run then
-        call('HSET', ENDED, run, seq)
-        local latest = call('HGET', LATEST, key)
-        if not latest or tonumber(latest) < tonumber(run) then call('HSET', LATEST, key, run) end
-        call('ZREM', LEASE, run)
-        call('HDEL', HOLDER, run)
-    end
-end
-
-local function crash(run, seq, at)
-    local task = string.match(call('HGET', HOLDER, run), '^%S+ (.*)$')
-    local record = call('ZRANGEBYSCORE', RECORD, run, run)[1]
-    local texts = string.match(record, '^[^,]*,"run",[^,]*,[^,]*,null,null,(.*)$')
-    local payload = '[' .. at .. ',"crash",null,null,' .. run .. ',null,' .. texts
-    append(seq, task, 'crash', at, run, payload)
-end
-
-local function tell(own)
-    if call('ZCARD', INSTANCE) > 1 then call('PUBLISH', NEWS, own) end
-end
-
--- The live runs whose lease is over or whose instance is gone, by number, and those instances.
-local function over(own, now)
-    local found, runs, gone = {}, {}, {}
-    for _, id in ipairs(call('ZRANGEBYSCORE', INSTANCE, '-inf', text(now))) do
-        if id ~= own then gone[#gone + 1] = id; gone[id] = true end
-    end
-    for _, run in ipairs(call('ZRANGEBYSCORE', LEASE, '-inf', text(now))) do found[run] = true end
-    if #gone > 0 then
-        local held = call('HGETALL', HOLDER)
-        for i = 1, #held, 2 do
-            if gone[string.match(held[i + 1], '^%S+')] then found[held[i]] = true end
-        end
-    end
-    for run in pairs(found) do runs[#runs + 1] = run end
-    table.sort(runs, function(a, b) return tonumber(a) < tonumber(b) end)
-    return runs, gone
-end
-
--- Write `crash` for them, and forget the instances that are gone.
-local function reap(own, now, at, newest)
-    local runs, gone = over(own, now)
-    for _, run in ipairs(runs) do
-        newest = newest + 1
-        crash(run, text(newest), at)
-    end
-    if #runs > 0 then
-        call('HSET', META, 'newest', text(newest))
-        tell(own)
-    end
-    for _, id in ipairs(gone) do
-        call('ZREM', INSTANCE, id)
-        call('HDEL', MEMBER, id)
-    end
-    return newest
-end
-
-local function join(own, member, ends)
-    call('ZADD', INSTANCE, ends, own)
-    call('HSET', MEMBER, own, member)
-end
-"""
-
-
-def script(body: str) -> str:
-    return PRELUDE + body
-
+from .redisprelude import script
 
 OPEN = script("""
 -- version, a new id, whether to create, instance, member, how long it lives, now
@@ -143,6 +17,12 @@ elseif tonumber(found[1]) > tonumber(version) then
     return {found[1]}
 end
 local now = clock()
+if tonumber(found[1]) < tonumber(version) then
+    local other = call('ZRANGEBYSCORE', INSTANCE, text(now), '+inf', 'LIMIT', 0, 1)[1]
+    if other then return {found[1], call('HGET', MEMBER, other)} end
+    call('HSET', META, 'version', version)
+    found[1] = version
+end
 join(own, member, text(now + lease))
 local newest = reap(own, now, at, tonumber(found[3]))
 call('PUBLISH', NEWS, own)
@@ -163,7 +43,8 @@ for i = 1, #held, 2 do
 end
 call('ZREM', INSTANCE, own)
 call('HDEL', MEMBER, own)
-call('DEL', P .. 'answer:' .. own)
+call('DEL', P .. 'answer:' .. own, P .. 'removed:' .. own)
+release(own)
 call('PUBLISH', NEWS, own)
 """)
 
@@ -202,7 +83,11 @@ local function held(run)
     return holder and not ended[run] and string.match(holder, '^%S+') == own
 end
 
-local function superseded(task, own)
+local function superseded(task, own, version)
+    if version ~= '' then
+        local row = row_of(task)
+        return not row or row[VERSION] ~= version
+    end
     local known = own ~= '' and call('HGET', TASK, task)
     return known and string.match(known, '^%S+ %S+ (.*)$') ~= own
 end
@@ -226,14 +111,14 @@ while i <= #ARGV do
     local kind = ARGV[i]
     if kind == 'claim' then
         local reads = tonumber(ARGV[i + 7])
-        if superseded(ARGV[i + 1], ARGV[i + 8]) then
+        if superseded(ARGV[i + 1], ARGV[i + 8], ARGV[i + 9]) then
             refused[i] = 'superseded'
             undone = true
-        elseif undone or overtaken(i + 9, ARGV[i + 1], tonumber(ARGV[i + 4]), reads) then
+        elseif undone or overtaken(i + 10, ARGV[i + 1], tonumber(ARGV[i + 4]), reads) then
             refused[i] = 'newer'
             undone = true
         end
-        i = i + 9 + reads
+        i = i + 10 + reads
     elseif kind == 'finish' then
         if held(ARGV[i + 5]) then
             ended[ARGV[i + 5]] = true
@@ -245,12 +130,15 @@ while i <= #ARGV do
     elseif kind == 'extend' then
         if not held(ARGV[i + 1]) then refused[i] = 'lost' end
         i = i + 3
+    elseif kind == 'rest' then
+        if undone then refused[i] = 'newer' end
+        i = i + 9 + ARGV[i + 8]
     else
         i = i + 5
     end
 end
 
-local answers, missed = {}, {}
+local answers, missed, rests = {}, {}, {}
 local before = newest
 local missing = call('EXISTS', MISSED) == 1
 i = FIRST
@@ -269,7 +157,7 @@ while i <= #ARGV do
             end
             said = 'c' .. seq
         end
-        i = i + 9 + ARGV[i + 7]
+        i = i + 10 + ARGV[i + 7]
     elseif kind == 'finish' then
         if not said then
             newest = newest + 1
@@ -283,6 +171,12 @@ while i <= #ARGV do
             said = text(newest)
         end
         i = i + 3
+    elseif kind == 'rest' then
+        if not said then
+            rests[#rests + 1] = i
+            said = text(newest)
+        end
+        i = i + 9 + ARGV[i + 8]
     else
         missed[#missed + 1] = i
         said = text(newest)
@@ -296,6 +190,27 @@ for _, n in ipairs(missed) do
         call('ZADD', MISSED, at, ARGV[n + 1])
     end
 end
+
+local function rest(n)
+    local task, position = ARGV[n + 1], tonumber(ARGV[n + 5])
+    local row = row_of(task)
+    if not row or row[HELD] ~= own then return end
+    if row[VERSION] ~= ARGV[n + 2] then return let_go(task, row, '0') end
+    if ARGV[n + 7] == '1' then return remove(task, row) end
+    local look = ARGV[n + 3]
+    forget_waits(task, row)
+    for place = n + 9, n + 8 + ARGV[n + 8] do
+        local key = ARGV[place]
+        local head = call('HGET', HEAD, key)
+        if head and tonumber(head) > position then look = '0' end
+        call('ZADD', P .. 'waiting:' .. key, position, task)
+        row[#row + 1] = key
+    end
+    row[DUE], row[DECIDED], row[WAIT] = ARGV[n + 3], ARGV[n + 4], ARGV[n + 6]
+    let_go(task, row, look)
+end
+
+for _, n in ipairs(rests) do rest(n) end
 if newest > before then
     call('HSET', META, 'newest', text(newest))
     tell(own)

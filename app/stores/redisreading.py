@@ -11,6 +11,7 @@ from ...engine.records import Action, Record
 from .ledger import by_instant
 from .protocol import Instance, Missed, Query, Registered
 from .redislua import OVER, PICK
+from .redisrows import RowReader
 from .redistext import decoded, missed_of, name_of, raw, record_of, records_of, registered_of
 from .rediswire import Client, Script, persistent
 from .sweep import SWEPT, Seen
@@ -26,6 +27,7 @@ class Reader:
     def __init__(self, client: Client, prefix: str) -> None:
         self._client = client
         self.prefix = prefix
+        self.rows = RowReader(self.ask, self._run, prefix)
 
     def ask(self, *command: Any) -> Any:
         return persistent(lambda: self._client.execute_command(*command))

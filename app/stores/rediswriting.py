@@ -19,6 +19,7 @@ from ...engine.records import Key, Record
 from ..clock import stopwatch
 from ..errors import StoreError
 from . import redislua as lua
+from .dynamic import Awaited, Dynamic, Planned, Shares
 from .protocol import (
     LEASE,
     Answer,
@@ -29,15 +30,17 @@ from .protocol import (
     Missed,
     Refused,
     Registered,
+    Rest,
     Step,
 )
 from .redisreading import PIECE, Reader, pieces
-from .redistext import encoded, member_of, raw, records_of, registered_of, text_of
+from .redisrows import RowWriter, rest_arguments
+from .redistext import decoded, encoded, member_of, raw, records_of, registered_of, text_of
 from .rediswire import Argument, Client, Script, Server, persistent
 from .skew import Skew
 from .sweep import Sweep
 
-VERSION = 1
+VERSION = 2
 KEPT_ANSWERS = 3600  # seconds for which the server knows what it answered to an instance
 MARKED = 100  # bytes by which a record is known again
 
@@ -86,6 +89,7 @@ class Writer:
         self._unsure: Unsure | None = None
         self._saved: dict[int | None, int] = {}  # endings of such a commit, by run
         self._sweep = Sweep()
+        self._rows = RowWriter(self._run, self.id)
 
     def certain(self, function: Callable[[], T]) -> T:
         """What the function gives, which is called once nothing is unsure. Raises LogLost, after
@@ -108,7 +112,13 @@ class Writer:
         app's clock was `now` when the stopwatch was at `asked`."""
         new, may = uuid4().hex, "1" if create else "0"
         found = self._run(opening, VERSION, new, may, self.id, self._member, LEASE, now)
-        if len(found) > 1:
+        if len(found) == 2:
+            host, pid, _ = decoded(found[1].decode())
+            raise StoreError(
+                f"the store {self._server.where!r} is open by an older oncue, process {pid} on "
+                f"{host}; end that first"
+            )
+        if len(found) > 2:
             _, log, newest, clock, others = found
             self._log, self._known, self.crowded = log.decode(), int(newest), others > 0
             self._measure(int(clock), now, asked)
@@ -214,6 +224,18 @@ class Writer:
             said = [(raw(t), tasks[t], raw(self._conditions.get(t, ""))) for t in piece]
             self._run(deciding, *[each for told in said for each in told])
 
+    def schedule(self, tasks: Sequence[Planned], now: int) -> None:
+        self._rows.schedule(self._what_is_known, tasks, now)
+
+    def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        return {gone for piece in pieces(tasks) for gone in self._rows.unschedule(piece)}
+
+    def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        return self._rows.take(self._what_is_known, (self._member, LEASE), shares, now)
+
+    def rouse(self, keys: Sequence[Awaited]) -> None:
+        self._rows.rouse(keys)
+
     def trim_missed(self, before: int, most: int) -> int:
         members = self._reader.old_missed(before, most)
         for piece in pieces(members):
@@ -264,6 +286,7 @@ def arguments_of(step: Step, conditions: Mapping[str, str]) -> list[Argument]:
                 "" if step.lease is None else step.lease,
                 len(reads),
                 raw(conditions.get(record.task, "")),
+                "" if step.version is None else step.version,
                 *reads,
             ]
         case Finish():
@@ -278,6 +301,8 @@ def arguments_of(step: Step, conditions: Mapping[str, str]) -> list[Argument]:
             ]
         case Extension():
             return ["extend", step.run, step.lease]
+        case Rest():
+            return rest_arguments(step)
         case Missed():
             until = "" if step.until is None else step.until
             return ["missed", member_of(step), raw(step.task), step.scheduled_at, until]

@@ -126,7 +126,7 @@ def test_a_log_of_a_newer_version_is_left_alone(redis: Redis) -> None:
     redis.client.hset(f"{redis.prefix}meta", "version", "9")
     before = {key: redis.client.dump(key) for key in redis.client.keys(f"{redis.prefix}*")}
     store = redis()
-    assert "was made by a newer oncue (its version is 9, this one knows 1)" in refused(store)
+    assert "was made by a newer oncue (its version is 9, this one knows 2)" in refused(store)
     with pytest.raises(StoreError, match="was made by a newer oncue"):
         store.read(Query())
     after = {key: redis.client.dump(key) for key in redis.client.keys(f"{redis.prefix}*")}

@@ -1,0 +1,149 @@
+"""The dynamic tasks on a Redis server: how they are told to it, and what it tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ...engine.civil import FOREVER
+from . import redisrowslua as lua
+from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, Wanted
+from .redistext import name_of, raw
+from .rediswire import Argument, Script
+
+BULK = 5000  # so many tasks are told in one text
+KEPT = 3600  # seconds for which the server knows what it answered to a removal
+
+scheduling, unscheduling = Script(lua.SCHEDULE), Script(lua.UNSCHEDULE)
+taking, rousing, finding = Script(lua.TAKE), Script(lua.ROUSE), Script(lua.FIND)
+
+Run = Callable[..., Any]
+"""Gives what a script gives for some arguments; it may be run twice."""
+
+
+class RowWriter:
+    """Writes for one instance by a function that runs scripts. What it holds by a `take` whose
+    answer was lost is let go of by the next: `_taking` is the number of the latest one that it
+    asked for, `_took` of the latest that was answered."""
+
+    def __init__(self, run: Run, instance: str) -> None:
+        self._run = run
+        self._instance = instance
+        self._taking = self._took = 0
+        self._token = 0  # of the latest removal
+
+    def schedule(self, log: Sequence[Argument], tasks: Sequence[Planned], now: int) -> None:
+        """`log` is what is known of the log."""
+        planned = [
+            (*each[:4], str(each.version), str(each.due))
+            for each in {each.task: each for each in tasks}.values()
+        ]
+        texts = [as_json(planned[n : n + BULK]) for n in range(0, len(planned), BULK)]
+        self._run(scheduling, *log, self._instance, now, *texts)
+
+    def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        self._token += 1
+        names = [raw(task) for task in tasks]
+        gone = self._run(unscheduling, self._instance, self._token, KEPT, *names)
+        return set(json.loads(name_of(gone)))
+
+    def take(
+        self, log: Sequence[Argument], member: Sequence[Argument], shares: Shares, now: int
+    ) -> tuple[list[Dynamic], int]:
+        """`member` is how the instance joins if it was taken for gone."""
+        self._taking += 1
+        asked = [each for shard, share in shares.items() for each in (raw(shard), share)]
+        first, *found = self._run(
+            taking, *log, self._instance, *member, now, self._taking, self._took, *asked
+        )
+        self._took = self._taking
+        return dynamics_of(found), int(first) if first else FOREVER
+
+    def rouse(self, keys: Sequence[Awaited]) -> None:
+        texts = [key_of(key) for key in keys]
+        while self._run(rousing, self._instance, PIECE, *texts):
+            pass
+
+
+def key_of(awaited: Awaited) -> bytes:
+    task, action = awaited
+    return raw(f"{action} {task}")
+
+
+def rest_arguments(rest: Rest) -> list[Argument]:
+    """A rest as the script of a commit takes it."""
+    reads = dict.fromkeys(map(key_of, rest.reads))
+    due = "" if rest.due is None else rest.due
+    said = rest.version, due, rest.decided, rest.position, rest.wait, int(rest.done)
+    return ["rest", raw(rest.task), *said, len(reads), *reads]
+
+
+def as_json(value: object) -> bytes:
+    return raw(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def dynamics_of(found: Sequence[bytes]) -> list[Dynamic]:
+    return [dynamic_of(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
+
+
+def dynamic_of(task: bytes, text: bytes) -> Dynamic:
+    shard, said, condition, *more = json.loads(name_of(text))
+    version, born, since, decided, due, look, wait, holder, *waits = more
+    return Dynamic(
+        name_of(task),
+        shard,
+        said,
+        condition,
+        int(version),
+        int(born),
+        int(since),
+        number(decided),
+        number(due),
+        number(look),
+        int(wait),
+        len(waits),
+        holder or None,
+    )
+
+
+def number(text: str) -> int | None:
+    return int(text) if text else None
+
+
+class RowReader:
+    """Reads under a prefix, by commands that `ask` sends and scripts that `run` runs."""
+
+    def __init__(self, ask: Callable[..., Any], run: Run, prefix: str) -> None:
+        self._ask = ask
+        self._run = run
+        self._prefix = prefix
+
+    def find(self, wanted: Wanted) -> list[Dynamic]:
+        """Those that are wanted, by name; from the first name on, and no further than needed."""
+        bounds = (wanted.since, wanted.until)
+        said = [wanted.state or "", wanted.now, *("" if b is None else b for b in bounds)]
+        found: list[Dynamic] = []
+        for names in self._names(wanted):
+            found += dynamics_of(self._run(finding, *said, *names))
+            if wanted.most is not None and len(found) >= wanted.most:
+                return found[: wanted.most]
+        return found
+
+    def _names(self, wanted: Wanted) -> Iterator[Sequence[bytes]]:
+        """What may be wanted, piece by piece."""
+        low = max(f"{wanted.family}:" if wanted.family is not None else "", wanted.after or "")
+        first = b"(" + raw(low) if low else b"-"
+        last = b"+" if wanted.family is None else b"(" + raw(f"{wanted.family};")
+        if wanted.tasks is not None:
+            names = sorted(raw(task) for task in set(wanted.tasks) if task > low)
+            end = None if wanted.family is None else last[1:]
+            names = [name for name in names if end is None or name < end]
+            yield from (names[n : n + PIECE] for n in range(0, len(names), PIECE))
+            return
+        plain = wanted.state is None and wanted.since is None and wanted.until is None
+        most = PIECE if wanted.most is None or not plain else min(PIECE, wanted.most)
+        key = f"{self._prefix}name"
+        while names := self._ask("ZRANGEBYLEX", key, first, last, "LIMIT", 0, most):
+            yield names
+            first = b"(" + names[-1]

@@ -1,0 +1,169 @@
+"""The scripts about dynamic tasks on Redis, which do what `dynamic.py` tells: each is one step that
+nobody sees half done. The keys are told in `redisprelude.py`."""
+
+from __future__ import annotations
+
+from .dynamic import PIECE
+from .redisprelude import script
+
+WAKE = """
+-- Some of those who wait for that as known up to what is below a number; how many.
+local function wake(key, below, most)
+    local waiting = P .. 'waiting:' .. key
+    local found = call('ZRANGEBYSCORE', waiting, '-inf', '(' .. below, 'LIMIT', 0, most)
+    for _, task in ipairs(found) do
+        local row = row_of(task)
+        for n = HELD + 1, #row do
+            if row[n] == key then table.remove(row, n) break end
+        end
+        call('ZREM', waiting, task)
+        keep(task, row, row[HELD] == '' and '0' or '')
+    end
+    if #found < most then call('SREM', STIRRED, key) end
+    return #found
+end
+"""
+
+SCHEDULE = script("""
+-- log, known, mark, instance, now; then lists of tasks, as JSON: each its name, shard, text,
+-- condition, version and due
+local newest, own, now = newest_of(ARGV[1], ARGV[2], ARGV[3]), ARGV[4], ARGV[5]
+if not newest then return LOST end
+
+local function schedule(task, shard, said, condition, version, due)
+    local row = row_of(task)
+    if not row then
+        call('ZADD', NAME, 0, task)
+        row = {shard, said, condition, version, text(newest), now, '', due, '', '0', ''}
+        return keep(task, row, due)
+    end
+    if row[TEXT] == said and row[SHARD] == shard then return end
+    if row[CONDITION] ~= condition then
+        row[CONDITION], row[SINCE], row[DECIDED] = condition, now, ''
+        row[DUE], row[WAIT] = due, '0'
+    end
+    if row[SHARD] ~= shard then
+        call('ZREM', P .. 'look:' .. row[SHARD], task)
+        row[LOOK] = ''
+    end
+    row[SHARD], row[TEXT], row[VERSION] = shard, said, version
+    keep(task, row, row[HELD] == '' and '0' or '')
+end
+
+for n = 6, #ARGV do
+    for _, planned in ipairs(cjson.decode(ARGV[n])) do schedule(unpack(planned)) end
+end
+tell(own)
+""")
+
+UNSCHEDULE = script("""
+-- instance, token, for how long it is kept; then tasks. Asked twice, it answers as it did
+local own, token, kept = ARGV[1], ARGV[2], ARGV[3]
+local removed = P .. 'removed:' .. own
+local of, answer = string.match(call('GET', removed) or '', '^(%d+) (.*)$')
+if of == token then return answer end
+local gone = {}
+for n = 4, #ARGV do
+    local row = row_of(ARGV[n])
+    if row then
+        remove(ARGV[n], row)
+        gone[#gone + 1] = ARGV[n]
+    end
+end
+if #gone > 0 then tell(own) end
+answer = cjson.encode(gone)
+call('SET', removed, token .. ' ' .. answer, 'EX', kept)
+return answer
+""")
+
+TAKE = script(
+    WAKE
+    + f"local PIECE = {PIECE}"
+    + """
+-- log, known, mark, instance, member, how long it lives, now, the number of this take, that of the
+-- latest one that was answered; then shards and shares
+local own, now, taking, answered = ARGV[4], tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local FIRST = 10
+if not newest_of(ARGV[1], ARGV[2], ARGV[3]) then return LOST end
+
+local function first_look()
+    if call('EXISTS', STIRRED) == 1 then return 0 end
+    local first = math.huge
+    for n = FIRST, #ARGV, 2 do
+        local found = call('ZRANGE', P .. 'look:' .. ARGV[n], 0, 0, 'WITHSCORES')
+        if found[2] then first = math.min(first, tonumber(found[2])) end
+    end
+    return first
+end
+
+for _, task in ipairs(call('ZRANGEBYSCORE', P .. 'held:' .. own, '(' .. answered, '+inf')) do
+    let_go(task, row_of(task), '0')
+end
+local first, wanted, reply = first_look(), 0, {''}
+for n = FIRST, #ARGV, 2 do wanted = wanted + ARGV[n + 1] end
+if first <= now and wanted > 0 then
+    if not call('ZSCORE', INSTANCE, own) then join(own, ARGV[5], text(clock() + ARGV[6])) end
+    local left = PIECE
+    for _, key in ipairs(call('SRANDMEMBER', STIRRED, PIECE)) do
+        if left > 0 then left = left - wake(key, call('HGET', HEAD, key) or '0', left) end
+    end
+    for n = FIRST, #ARGV, 2 do
+        local look = P .. 'look:' .. ARGV[n]
+        local due = call('ZRANGEBYSCORE', look, '-inf', ARGV[7], 'LIMIT', 0, ARGV[n + 1])
+        for _, task in ipairs(due) do
+            local found = call('HGET', DYNAMIC, task)
+            local row = cjson.decode(found)
+            row[HELD] = own
+            keep(task, row, '')
+            call('ZADD', P .. 'held:' .. own, taking, task)
+            reply[#reply + 1] = task
+            reply[#reply + 1] = found
+        end
+    end
+    first = first_look()
+end
+if first < math.huge then reply[1] = text(first) end
+return reply
+"""
+)
+
+ROUSE = script(
+    WAKE
+    + """
+-- instance, how many of those who wait for each; then what they wait for: whether there may be more
+local more = 0
+for n = 3, #ARGV do
+    if wake(ARGV[n], '+inf', tonumber(ARGV[2])) == tonumber(ARGV[2]) then more = 1 end
+end
+tell(ARGV[1])
+return more
+"""
+)
+
+FIND = script("""
+-- state, now, since, until; then tasks: those there are that satisfy what is said
+local state, now = ARGV[1], tonumber(ARGV[2])
+local since, before = tonumber(ARGV[3]), tonumber(ARGV[4])
+
+local function state_of(row, look)
+    if row[HELD] ~= '' then return 'held' end
+    if look then return look > now and 'scheduled' or 'due' end
+    return #row > HELD and 'waiting' or 'spent'
+end
+
+local reply = {}
+for n = 5, #ARGV do
+    local found = call('HGET', DYNAMIC, ARGV[n])
+    if found then
+        local row = cjson.decode(found)
+        local look = tonumber(row[LOOK])
+        if (state == '' or state == state_of(row, look))
+            and (not since or look and look >= since)
+            and (not before or look and look < before) then
+            reply[#reply + 1] = ARGV[n]
+            reply[#reply + 1] = found
+        end
+    end
+end
+return reply
+""")
