@@ -2,7 +2,8 @@
 
 All keys begin with a prefix that ends in `}:`, so they lie in one slot of a cluster:
 
-meta           hash: `version`, `log` (another id each time the log was lost), `newest` (number)
+meta           hash: `version`, `log` (another id each time the log was lost), `newest` (number),
+               `planned` (the name under which many tasks were scheduled latest)
 record         zset by number: the number, a space and the record's text (`redistext.py`)
 at:TASK        zset by `at`: the numbers of a task's records
 due:TASK       zset by `scheduled_at`: the numbers of its RUN records
@@ -26,6 +27,8 @@ look:SHARD     zset by `look`: the dynamic tasks to be looked at
 held:ID        zset by the number of the `take`: the dynamic tasks that an instance holds
 waiting:ACTION TASK
                zset by position: the dynamic tasks that wait for such a record
+staged:NAME    hash: pieces of many dynamic tasks that are to be scheduled, not confirmed yet
+planned        hash: those that are confirmed, until they are scheduled
 stirred        set: `ACTION TASK` that has a newer record, by which not all are woken yet
 news           a channel: who has written
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 from ...engine.civil import FOREVER
 from . import redisrowslua as lua
@@ -12,10 +13,10 @@ from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, Wanted
 from .redistext import name_of, raw
 from .rediswire import Argument, Script
 
-BULK = 5000  # so many tasks are told in one text
-KEPT = 3600  # seconds for which the server knows what it answered to a removal
+KEPT = 3600  # seconds for which the server knows what it answered to a removal, and what is staged
 
 scheduling, unscheduling = Script(lua.SCHEDULE), Script(lua.UNSCHEDULE)
+staging, confirming, going_on = Script(lua.STAGE), Script(lua.CONFIRM), Script(lua.GO_ON)
 taking, rousing, finding = Script(lua.TAKE), Script(lua.ROUSE), Script(lua.FIND)
 
 Run = Callable[..., Any]
@@ -39,14 +40,28 @@ class RowWriter:
             (*each[:4], str(each.version), str(each.due))
             for each in {each.task: each for each in tasks}.values()
         ]
-        texts = [as_json(planned[n : n + BULK]) for n in range(0, len(planned), BULK)]
-        self._run(scheduling, *log, self._instance, now, *texts)
+        texts = [as_text(now, planned[n : n + PIECE]) for n in range(0, len(planned), PIECE)]
+        if len(texts) == 1:
+            self._until_done(scheduling, *log, self._instance, texts[0])
+            return
+        name = uuid4().hex
+        for number, text in enumerate(texts):
+            self._run(staging, name, KEPT, number, text)
+        self._until_done(confirming, *log, name, len(texts))
+        self._until_done(going_on, self._instance)
+
+    def _until_done(self, script: Script, *arguments: Argument) -> None:
+        """A script that does a piece of the work, and says whether there is more."""
+        while self._run(script, *arguments):
+            pass
 
     def unschedule(self, tasks: Sequence[str]) -> set[str]:
         self._token += 1
         names = [raw(task) for task in tasks]
-        gone = self._run(unscheduling, self._instance, self._token, KEPT, *names)
-        return set(json.loads(name_of(gone)))
+        while True:
+            gone = self._run(unscheduling, self._instance, self._token, KEPT, *names)
+            if gone is not None:
+                return set(json.loads(name_of(gone)))
 
     def take(
         self, log: Sequence[Argument], member: Sequence[Argument], shares: Shares, now: int
@@ -61,9 +76,7 @@ class RowWriter:
         return dynamics_of(found), int(first) if first else FOREVER
 
     def rouse(self, keys: Sequence[Awaited]) -> None:
-        texts = [key_of(key) for key in keys]
-        while self._run(rousing, self._instance, PIECE, *texts):
-            pass
+        self._until_done(rousing, self._instance, PIECE, *map(key_of, keys))
 
 
 def key_of(awaited: Awaited) -> bytes:
@@ -79,8 +92,9 @@ def rest_arguments(rest: Rest) -> list[Argument]:
     return ["rest", raw(rest.task), *said, len(reads), *reads]
 
 
-def as_json(value: object) -> bytes:
-    return raw(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+def as_text(now: int, planned: Sequence[tuple[str, ...]]) -> bytes:
+    """A piece of what is to be scheduled."""
+    return raw(f"{now} {json.dumps(planned, ensure_ascii=False, separators=(',', ':'))}")
 
 
 def dynamics_of(found: Sequence[bytes]) -> list[Dynamic]:

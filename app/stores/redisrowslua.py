@@ -1,5 +1,10 @@
 """The scripts about dynamic tasks on Redis, which do what `dynamic.py` tells: each is one step that
-nobody sees half done. The keys are told in `redisprelude.py`."""
+nobody sees half done. The keys are told in `redisprelude.py`.
+
+No script may take long, since the server does nothing else meanwhile. So those who wait are woken
+piece by piece, and many tasks are scheduled in pieces too: staged first, which nobody sees; then
+confirmed as a whole; then scheduled, by whoever comes by if the instance that began it is gone.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +29,14 @@ local function wake(key, below, most)
 end
 """
 
-SCHEDULE = script("""
--- log, known, mark, instance, now; then lists of tasks, as JSON: each its name, shard, text,
--- condition, version and due
-local newest, own, now = newest_of(ARGV[1], ARGV[2], ARGV[3]), ARGV[4], ARGV[5]
-if not newest then return LOST end
+PLAN = """
+local PLANNED = P .. 'planned'
 
-local function schedule(task, shard, said, condition, version, due)
+local function plan_one(newest, now, task, shard, said, condition, version, due)
     local row = row_of(task)
     if not row then
         call('ZADD', NAME, 0, task)
-        row = {shard, said, condition, version, text(newest), now, '', due, '', '0', ''}
+        row = {shard, said, condition, version, newest, now, '', due, '', '0', ''}
         return keep(task, row, due)
     end
     if row[TEXT] == said and row[SHARD] == shard then return end
@@ -50,18 +52,80 @@ local function schedule(task, shard, said, condition, version, due)
     keep(task, row, row[HELD] == '' and '0' or '')
 end
 
-for n = 6, #ARGV do
-    for _, planned in ipairs(cjson.decode(ARGV[n])) do schedule(unpack(planned)) end
+-- A piece is now, a space, and a list of tasks as JSON: each its name, shard, text, condition,
+-- version and due.
+local function plan(piece)
+    local newest = call('HGET', META, 'newest')
+    local now, tasks = string.match(piece, '^(%S+) (.*)$')
+    for _, task in ipairs(cjson.decode(tasks)) do plan_one(newest, now, unpack(task)) end
 end
-tell(own)
+
+-- Schedule a piece of what was confirmed; whether there was one.
+local function go_on()
+    local place = call('HRANDFIELD', PLANNED)
+    if not place then return false end
+    plan(call('HGET', PLANNED, place))
+    call('HDEL', PLANNED, place)
+    return true
+end
+"""
+
+SCHEDULE = script(
+    PLAN
+    + """
+-- log, known, mark, instance, a piece: whether to ask again
+if not newest_of(ARGV[1], ARGV[2], ARGV[3]) then return LOST end
+if go_on() then return 1 end
+plan(ARGV[5])
+tell(ARGV[4])
+return 0
+"""
+)
+
+STAGE = script("""
+-- a name for many, for how long it is kept, the number of a piece of them, the piece
+local staged = P .. 'staged:' .. ARGV[1]
+call('HSET', staged, ARGV[3], ARGV[4])
+call('EXPIRE', staged, ARGV[2])
 """)
 
-UNSCHEDULE = script("""
--- instance, token, for how long it is kept; then tasks. Asked twice, it answers as it did
+CONFIRM = script(
+    PLAN
+    + """
+-- log, known, mark, the name, how many pieces: from now on they will be scheduled, whoever does it;
+-- whether to ask again
+local staged = P .. 'staged:' .. ARGV[4]
+if not newest_of(ARGV[1], ARGV[2], ARGV[3]) then return LOST end
+if call('HGET', META, 'planned') == ARGV[4] then return 0 end
+if go_on() then return 1 end
+if call('HLEN', staged) ~= tonumber(ARGV[5]) then return LOST end
+call('PERSIST', staged)
+call('RENAME', staged, PLANNED)
+call('HSET', META, 'planned', ARGV[4])
+return 0
+"""
+)
+
+GO_ON = script(
+    PLAN
+    + """
+-- instance: whether to ask again
+if go_on() then return 1 end
+tell(ARGV[1])
+return 0
+"""
+)
+
+UNSCHEDULE = script(
+    PLAN
+    + """
+-- instance, token, for how long it is kept; then tasks: which there were, or nothing: ask again.
+-- Asked twice, it answers as it did
 local own, token, kept = ARGV[1], ARGV[2], ARGV[3]
 local removed = P .. 'removed:' .. own
 local of, answer = string.match(call('GET', removed) or '', '^(%d+) (.*)$')
 if of == token then return answer end
+if go_on() then return nil end
 local gone = {}
 for n = 4, #ARGV do
     local row = row_of(ARGV[n])
@@ -74,10 +138,12 @@ if #gone > 0 then tell(own) end
 answer = cjson.encode(gone)
 call('SET', removed, token .. ' ' .. answer, 'EX', kept)
 return answer
-""")
+"""
+)
 
 TAKE = script(
-    WAKE
+    PLAN
+    + WAKE
     + f"local PIECE = {PIECE}"
     + """
 -- log, known, mark, instance, member, how long it lives, now, the number of this take, that of the
@@ -87,7 +153,7 @@ local FIRST = 10
 if not newest_of(ARGV[1], ARGV[2], ARGV[3]) then return LOST end
 
 local function first_look()
-    if call('EXISTS', STIRRED) == 1 then return 0 end
+    if call('EXISTS', STIRRED, PLANNED) > 0 then return 0 end
     local first = math.huge
     for n = FIRST, #ARGV, 2 do
         local found = call('ZRANGE', P .. 'look:' .. ARGV[n], 0, 0, 'WITHSCORES')
@@ -96,6 +162,7 @@ local function first_look()
     return first
 end
 
+go_on()
 for _, task in ipairs(call('ZRANGEBYSCORE', P .. 'held:' .. own, '(' .. answered, '+inf')) do
     let_go(task, row_of(task), '0')
 end
