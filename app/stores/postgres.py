@@ -182,9 +182,12 @@ class PostgresStore(HasWorker):
     async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
         return await self._ask_own(lambda link: self._take(link, shares, now))
 
-    async def rouse(self, keys: Sequence[Awaited]) -> None:
+    async def let_go(self, but: Sequence[str]) -> None:
+        await self._ask_own(lambda link: self._rows.let_go(link, but))
+
+    async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
         if keys:
-            await self._ask_own(lambda link: self._rows.rouse(link, keys))
+            await self._ask_own(lambda link: self._rows.rouse(link, keys, now))
 
     async def close(self) -> None:
         if self._worker is not None:
@@ -292,7 +295,6 @@ class PostgresStore(HasWorker):
             with link.transaction():
                 link.execute(self._text(LOCK))
                 self._join(link)
-                self._rows.let_go(link)
                 held = list(self._held)
                 unknown = link.execute(self._text(UNKNOWN), (self._id, held)).fetchall()
                 if unknown:

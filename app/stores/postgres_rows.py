@@ -27,8 +27,7 @@ ROW_TABLES = """
 CREATE TABLE {p}dynamic (
     task TEXT COLLATE "C" PRIMARY KEY, shard TEXT COLLATE "C" NOT NULL, text TEXT NOT NULL,
     condition TEXT NOT NULL, version BIGINT NOT NULL, born BIGINT NOT NULL, since BIGINT NOT NULL,
-    decided BIGINT, due BIGINT, look BIGINT, wait BIGINT NOT NULL, waits INT NOT NULL, holder TEXT,
-    taking BIGINT
+    decided BIGINT, due BIGINT, look BIGINT, wait BIGINT NOT NULL, waits INT NOT NULL, holder TEXT
 );
 CREATE INDEX {p}dynamic_by_look ON {p}dynamic (shard, look) WHERE look IS NOT NULL;
 CREATE INDEX {p}dynamic_by_holder ON {p}dynamic (holder) WHERE holder IS NOT NULL;
@@ -38,23 +37,26 @@ CREATE TABLE {p}waiting (
 );
 CREATE INDEX {p}waiting_by_waiter ON {p}waiting (waiter);
 CREATE TABLE {p}stirred (
-    task TEXT COLLATE "C", action TEXT COLLATE "C", PRIMARY KEY (task, action)
+    task TEXT COLLATE "C", action TEXT COLLATE "C", at BIGINT NOT NULL, PRIMARY KEY (task, action)
 );
 """
-"""`taking` is the number that the holder gave its `take`. Who is `waiting` has read the records of
-a task and action up to `position`; what is `stirred` has newer ones, by which not all are woken."""
+"""Who is `waiting` has read the records of a task and action up to `position`. What is `stirred` has
+newer ones, the first of them at an instant, and not all who wait are woken yet."""
 
 ROW_FUNCTIONS = """
-CREATE OR REPLACE FUNCTION {p}release(_holders TEXT[]) RETURNS VOID LANGUAGE sql AS $$
-    UPDATE {p}dynamic SET look = 0, holder = NULL WHERE holder = ANY (_holders)
-$$;
+CREATE OR REPLACE FUNCTION {p}release(_holders TEXT[], _but TEXT[]) RETURNS VOID
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {p}dynamic WHERE holder = ANY (_holders)) THEN
+        PERFORM FROM {p}log FOR UPDATE;
+        UPDATE {p}dynamic SET look = 0, holder = NULL
+        WHERE holder = ANY (_holders) AND task NOT IN (SELECT unnest(_but));
+    END IF;
+END $$;
 
 CREATE OR REPLACE FUNCTION {p}leave(_instance TEXT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM {p}dynamic WHERE holder = _instance) THEN
-        PERFORM FROM {p}log FOR UPDATE;
-        PERFORM {p}release(ARRAY [_instance]);
-    END IF;
+    PERFORM {p}release(ARRAY [_instance], '{{}}');
     DELETE FROM {p}instance WHERE id = _instance;
     IF FOUND THEN
         PERFORM {p}tell(_instance, 0);
@@ -110,13 +112,14 @@ BEGIN
     PERFORM pg_logical_emit_message(true, 'oncue', '');
 END $$;
 
-CREATE OR REPLACE FUNCTION {p}wake(_tasks TEXT[], _actions TEXT[], _beyond BIGINT[])
-RETURNS BOOLEAN LANGUAGE plpgsql {indexed} AS $$
+CREATE OR REPLACE FUNCTION {p}wake(
+    _tasks TEXT[], _actions TEXT[], _beyond BIGINT[], _at BIGINT[], _now BIGINT
+) RETURNS BOOLEAN LANGUAGE plpgsql {indexed} AS $$
 DECLARE _found BIGINT;
 BEGIN
     WITH found AS MATERIALIZED (
-        SELECT key.task, key.action, one.position, one.waiter
-        FROM unnest(_tasks, _actions, _beyond) AS key (task, action, beyond), LATERAL (
+        SELECT key.task, key.action, key.at, one.position, one.waiter
+        FROM unnest(_tasks, _actions, _beyond, _at) AS key (task, action, beyond, at), LATERAL (
             SELECT position, waiter FROM {p}waiting waiting
             WHERE waiting.task = key.task AND waiting.action = key.action
                 AND waiting.position < key.beyond
@@ -128,24 +131,25 @@ BEGIN
         WHERE (waiting.task, waiting.action, waiting.position, waiting.waiter)
             = (found.task, found.action, found.position, found.waiter)
     ), due AS (
-        UPDATE {p}dynamic dynamic SET look = 0
-        FROM (SELECT DISTINCT waiter FROM found) woken
+        UPDATE {p}dynamic dynamic SET look = least(woken.at, _now, look)
+        FROM (SELECT waiter, min(at) AS at FROM found GROUP BY waiter) woken
         WHERE dynamic.task = woken.waiter AND holder IS NULL
     )
     SELECT count(*) INTO _found FROM found;
     RETURN _found = {piece};
 END $$;
 
-CREATE OR REPLACE FUNCTION {p}wake_stirred() RETURNS VOID LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {p}wake_stirred(_now BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
     _tasks TEXT[];
     _actions TEXT[];
     _beyond BIGINT[];
+    _at BIGINT[];
 BEGIN
-    SELECT array_agg(task), array_agg(action), array_agg(coalesce(seq, 0))
-    INTO _tasks, _actions, _beyond
+    SELECT array_agg(task), array_agg(action), array_agg(coalesce(seq, 0)), array_agg(at)
+    INTO _tasks, _actions, _beyond, _at
     FROM (SELECT * FROM {p}stirred LIMIT {piece}) stirred LEFT JOIN {p}head USING (task, action);
-    IF NOT {p}wake(_tasks, _actions, _beyond) THEN
+    IF NOT {p}wake(_tasks, _actions, _beyond, _at, _now) THEN
         DELETE FROM {p}stirred stirred USING unnest(_tasks, _actions) AS key (task, action)
         WHERE (stirred.task, stirred.action) = (key.task, key.action);
     END IF;
@@ -166,7 +170,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION {p}take(
-    _instance TEXT, _link BIGINT, _taking BIGINT, _shards TEXT[], _shares BIGINT[], _now BIGINT
+    _instance TEXT, _link BIGINT, _shards TEXT[], _shares BIGINT[], _now BIGINT
 ) RETURNS TABLE (
     first BIGINT, task TEXT, shard TEXT, text TEXT, condition TEXT, version BIGINT, born BIGINT,
     since BIGINT, decided BIGINT, due BIGINT, look BIGINT, wait BIGINT, waits INT, holder TEXT
@@ -188,7 +192,7 @@ BEGIN
         RAISE 'a newer connection of this instance has taken over';
     END IF;
     PERFORM set_config('synchronous_commit', 'off', true);
-    PERFORM {p}wake_stirred();
+    PERFORM {p}wake_stirred(_now);
     RETURN QUERY
     WITH taken AS MATERIALIZED (
         SELECT asked.place, one.*
@@ -197,7 +201,7 @@ BEGIN
             WHERE dynamic.shard = asked.shard AND look <= _now ORDER BY look LIMIT asked.share
         ) one
     ), held AS (
-        UPDATE {p}dynamic dynamic SET look = NULL, holder = _instance, taking = _taking
+        UPDATE {p}dynamic dynamic SET look = NULL, holder = _instance
         FROM taken WHERE dynamic.task = taken.task
     )
     SELECT NULL::BIGINT, {columns} FROM taken ORDER BY place, look, task;
@@ -210,11 +214,7 @@ LANGUAGE plpgsql {indexed} AS $$
 BEGIN
     WITH said AS MATERIALIZED (
         SELECT DISTINCT ON (task) said.*, dynamic.waits > 0 AS waited,
-            dynamic.version = said.version AS same,
-            EXISTS (
-                SELECT FROM json_array_elements(reads) key, {p}head head
-                WHERE head.task = key ->> 0 AND head.action = key ->> 1 AND seq > said.position
-            ) AS stirred
+            dynamic.version = said.version AS same
         FROM json_to_recordset(_steps) AS said (
             number INT, kind TEXT, task TEXT, version BIGINT, due BIGINT, decided BIGINT,
             position BIGINT, reads JSON, wait BIGINT, done BOOLEAN
@@ -229,6 +229,13 @@ BEGIN
         SELECT DISTINCT key ->> 0, key ->> 1, position, task
         FROM said, json_array_elements(reads) key
         WHERE same AND NOT done AND (SELECT count(*) FROM forgotten) >= 0 -- which comes first
+    ), stirred AS (
+        INSERT INTO {p}stirred
+        SELECT DISTINCT ON (head.task, head.action) head.task, head.action, record.at
+        FROM said, json_array_elements(reads) key, {p}head head, {p}record record
+        WHERE same AND NOT done AND head.task = key ->> 0 AND head.action = key ->> 1
+            AND head.seq > said.position AND record.seq = head.seq
+        ON CONFLICT DO NOTHING
     ), removed AS (
         DELETE FROM {p}dynamic dynamic USING said WHERE dynamic.task = said.task AND same AND done
     ), let_go AS (
@@ -236,17 +243,22 @@ BEGIN
         FROM said WHERE dynamic.task = said.task AND NOT same
     )
     UPDATE {p}dynamic dynamic SET
-        decided = said.decided, due = said.due, wait = said.wait, holder = NULL,
-        look = CASE WHEN stirred THEN 0 ELSE said.due END, waits = json_array_length(reads)
+        decided = said.decided, due = said.due, look = said.due, wait = said.wait,
+        waits = json_array_length(reads), holder = NULL
     FROM said WHERE dynamic.task = said.task AND same AND NOT done;
 END $$;
 
-CREATE OR REPLACE FUNCTION {p}rouse(_instance TEXT, _tasks TEXT[], _actions TEXT[])
-RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {p}rouse(
+    _instance TEXT, _tasks TEXT[], _actions TEXT[], _now BIGINT
+) RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+DECLARE _number INT := cardinality(_tasks);
 BEGIN
     PERFORM FROM {p}log FOR UPDATE;
     PERFORM {p}tell(_instance, 0);
-    RETURN {p}wake(_tasks, _actions, array_fill({forever}, ARRAY [cardinality(_tasks)]));
+    RETURN {p}wake(
+        _tasks, _actions, array_fill({forever}, ARRAY [_number]), array_fill(_now, ARRAY [_number]),
+        _now
+    );
 END $$;
 """
 """`take` gives the rows as they were, and last when there is more to be had; nothing if the
@@ -264,12 +276,10 @@ FIXED = {
 PLAN = "SELECT {p}plan(%s, %s, %s)"
 SCHEDULE = "CALL {p}schedule(%s, %s, %s)"
 UNSCHEDULE = "CALL {p}unschedule(%s, %s::TEXT[], NULL)"
-TAKE = "SELECT * FROM {p}take(%s, %s, %s, %s::TEXT[], %s::BIGINT[], %s)"
-ROUSE = "SELECT {p}rouse(%s, %s::TEXT[], %s::TEXT[])"
+TAKE = "SELECT * FROM {p}take(%s, %s, %s::TEXT[], %s::BIGINT[], %s)"
+LET_GO = "SELECT {p}release(ARRAY [%s], %s::TEXT[])"
+ROUSE = "SELECT {p}rouse(%s, %s::TEXT[], %s::TEXT[], %s)"
 LEAVE = "SELECT {p}leave(%s)"
-UNHEARD = """
-UPDATE {p}dynamic SET look = 0, holder = NULL WHERE holder = %s AND taking > %s
-"""
 
 STATES = {
     State.SCHEDULED: "look > %(now)s",
@@ -281,14 +291,11 @@ STATES = {
 
 
 class RowWriter:
-    """Writes for one instance. What it holds by a `take` whose answer was lost is let go of by the
-    connection that takes over: `_taking` is the number of the latest one that it asked for, `_took`
-    of the latest that was answered."""
+    """Writes for one instance."""
 
     def __init__(self, text: Callable[[str], bytes], instance: str) -> None:
         self._text = text
         self._instance = instance
-        self._taking = self._took = 0
 
     def schedule(self, link: Connection, tasks: Sequence[Planned], now: int) -> None:
         planned = [each._asdict() for each in {each.task: each for each in tasks}.values()]
@@ -308,20 +315,18 @@ class RowWriter:
         self, link: Connection, number: int, shares: Shares, now: int
     ) -> tuple[list[Dynamic], int] | None:
         """By the connection of that number; None: the instance has to join first."""
-        self._taking += 1
-        asked = (self._instance, number, self._taking, list(shares), list(shares.values()), now)
+        asked = (self._instance, number, list(shares), list(shares.values()), now)
         rows = link.execute(self._text(TAKE), asked, prepare=True).fetchall()
-        self._took = self._taking
         return ([Dynamic(*row[1:]) for row in rows[:-1]], rows[-1][0]) if rows else None
 
-    def rouse(self, link: Connection, keys: Sequence[Awaited]) -> None:
+    def let_go(self, link: Connection, but: Sequence[str]) -> None:
+        link.execute(self._text(LET_GO), (self._instance, list(but)))
+
+    def rouse(self, link: Connection, keys: Sequence[Awaited], now: int) -> None:
         tasks, actions = [task for task, _ in keys], [action for _, action in keys]
         more = True
         while more:
-            ((more,),) = link.execute(self._text(ROUSE), (self._instance, tasks, actions))
-
-    def let_go(self, link: Connection) -> None:
-        link.execute(self._text(UNHEARD), (self._instance, self._took))
+            ((more,),) = link.execute(self._text(ROUSE), (self._instance, tasks, actions, now))
 
 
 def rows_of(link: Connection, text: Callable[[str], bytes], wanted: Wanted) -> list[Dynamic]:

@@ -92,11 +92,11 @@ BEGIN
         SET seq = excluded.seq, run = greatest(head.run, excluded.run)
     ), stirred AS (
         INSERT INTO {p}stirred
-        SELECT DISTINCT task, 'crash' FROM numbered, LATERAL (
+        SELECT DISTINCT ON (task) task, 'crash', at FROM numbered, LATERAL (
             SELECT FROM {p}waiting waiting
             WHERE waiting.task = numbered.task AND waiting.action = 'crash' LIMIT 1
         ) awaited
-        ON CONFLICT DO NOTHING
+        ORDER BY task, seq ON CONFLICT DO NOTHING
     ), released AS (
         DELETE FROM {p}lease WHERE run = ANY (_runs)
     )
@@ -127,7 +127,7 @@ BEGIN
         DELETE FROM {p}instance WHERE id IN (SELECT {p}gone(_instance)) RETURNING id
     )
     SELECT array_agg(id) INTO _gone FROM gone;
-    PERFORM {p}release(_gone);
+    PERFORM {p}release(_gone, '{{}}');
     _over := ARRAY (SELECT {p}over(_instance));
     IF _over <> '{{}}' THEN
         PERFORM {p}crash(_instance, _over, _now);
@@ -233,12 +233,11 @@ BEGIN
         SET seq = excluded.seq, run = greatest(head.run, excluded.run)
     ), stirred AS (
         INSERT INTO {p}stirred
-        SELECT DISTINCT task, action FROM numbered, LATERAL (
+        SELECT DISTINCT ON (task, action) task, action, at FROM numbered, LATERAL (
             SELECT FROM {p}waiting waiting
             WHERE waiting.task = numbered.task AND waiting.action = numbered.action LIMIT 1
         ) awaited
-        WHERE writes
-        ON CONFLICT DO NOTHING
+        WHERE writes ORDER BY task, action, seq ON CONFLICT DO NOTHING
     ), begun AS (
         INSERT INTO {p}lease
         SELECT seq, _instance, _moment + lease FROM numbered WHERE kind = 'claim' AND writes

@@ -126,9 +126,12 @@ class RedisStore(HasWorker):
     async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
         return await self._call(lambda writer: writer.take(shares, now))
 
-    async def rouse(self, keys: Sequence[Awaited]) -> None:
+    async def let_go(self, but: Sequence[str]) -> None:
+        await self._call(lambda writer: writer.let_go(but))
+
+    async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
         if keys:
-            await self._call(lambda writer: writer.rouse(keys))
+            await self._call(lambda writer: writer.rouse(keys, now))
 
     async def close(self) -> None:
         self._left.set()

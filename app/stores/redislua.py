@@ -44,7 +44,7 @@ end
 call('ZREM', INSTANCE, own)
 call('HDEL', MEMBER, own)
 call('DEL', P .. 'answer:' .. own, P .. 'removed:' .. own)
-release(own)
+release(own, {})
 call('PUBLISH', NEWS, own)
 """)
 
@@ -197,17 +197,19 @@ local function rest(n)
     if not row or row[HELD] ~= own then return end
     if row[VERSION] ~= ARGV[n + 2] then return let_go(task, row, '0') end
     if ARGV[n + 7] == '1' then return remove(task, row) end
-    local look = ARGV[n + 3]
     forget_waits(task, row)
     for place = n + 9, n + 8 + ARGV[n + 8] do
         local key = ARGV[place]
         local head = call('HGET', HEAD, key)
-        if head and tonumber(head) > position then look = '0' end
+        if head and tonumber(head) > position then
+            local record = call('ZRANGEBYSCORE', RECORD, head, head)[1]
+            call('HSETNX', STIRRED, key, string.match(record, '^%d+ %[([^,]*),'))
+        end
         call('ZADD', P .. 'waiting:' .. key, position, task)
         row[#row + 1] = key
     end
     row[DUE], row[DECIDED], row[WAIT] = ARGV[n + 3], ARGV[n + 4], ARGV[n + 6]
-    let_go(task, row, look)
+    let_go(task, row, row[DUE])
 end
 
 for _, n in ipairs(rests) do rest(n) end

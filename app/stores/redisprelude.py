@@ -29,7 +29,8 @@ waiting:ACTION TASK
                zset by position: the dynamic tasks that wait for such a record
 staged:NAME    hash: pieces of many dynamic tasks that are to be scheduled, not confirmed yet
 planned        hash: those that are confirmed, until they are scheduled
-stirred        set: `ACTION TASK` that has a newer record, by which not all are woken yet
+stirred        hash: `ACTION TASK` that has newer records, by which not all are woken yet → the
+               instant of the first
 news           a channel: who has written
 
 A record's text has its numbers first and the task, label and error last, as JSON texts: so the
@@ -77,7 +78,7 @@ local function append(seq, task, action, at, run, payload)
     call('ZADD', P .. 'at:' .. task, at, seq)
     local key = action .. ' ' .. task
     call('HSET', HEAD, key, seq)
-    if call('EXISTS', P .. 'waiting:' .. key) == 1 then call('SADD', STIRRED, key) end
+    if call('EXISTS', P .. 'waiting:' .. key) == 1 then call('HSETNX', STIRRED, key, at) end
     if run then
         call('HSET', ENDED, run, seq)
         local latest = call('HGET', LATEST, key)
@@ -142,9 +143,10 @@ local function let_go(task, row, look)
     keep(task, row, look)
 end
 
-local function release(own)
+-- What an instance holds, but for these, is due at once.
+local function release(own, but)
     for _, task in ipairs(call('ZRANGE', P .. 'held:' .. own, 0, -1)) do
-        let_go(task, row_of(task), '0')
+        if not but[task] then let_go(task, row_of(task), '0') end
     end
 end
 
@@ -177,7 +179,7 @@ local function reap(own, now, at, newest)
     for _, id in ipairs(gone) do
         call('ZREM', INSTANCE, id)
         call('HDEL', MEMBER, id)
-        release(id)
+        release(id, {})
     end
     return newest
 end

@@ -17,7 +17,8 @@ KEPT = 3600  # seconds for which the server knows what it answered to a removal,
 
 scheduling, unscheduling = Script(lua.SCHEDULE), Script(lua.UNSCHEDULE)
 staging, confirming, going_on = Script(lua.STAGE), Script(lua.CONFIRM), Script(lua.GO_ON)
-taking, rousing, finding = Script(lua.TAKE), Script(lua.ROUSE), Script(lua.FIND)
+taking, letting_go = Script(lua.TAKE), Script(lua.LET_GO)
+rousing, finding = Script(lua.ROUSE), Script(lua.FIND)
 
 Run = Callable[..., Any]
 """Gives what a script gives for some arguments; it may be run twice."""
@@ -75,8 +76,11 @@ class RowWriter:
         self._took = self._taking
         return dynamics_of(found), int(first) if first else FOREVER
 
-    def rouse(self, keys: Sequence[Awaited]) -> None:
-        self._until_done(rousing, self._instance, PIECE, *map(key_of, keys))
+    def let_go(self, but: Sequence[str]) -> None:
+        self._run(letting_go, self._instance, *map(raw, but))
+
+    def rouse(self, keys: Sequence[Awaited], now: int) -> None:
+        self._until_done(rousing, self._instance, PIECE, now, *map(key_of, keys))
 
 
 def key_of(awaited: Awaited) -> bytes:

@@ -12,8 +12,8 @@ from .dynamic import PIECE
 from .redisprelude import script
 
 WAKE = """
--- Some of those who wait for that as known up to what is below a number; how many.
-local function wake(key, below, most)
+-- Some of those who wait for that as known up to what is below a number are due by then; how many.
+local function wake(key, below, most, at)
     local waiting = P .. 'waiting:' .. key
     local found = call('ZRANGEBYSCORE', waiting, '-inf', '(' .. below, 'LIMIT', 0, most)
     for _, task in ipairs(found) do
@@ -22,9 +22,10 @@ local function wake(key, below, most)
             if row[n] == key then table.remove(row, n) break end
         end
         call('ZREM', waiting, task)
-        keep(task, row, row[HELD] == '' and '0' or '')
+        local look = math.min(at, tonumber(row[LOOK]) or at)
+        keep(task, row, row[HELD] == '' and text(look) or '')
     end
-    if #found < most then call('SREM', STIRRED, key) end
+    if #found < most then call('HDEL', STIRRED, key) end
     return #found
 end
 """
@@ -171,8 +172,11 @@ for n = FIRST, #ARGV, 2 do wanted = wanted + ARGV[n + 1] end
 if first <= now and wanted > 0 then
     if not call('ZSCORE', INSTANCE, own) then join(own, ARGV[5], text(clock() + ARGV[6])) end
     local left = PIECE
-    for _, key in ipairs(call('SRANDMEMBER', STIRRED, PIECE)) do
-        if left > 0 then left = left - wake(key, call('HGET', HEAD, key) or '0', left) end
+    local stirred = call('HRANDFIELD', STIRRED, PIECE, 'WITHVALUES')
+    for n = 1, #stirred, 2 do
+        local newest = call('HGET', HEAD, stirred[n]) or '0'
+        local at = math.min(now, tonumber(stirred[n + 1]))
+        if left > 0 then left = left - wake(stirred[n], newest, left, at) end
     end
     for n = FIRST, #ARGV, 2 do
         local look = P .. 'look:' .. ARGV[n]
@@ -194,13 +198,20 @@ return reply
 """
 )
 
+LET_GO = script("""
+-- instance; then tasks, which it goes on to hold
+local but = {}
+for n = 2, #ARGV do but[ARGV[n]] = true end
+release(ARGV[1], but)
+""")
+
 ROUSE = script(
     WAKE
     + """
--- instance, how many of those who wait for each; then what they wait for: whether there may be more
-local more = 0
-for n = 3, #ARGV do
-    if wake(ARGV[n], '+inf', tonumber(ARGV[2])) == tonumber(ARGV[2]) then more = 1 end
+-- instance, how many of those who wait for each, now; then what they wait for: whether to ask again
+local most, now, more = tonumber(ARGV[2]), tonumber(ARGV[3]), 0
+for n = 4, #ARGV do
+    if wake(ARGV[n], '+inf', most, now) == most then more = 1 end
 end
 tell(ARGV[1])
 return more

@@ -233,8 +233,11 @@ class Writer:
     def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
         return self._rows.take(self._what_is_known, (self._member, LEASE), shares, now)
 
-    def rouse(self, keys: Sequence[Awaited]) -> None:
-        self._rows.rouse(keys)
+    def let_go(self, but: Sequence[str]) -> None:
+        self._rows.let_go(but)
+
+    def rouse(self, keys: Sequence[Awaited], now: int) -> None:
+        self._rows.rouse(keys, now)
 
     def trim_missed(self, before: int, most: int) -> int:
         members = self._reader.old_missed(before, most)

@@ -82,7 +82,7 @@ def test_what_is_not_due_is_looked_for_while_another_writes(postgres: Postgres) 
     asyncio.run(story())
 
 
-def test_what_was_taken_without_an_answer_is_taken_by_the_next_connection(
+def test_what_was_taken_without_an_answer_is_held_until_it_is_let_go_of(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story(proxy: Proxy) -> None:
@@ -98,6 +98,8 @@ def test_what_was_taken_without_an_answer_is_taken_by_the_next_connection(
                 with pytest.raises(LogLost):
                     await store.take({"f": 1}, 100)
                 proxy.cut()
+            assert await store.take({"f": 9}, 100) == ([], FOREVER)
+            await store.let_go(["f:a"])
             assert tasks((await store.take({"f": 9}, 100))[0]) == ["f:b"]
             assert await commit(store, rest("f:a", 300), rest("f:b", 300)) == [0, 0]
             assert await store.take({"f": 9}, 100) == ([], 300)
@@ -117,7 +119,7 @@ def test_what_an_earlier_connection_still_takes_is_refused(postgres: Postgres) -
             await fails(store)
             await store.follow(0, 0)
             with pytest.raises(psycopg.errors.RaiseException, match="a newer connection"):
-                postgres.run(TAKE, store._id, earlier, 1, ["f"], [1], 100)
+                postgres.run(TAKE, store._id, earlier, ["f"], [1], 100)
             assert tasks((await store.take({"f": 1}, 100))[0]) == ["f:a"]
 
     asyncio.run(story())
@@ -154,7 +156,7 @@ def test_other_instances_hear_of_what_is_scheduled_removed_and_roused(postgres: 
             await two.follow(0, 0)
             await one.schedule([planned("a")], 10)
             assert ear.hears()
-            await one.rouse([("env", PARAMETER)])
+            await one.rouse([("env", PARAMETER)], 20)
             assert ear.hears()
             assert await one.unschedule(["f:b"]) == set()
             assert await one.unschedule(["f:a"]) == {"f:a"}
@@ -275,7 +277,7 @@ def test_what_is_asked_reads_as_much_whatever_their_number(postgres: Postgres, c
                 await round_of(store, 0)
             postgres.run(
                 "INSERT INTO {p}dynamic SELECT 'f:x' || n, 'f', '{{}}', '', 1, 0, 0, NULL, 100, "
-                f"100, 0, 1, NULL, NULL FROM generate_series(1, {count}) n"
+                f"100, 0, 1, NULL FROM generate_series(1, {count}) n"
             )
             postgres.run(
                 "INSERT INTO {p}waiting SELECT 'y' || n % 3, 'success', 1, 'f:x' || n "
@@ -285,7 +287,7 @@ def test_what_is_asked_reads_as_much_whatever_their_number(postgres: Postgres, c
                 "INSERT INTO {p}waiting SELECT 'x', 'success', 0, 'f:x' || generate_series(1, 10)"
             )
             postgres.run("INSERT INTO {p}head VALUES ('x', 'success', 1, NULL)")
-            postgres.run("INSERT INTO {p}stirred VALUES ('x', 'success')")
+            postgres.run("INSERT INTO {p}stirred VALUES ('x', 'success', 5)")
             with store._link.transaction():
                 before = fetched(store, postgres)
                 rows, more = await store.take({"f": 15}, 50)
