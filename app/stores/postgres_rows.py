@@ -40,8 +40,8 @@ CREATE TABLE {p}stirred (
     task TEXT COLLATE "C", action TEXT COLLATE "C", at BIGINT NOT NULL, PRIMARY KEY (task, action)
 );
 """
-"""Who is `waiting` has read the records of a task and action up to `position`. What is `stirred` has
-newer ones, the first of them at an instant, and not all who wait are woken yet."""
+"""Who is `waiting` has read the records of a task and action up to `position`; what is `stirred`
+has newer ones, the first of them at an instant, by which not all are woken yet."""
 
 ROW_FUNCTIONS = """
 CREATE OR REPLACE FUNCTION {p}release(_holders TEXT[], _but TEXT[]) RETURNS VOID

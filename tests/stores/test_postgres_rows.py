@@ -18,7 +18,7 @@ from oncue.app.stores.dynamic import PARAMETER, Dynamic, Planned, Rest, State, W
 from oncue.app.stores.postgres import PostgresStore
 from oncue.app.stores.postgres_rows import BULK, TAKE, rows_of
 from oncue.app.stores.postgres_steps import as_json
-from oncue.app.stores.protocol import LogLost, Store
+from oncue.app.stores.protocol import LogLost, Step, Store
 from oncue.engine.civil import FOREVER
 from oncue.tests.servers import Proxy
 from oncue.tests.stores.conftest import Postgres
@@ -275,6 +275,8 @@ def test_what_is_asked_reads_as_much_whatever_their_number(postgres: Postgres, c
             await store.schedule(many(20), 10)
             for _ in range(8):  # after which plans are kept
                 await round_of(store, 0)
+            (run,) = await commit(store, claim("y0", LATE))
+            assert isinstance(run, int)
             postgres.run(
                 "INSERT INTO {p}dynamic SELECT 'f:x' || n, 'f', '{{}}', '', 1, 0, 0, NULL, 100, "
                 f"100, 0, 1, NULL FROM generate_series(1, {count}) n"
@@ -293,7 +295,10 @@ def test_what_is_asked_reads_as_much_whatever_their_number(postgres: Postgres, c
                 rows, more = await store.take({"f": 15}, 50)
                 assert (len(rows), more) == (10, 100)
                 assert (await store.take({"f": 15}, 100))[1] == 100
-                steps = [rest(row.task, 200, ("x", "success"), position=1) for row in rows]
+                steps: list[Step] = [
+                    rest(row.task, 200, ("x", "success"), position=1) for row in rows
+                ]
+                steps += [finish("y0", run)]  # which a third of all wait for
                 written = store._id, store._number, as_json(steps, {})
                 store._link.execute(store._text("SELECT {p}write(%s, %s, %s)"), written)
                 page = Wanted(family="f", after="f:x2", most=10)
