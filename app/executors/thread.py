@@ -4,6 +4,10 @@ the process from ending.
 A call takes an idle thread or makes a new one, so calls may wait for one another. A thread that
 finishes says first that it is idle, then how its call ended; one that found nothing to do for
 `IDLE` seconds asks the loop whether it is still needed.
+
+Waking a thread costs more than a short call does. So one at a time is woken: before it begins its
+call it wakes the next, if another call waits, and when that has ended it takes what waits still.
+Short calls are done by one thread before the next has come; long ones have each its own.
 """
 
 from __future__ import annotations
@@ -70,10 +74,15 @@ class ThreadRun:
 
 
 class ThreadExecutor:
-    """`_idle` holds one token for each thread that waits and has not been promised a call."""
+    """`_idle` holds one token for each thread that waits and has not been promised a call.
+    `_waiting` are the calls that no thread has taken, None: an order to end. While there are any, a
+    thread is about to look, or a token is in `_bell`, and `_rung` then; one too many does no harm.
+    """
 
     def __init__(self) -> None:
-        self._queue: SimpleQueue[ThreadRun | None] = SimpleQueue()
+        self._waiting: deque[ThreadRun | None] = deque()
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._rung = False
         self._idle: deque[None] = deque()
         self._runs: set[ThreadRun] = set()
         self._post: Post[ThreadRun | None] = Post(self._hear)
@@ -88,8 +97,17 @@ class ThreadExecutor:
             self._threads += 1
             name = f"oncue-task-{self._threads}"
             threading.Thread(target=self._work, name=name, daemon=True).start()
-        self._queue.put(run)
+        self._give(run)
         return run
+
+    def _give(self, run: ThreadRun | None) -> None:
+        self._waiting.append(run)
+        self._ring()
+
+    def _ring(self) -> None:
+        if not self._rung:
+            self._rung = True
+            self._bell.put(None)
 
     def _take_idle(self) -> bool:
         try:
@@ -99,13 +117,22 @@ class ThreadExecutor:
         return True
 
     def _work(self) -> None:
+        waiting = self._waiting
         while True:
+            if not waiting:
+                try:
+                    self._bell.get(timeout=IDLE)
+                except Empty:
+                    if not self._post.send(None):
+                        return
+                    continue
+                self._rung = False  # before it looks: what comes from now on rings again
             try:
-                run = self._queue.get(timeout=IDLE)
-            except Empty:
-                if not self._post.send(None):
-                    return
+                run = waiting.popleft()
+            except IndexError:
                 continue
+            if waiting:
+                self._ring()
             if run is None:
                 return
             run.work()
@@ -128,7 +155,7 @@ class ThreadExecutor:
         """Some thread has had nothing to do for a while."""
         if not self._closed and self._take_idle():
             self._threads -= 1
-            self._queue.put(None)
+            self._give(None)
 
     async def close(self, grace: float = 0.0) -> list[str]:
         for run in self._runs:
@@ -141,5 +168,5 @@ class ThreadExecutor:
                 pass
         self._closed = True
         for _ in range(self._threads):
-            self._queue.put(None)
+            self._give(None)
         return [run.call.name for run in self._runs]
