@@ -32,7 +32,7 @@ if hasattr(os, "register_at_fork"):
 
 def new_run_id(task: Any, parameters: Any) -> str:
     """32 hexadecimal digits that no other run has."""
-    return f"{_random.getrandbits(128):032x}"
+    return _random.getrandbits(128).to_bytes(16).hex()
 
 
 LEASE = Duration.of("1 minute")

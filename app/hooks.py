@@ -33,6 +33,7 @@ class Hooks:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._by_moment: dict[str, list[Callable[..., Any]]] = {name: [] for name in self.MOMENTS}
+        self.of_runs = self._by_moment["task_execute"]  # for a quick look whether there are any
 
     def add(self, moment: str, hook: F) -> F:
         """Call it at that moment from now on. Raises DefinitionError for one that cannot be."""

@@ -176,7 +176,7 @@ class Journal:
 
     def end(self, record: Record, now: int) -> None:
         """A run of ours has ended."""
-        if record.run in self._lost:
+        if self._lost and record.run in self._lost:
             self._lost.discard(record.run)
             self._refused(record)
             return
@@ -281,9 +281,8 @@ class Journal:
             self._refused(record)
             self.want({record.task}, now)
         else:
-            run = self._forget(record)
-            self.agenda.settle(record.task, mark, answer)
-            tell(record, run)
+            mark.seq = answer
+            tell(record, self._forget(record))
 
     def _refused(self, record: Record) -> None:
         """Its lease was lost; the log has another ending."""
@@ -302,13 +301,14 @@ class Journal:
         refused: list[Start] = []
         superseded: list[str] = []
         for start, answer in zip(starts, answers, strict=True):
+            record = start.record
             if isinstance(answer, Refused):
                 refused.append(start)
                 if answer is Refused.SUPERSEDED:
-                    superseded.append(start.record.task)
+                    superseded.append(record.task)
                 continue
-            self.agenda.settle(start.record.task, start.mark, answer)
-            self.live[answer] = start.record
+            self.agenda.settle(record.task, start.mark, answer)
+            self.live[answer] = record
             if start.lease is not None:
                 self._leases[answer] = now + start.lease
                 self.look_at = min(self.look_at, now + start.lease + LEASE_MARGIN)
@@ -322,16 +322,18 @@ class Journal:
 
     def _advance(self, answers: list[Answer], now: int) -> None:
         """Where our records follow on what we know, we know all; else others wrote between."""
-        history = self.agenda.history
+        history, own = self.agenda.history, self._own
+        position = history.position
         for answer in answers:
-            if answer == history.position + 1:
-                history.position = answer
+            if answer == position + 1:
+                position = answer
             elif isinstance(answer, int):
-                self._own.add(answer)
-        while history.position + 1 in self._own:
-            history.position += 1
-            self._own.remove(history.position)
-        if self._own:
+                own.add(answer)
+        while position + 1 in own:
+            position += 1
+            own.remove(position)
+        history.position = position
+        if own:
             self.look_at = now
 
     # --- reading --------------------------------------------------------------------------
@@ -483,6 +485,11 @@ class Journal:
     def hopeless(self) -> bool:
         """Whether the store has failed for as often as a shut-down waits for it."""
         return self._failures > LAST_TRIES
+
+
+def is_told(action: Action) -> bool:
+    """Whether anybody listens to records of that action."""
+    return task_log.isEnabledFor(LEVELS[action])
 
 
 def tell(record: Record, run: Record | None = None) -> None:

@@ -33,6 +33,7 @@ class Launcher:
         "blocks",
         "execution",
         "label",
+        "name",
         "on_loop",
         "plain",
         "pooled",
@@ -51,6 +52,7 @@ class Launcher:
         self.pooled = self.execution == "process"
         self.on_loop = self.execution in ("main", "async") and not task.awaited
         self.label: Callable[[Any, Any], str] = task.func_run_id or session.config.func_run_id
+        self.name = task.name
         self.plain = task.needs is NOTHING and not task.parameters
         self.wants_context = task.needs.wants_context or isinstance(task.function, DelayedFunction)
 
@@ -79,9 +81,9 @@ class Launcher:
         """The task's code with the arguments of this run, those made that are to be made before
         it. Raises ArgumentError for one that cannot be had, and what the code of an argument
         raises."""
-        task = self.task
         if self.plain and not parameters:
-            return Call(task.function, done, NO_ARGUMENTS, task.name)
+            return Call(self.task.function, done, NO_ARGUMENTS, self.name)
+        task = self.task
         values = collect(task.needs, self.session.parameters, task.parameters, parameters)
         refuse_lacking(task.needs, values)
         flag = threading.Event() if asks_for_flag(values) else None
@@ -124,25 +126,31 @@ class Launchers(dict[str, Launcher]):
 class Live:
     """A run of ours from its claim to its ending. Whether it was `told` to end, and `why`; `end_at`
     is when one that was is waited for no more. `lease` is for how many microseconds it is ours
-    without an extension, None: as long as we live."""
+    without an extension, None: as long as we live. `ended` is called once, with its ending."""
 
     __slots__ = (
-        "end_at", "extended_until", "hooks", "launcher", "lease", "parameters", "record",
+        "_ended", "end_at", "extended_until", "hooks", "launcher", "lease", "parameters", "record",
         "running", "seq", "told", "why",
     )  # fmt: skip
 
-    def __init__(self, launcher: Launcher, start: Start, seq: int) -> None:
+    def __init__(
+        self, launcher: Launcher, start: Start, seq: int, ended: Callable[[Live, Ending], None]
+    ) -> None:
         self.launcher = launcher
         self.seq = seq
+        self._ended = ended
         self.record: Record = start.record
         self.lease = start.lease
         self.extended_until: int | None = None
-        self.parameters = parameters_of(start)
+        self.parameters = NONE if start.request is None else start.request.parameters
         self.running: Running | None = None
         self.why: str | None = None
         self.hooks: Sequence[Iterator[Any]] = ()
         self.told = False
         self.end_at = FOREVER
+
+    def end(self, ending: Ending) -> None:
+        self._ended(self, ending)
 
     @property
     def held_until(self) -> int | None:

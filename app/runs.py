@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..engine.decisions import Start
-from ..engine.records import Action, Record
+from ..engine.records import Action, Record, new
 from .binding import ArgumentError
 from .config import new_run_id
 from .errors import DefinitionError, LeaseLostException, OncueError
@@ -27,7 +27,7 @@ from .executors import (
     conclude,
 )
 from .hooks import NOTHING_RAISED, ExcInfo, finish
-from .journal import SECOND, Journal, tell
+from .journal import SECOND, Journal, is_told, tell
 from .launch import NONE, Launcher, Launchers, Live, parameters_of
 from .middlewares import Chain
 from .stores.protocol import Extension, Refused
@@ -71,8 +71,10 @@ class Runs:
         self._wake = wake
         self._failed = failed
         self._raised = raised
+        self._processors = os.cpu_count() or 1
         self._pooled = 0  # how many of those that live take a place in the pool of processes
         self._ended: list[Record] = []
+        self._ended_one = self._end  # bound once for all runs
         self._unwanted: dict[str, str | None] = {}  # told to end while their claims are written
         self._executors: dict[str, Executor] = {}
         self._chains = AsyncExecutor()  # of runs within middlewares
@@ -82,7 +84,8 @@ class Runs:
 
     def label(self, start: Start) -> None:
         """Give a run its label, before it is claimed."""
-        launcher = self.launchers[start.record.task]
+        record = start.record
+        launcher = self.launchers[record.task]
         start.version = launcher.version
         try:
             label = str(launcher.label(launcher.task, parameters_of(start)))
@@ -90,25 +93,31 @@ class Runs:
             name = launcher.task.name
             self._failed(f"the func_run_id of task {name!r} failed: {error!r}", error)
             label = new_run_id(launcher.task, NONE)
-        start.record = start.record.labelled(label)
+        start.record = record.labelled(label)
 
     def claimed(self, start: Start, seq: int) -> Live:
         """A start was granted."""
-        launcher = self.launchers[start.record.task]
-        live = self.live[seq] = Live(launcher, start, seq)
+        task = start.record.task
+        launcher = self.launchers[task]
+        live = self.live[seq] = Live(launcher, start, seq, self._ended_one)
         self._pooled += launcher.pooled
-        if live.record.task in self._unwanted:
-            self.stop(live, self._unwanted[live.record.task])
+        if task in self._unwanted:
+            self.stop(live, self._unwanted[task])
         return live
 
     async def launch(self, runs: list[Live]) -> None:
         """Begin those that go beside each other, then the others, one by one."""
-        await self._launch([run for run in runs if not run.launcher.blocks])
-        await self._launch([run for run in runs if run.launcher.blocks])
+        blocking = [run for run in runs if run.launcher.blocks]
+        if blocking:
+            runs = [run for run in runs if not run.launcher.blocks]
+        await self._launch(runs)
+        await self._launch(blocking)
 
     async def _launch(self, runs: list[Live]) -> None:
+        told = is_told(Action.RUN)
         for live in runs:
-            tell(live.record)
+            if told:
+                tell(live.record)
             if self.stops and self._comes_too_late(live.launcher):
                 self._end(live, Ending(Action.CRASH, error="not begun: the app was shutting down"))
             elif live.told:
@@ -134,13 +143,13 @@ class Runs:
         """The call of a run; None if it cannot be made, which is the end of the run then."""
         launcher = live.launcher
         try:
-            if self.session.hooks.has("task_execute"):
+            if self.session.hooks.of_runs:
                 live.hooks = begun = list[Iterator[Any]]()
                 self.session.hooks.begin_run(launcher.task, begun)
             if self.session.middlewares:
-                return Call(self._chain(live), partial(self._end, live), name=live.record.task)
+                return Call(self._chain(live), live.end, name=live.record.task)
             context = launcher.context(live, self.extend) if launcher.wants_context else None
-            return launcher.call(live.parameters, partial(self._end, live), context)
+            return launcher.call(live.parameters, live.end, context)
         except (ArgumentError, DefinitionError) as error:
             self._end(live, Ending(Action.FAIL, error=str(error)))
         except Exception as error:
@@ -226,7 +235,7 @@ class Runs:
     @property
     def pool_room(self) -> int:
         """How many processes are free for runs: one that has to wait is not claimed."""
-        limit = self.session.config.max_process_count or os.cpu_count() or 1
+        limit = self.session.config.max_process_count or self._processors
         return max(0, limit - self._pooled)
 
     # --- to end ---------------------------------------------------------------------------
@@ -264,6 +273,7 @@ class Runs:
     def _end(self, live: Live, ending: Ending) -> None:
         run = live.record
         del self.live[live.seq]
+        live.running = None  # it knows of us: else only the garbage collector could free the two
         self._pooled -= live.launcher.pooled
         error = ending.error
         if live.hooks:
@@ -281,9 +291,8 @@ class Runs:
         until = live.extended_until if ending.action is FAIL else None
         if not self._ended:
             self._wake()  # for all that end before it is drained
-        self._ended.append(
-            Record(run.task, ending.action, at, 0, None, None, live.seq, run.run_id, error, until)
-        )
+        fields = run.task, ending.action, at, 0, None, None, live.seq, run.run_id, error, until
+        self._ended.append(new(Record, fields))
 
     def _finish_hooks(self, live: Live, ending: Ending) -> None:
         try:

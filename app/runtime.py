@@ -494,7 +494,8 @@ class Runtime:
             for start in starts:
                 if start not in granted:
                     self.dynamic.ended(start.record.task)
-        runs = [self.runs.claimed(start, seq) for start, seq in begun]
+        runs = [self.runs.claimed(*each) for each in begun]
+        del starts, begun  # before their runs take as much memory
         for stop in self.agenda.drain_stops():
             self._obey(stop)
         await self.runs.launch(runs)

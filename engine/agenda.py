@@ -36,14 +36,15 @@ from .history import History, Mark, Source, TaskLog
 from .items import NO_REQUESTS, Entry, Item, Watch, place_of, rank_of
 from .plan import Composite, Planner, without_retry
 from .policy import FailureMode
-from .records import BIT, Action, Record
+from .records import BIT, Action, Record, new
 from .schedule import NEVER, SECOND, CatchUp, Overlap, Request, Schedule
 from .verdict import Plan, Verdict, touches
 
 CYCLE_SLEEP = SECOND // 10
 CRASH_WAIT = SECOND
 RUN, CRASH = Action.RUN, Action.CRASH  # quicker to name
-ALLOW = Overlap.ALLOW
+ALLOW, QUEUE, REPLACE, SKIP = Overlap.ALLOW, Overlap.QUEUE, Overlap.REPLACE, Overlap.SKIP
+ALL, NO_CATCH_UP = CatchUp.ALL, CatchUp.SKIP
 STARTED = BIT[RUN]
 SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
@@ -75,6 +76,7 @@ class Agenda:
         self.stops: list[Stop] = []
         self.checked = 0
         self.others: tuple[Plan, ...] = ()  # plans of this planner that are no task's
+        self._elsewhere: set[str] = set()  # started by others, as the latest decision has seen
         self._past: dict[Entry, int] = {}  # from when on the past of a task may be asked of
         self._failing: dict[Plan, str] = {}  # what was said of those that raise
         self._left = 0  # how many schedules were dropped since the last sweep
@@ -271,35 +273,37 @@ class Agenda:
             self._see(*self._inbox.popleft())
 
     def _see(self, instant: int, record: Record, mark: Mark) -> TaskLog:
-        entry = self.entries.get(record.task)
-        log = self.history.of(record.task) if entry is None else entry.log
+        task, action = record.task, record.action
+        entry = self.entries.get(task)
+        log = self.history.of(task) if entry is None else entry.log
         if log.born and not log.has(record):
             return log
         log.add(record, mark)
         if instant < self.logical:
             instant = self.logical
         self.logical = instant
+        bit = BIT[action]
         if entry is not None:
-            if record.action is RUN:
+            if action is RUN:
                 self._leave_to_another(entry, record)
                 self._keep_watch(entry, record.at)
             else:
-                released = record.action is CRASH or log.policy.undoing & BIT[record.action]
-                if entry.crash_wait or released:
-                    self._wait_after(entry, record.action, record.at)
+                if entry.crash_wait or action is CRASH or log.policy.undoing & bit:
+                    self._wait_after(entry, action, record.at)
                     self._hold(entry)
                 self._push(entry, instant)
-        if log.readers:
-            self._changed(log, BIT[record.action], instant)
+        if log.read & bit:
+            self._changed(log, bit, instant)
         if log.room < 0:
             self.planner.trim(log, min(instant, self._oldest_for(log)))
         return log
 
     def _leave_to_another(self, entry: Entry, record: Record) -> None:
         """Another instance has started the task: it has decided what had come due by then."""
-        if entry.schedule.overlap is Overlap.QUEUE and not entry.plan.costly:
+        self._elsewhere.add(entry.name)
+        if entry.schedule.overlap is QUEUE and not entry.plan.costly:
             entry.behind, entry.queued = record.logical, True
-        elif not entry.queued and entry.schedule.catch_up is not CatchUp.ALL:
+        elif not entry.queued and entry.schedule.catch_up is not ALL:
             entry.behind = None
         self._hold(entry)
 
@@ -410,14 +414,14 @@ class Agenda:
             self.reset(now)
         self._room, self._pool = room, pool
         starts, known = Starts(), len(self.missed)
-        elsewhere = {record.task for _, record, _ in self._inbox if record.action is RUN}
+        self._elsewhere.clear()
         try:
             self._advance(starts, now)
             while self._let_go(starts):
                 self._advance(starts, now)
             if len(self.missed) > known:  # some perhaps twice: a task may be looked at again
                 missed = dict.fromkeys(self.missed[known:])
-                self.missed[known:] = [m for m in missed if not self._served(m, elsewhere)]
+                self.missed[known:] = [m for m in missed if not self._served(m)]
         except ConditionFailed:
             for start in reversed(starts.made):
                 self.refused(start)
@@ -496,7 +500,7 @@ class Agenda:
         entry.reads = ()
         schedule, log, behind = entry.schedule, entry.log, entry.behind
         if log.live and schedule.overlap is not ALLOW:
-            if schedule.overlap is Overlap.REPLACE:
+            if schedule.overlap is REPLACE:
                 self._replace(entry, instant)
             return None
         if behind is not None:
@@ -546,10 +550,10 @@ class Agenda:
             taken = {run.scheduled_at for run in entry.log.starts}
             while instant in taken and instant < self.logical:
                 instant += 1
-        in_order = schedule.catch_up is CatchUp.ALL
+        in_order = schedule.catch_up is ALL
         forgiven = now - schedule.misfire_grace
-        if entry.queued or schedule.catch_up is not CatchUp.SKIP:
-            in_order |= entry.queued and schedule.overlap is Overlap.QUEUE
+        if entry.queued or schedule.catch_up is not NO_CATCH_UP:
+            in_order |= entry.queued and schedule.overlap is QUEUE
             forgiven = now - lateness(schedule)
         if instant < forgiven and not plan.costly:
             instant = self._miss(entry, instant, forgiven)
@@ -672,7 +676,7 @@ class Agenda:
     def _free(entry: Entry, instant: int) -> int:
         """When the task was free from then on: what comes due while it runs is not missed, if it
         is skipped."""
-        return entry.log.free_from(instant) if entry.schedule.overlap is Overlap.SKIP else instant
+        return entry.log.free_from(instant) if entry.schedule.overlap is SKIP else instant
 
     def _same(self, entry: Entry, instant: int, later: int) -> bool:
         """Whether what is due at both instants is one occurrence: a run at the first that found
@@ -691,10 +695,10 @@ class Agenda:
         self.planner.rewritten(log)
         return not value
 
-    def _served(self, missed: Missed, elsewhere: set[str]) -> bool:
+    def _served(self, missed: Missed) -> bool:
         """Whether another instance, as is known by now, has started what looked like missed."""
         entry = self.entries[missed.task]
-        if missed.task not in elsewhere or missed.until is not None or entry.plan.costly:
+        if missed.task not in self._elsewhere or missed.until is not None or entry.plan.costly:
             return False
         return not self._ask(entry, entry.plan, missed.scheduled_at).value
 
@@ -784,14 +788,15 @@ class Agenda:
         scheduled_at = instant
         if request is None and not owed:
             scheduled_at = entry.plan.phase(instant, verdict.since)
-        record = Record(entry.name, RUN, now, mark.seq, scheduled_at, attempt)
+        fields = entry.name, RUN, now, mark.seq, scheduled_at, attempt, None, None, None, None
+        record = new(Record, fields)
         log.add(record, mark)
         decided_at = self.logical if owed else instant
         start = Start(
             record, mark, verdict.reads, self.history.position, decided_at, request,
             entry.schedule.lease,
         )  # fmt: skip
-        if log.readers:
+        if log.read & STARTED:
             self._changed(log, STARTED, self.logical)
         self._keep_watch(entry, now)
         if decided_at > entry.latest:
@@ -808,7 +813,7 @@ class Agenda:
         said of it now."""
         verdict = self._ask(entry, entry.plan, instant)
         entry.not_before = instant + ((verdict.value and self.cycle_sleep) or 1)
-        if entry.schedule.overlap is ALLOW or entry.schedule.overlap is Overlap.REPLACE:
+        if entry.schedule.overlap is ALLOW or entry.schedule.overlap is REPLACE:
             entry.reads = verdict.reads
             self._push(entry, entry.not_before if verdict.value else verdict.until)
             if entry.requests:
@@ -820,9 +825,9 @@ class Agenda:
         schedule = entry.schedule
         if entry.plan.costly:
             return  # it cannot be asked about the past
-        if schedule.overlap is Overlap.QUEUE:
+        if schedule.overlap is QUEUE:
             entry.queued = True
-        elif schedule.catch_up is not CatchUp.ALL or again.until > now:
+        elif schedule.catch_up is not ALL or again.until > now:
             return
         entry.behind = again.until if again.value else instant
         if schedule.overlap is ALLOW:

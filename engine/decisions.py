@@ -95,6 +95,8 @@ class Starts:
     """The starts of one decision, in order, and whether each needs a place in the pool, as `pooled`
     of them do; by their tasks, and by what they read."""
 
+    __slots__ = ("made", "of", "pooled", "readers")
+
     def __init__(self) -> None:
         self.made: dict[Start, bool] = {}
         self.pooled = 0
@@ -104,9 +106,16 @@ class Starts:
     def add(self, start: Start, pooled: bool = False) -> None:
         self.made[start] = pooled
         self.pooled += pooled
-        self.of.setdefault(start.record.task, []).append(start)
-        for source, _ in start.reads:
-            self.readers.setdefault(source, []).append(start)
+        task, reads = start.record.task, start.reads
+        if task in self.of:
+            self.of[task].append(start)
+        else:
+            self.of[task] = [start]
+        for source, _ in reads:
+            if source in self.readers:
+                self.readers[source].append(start)
+            else:
+                self.readers[source] = [start]
 
     def that_read(self, source: Source, bit: int) -> list[Start]:
         readers = self.readers.get(source, ())

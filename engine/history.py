@@ -22,7 +22,7 @@ from .civil import BEGINNING, FOREVER
 from .policy import COMMIT, Policy
 from .records import BIT, FINISHED, Action, Record
 
-ROOM = 256
+ROOM = 64
 RUN, FAIL, CRASH = Action.RUN, Action.FAIL, Action.CRASH  # quicker to name
 PROVISIONAL = 1 << 62  # sequence numbers from here on are not the store's yet
 
@@ -46,10 +46,13 @@ class Run:
         "attempt", "ended", "ending", "mark", "paced_at", "run_id", "scheduled_at", "until"
     )  # fmt: skip
 
-    def __init__(self, record: Record, mark: Mark) -> None:
-        _, _, at, _, scheduled_at, self.attempt, _, self.run_id, _, _ = record
+    def __init__(
+        self, mark: Mark, scheduled_at: int, attempt: int | None, run_id: str | None
+    ) -> None:
         self.mark = mark
-        self.scheduled_at = self.paced_at = at if scheduled_at is None else scheduled_at
+        self.scheduled_at = self.paced_at = scheduled_at
+        self.attempt = attempt
+        self.run_id = run_id
         self.ending: Action | None = None
         self.until: int | None = None
         self.ended = FOREVER
@@ -68,11 +71,13 @@ class Outcome:
 
 class Source:
     """Something that answers depend on; `readers` are those who asked to be told of a change. Most
-    have one reader, and there may be many of them."""
+    have one reader, and there may be many of them. `read` are the actions that any answer has ever
+    depended on, as bits: of others nobody need be told."""
 
-    __slots__ = ("readers",)
+    __slots__ = ("read", "readers")
 
     def __init__(self) -> None:
+        self.read = 0
         self.readers: Sequence[Any] = ()
 
     def tell(self, reader: Any) -> None:
@@ -250,12 +255,13 @@ class TaskLog(Source):
         """Take in a record; `mark` is the place it was promised already."""
         if self.last is NO_MARKS:
             self._begin()
-        action, at = record.action, record.at
+        _, action, at, number, scheduled_at, attempt, ends, run_id, _, until = record[:]
         if mark is None:
-            mark = Mark(at, record.seq)
-        latest = self.last.get(action)
+            mark = Mark(at, number)
+        last = self.last
+        latest = last.get(action)
         if latest is None or latest.seq < mark.seq:
-            self.last[action] = mark
+            last[action] = mark
         times = self.times.get(action)
         if times is None:
             self.times[action] = [at]
@@ -265,51 +271,51 @@ class TaskLog(Source):
             insort(times, at)
         self.room -= 1
         if action is RUN:
-            self._start(record, mark)
-        else:
-            if action in FINISHED:
-                insort(self.finished, at)
-            self._end(record, mark)
-        return mark
-
-    def _start(self, record: Record, mark: Mark) -> Run:
-        run = self.live[mark.seq] = Run(record, mark)
-        starts, place = self.starts, len(self.starts)
-        while place and starts[place - 1].mark.seq > mark.seq:
-            place -= 1
-        starts.insert(place, run)
-        logical = self.logical
-        if logical and logical[-1] > run.scheduled_at:
-            insort(logical, run.scheduled_at)
-        else:
-            logical.append(run.scheduled_at)
-        return run
-
-    def _end(self, record: Record, mark: Mark) -> None:
-        action = record.action
-        ended = self._ended_by(record)
-        if not ended and action is not CRASH:
-            ended = [self._start(record, mark)]  # a finish without a run record
-        releases = self.policy.undoing & BIT[action]
+            self._start(Run(mark, at if scheduled_at is None else scheduled_at, attempt, run_id))
+            return mark
+        if action in FINISHED:
+            finished = self.finished
+            if finished and finished[-1] > at:
+                insort(finished, at)
+            else:
+                finished.append(at)
+        ended = self._ended_by(ends, run_id)
+        if not ended and action is not CRASH:  # a finish without a run record
+            run = Run(mark, at if scheduled_at is None else scheduled_at, attempt, run_id)
+            self._start(run)
+            ended = (run,)
         attempt = None
         for run in ended:
             del self.live[run.mark.seq]
-            run.ending, run.until, run.ended = action, record.until, record.at
-            if releases:
+            run.ending, run.until, run.ended = action, until, at
+            if self.policy.undoing & BIT[action]:
                 self._release(run)
             if run.attempt is not None and (attempt is None or run.attempt > attempt):
                 attempt = run.attempt
         self.streak = self.streak + 1 if action is FAIL or action is CRASH else 0
         self.outcome = Outcome(action, mark, self.streak - 1 if attempt is None else attempt)
+        return mark
 
-    def _ended_by(self, record: Record) -> list[Run]:
-        """The live runs that an ending record ends: the one it names; else the oldest of its
-        label; without a label all that have none, since only one could have been live."""
-        if record.run is not None:
-            run = self.live.get(record.run)
-            return [] if run is None else [run]
-        same = [run for run in self.live.values() if run.run_id == record.run_id]
-        return same if record.run_id is None else same[:1]
+    def _start(self, run: Run) -> None:
+        seq, starts, logical = run.mark.seq, self.starts, self.logical
+        self.live[seq] = run
+        place = len(starts)
+        while place and starts[place - 1].mark.seq > seq:
+            place -= 1
+        starts.insert(place, run)
+        if logical and logical[-1] > run.scheduled_at:
+            insort(logical, run.scheduled_at)
+        else:
+            logical.append(run.scheduled_at)
+
+    def _ended_by(self, named: int | None, label: str | None) -> Sequence[Run]:
+        """The live runs that an ending ends: the one it names; else the oldest of its label;
+        without a label all that have none, since only one could have been live."""
+        if named is not None:
+            run = self.live.get(named)
+            return () if run is None else (run,)
+        same = [run for run in self.live.values() if run.run_id == label]
+        return same if label is None else same[:1]
 
     def _release(self, run: Run) -> None:
         self._uncount(run)

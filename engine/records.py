@@ -32,6 +32,11 @@ def bits(*actions: Action) -> int:
     return sum(BIT[action] for action in actions)
 
 
+new = tuple.__new__
+"""Makes a Record of a tuple of all its fields; for those made by the thousand, as it is twice as
+quick as calling the class."""
+
+
 class Key(NamedTuple):
     """What a verdict reads of the log: the records of one action of one task."""
 
@@ -63,8 +68,10 @@ class Record(NamedTuple):
 
     def labelled(self, run_id: str) -> Record:
         """The same, with this label."""
-        task, action, at, seq, scheduled_at, attempt, run, _, error, until = self
-        return Record(task, action, at, seq, scheduled_at, attempt, run, run_id, error, until)
+        task, action, at, seq, scheduled_at, attempt, run, _, error, until = self[:]
+        return new(
+            Record, (task, action, at, seq, scheduled_at, attempt, run, run_id, error, until)
+        )
 
     @property
     def logical(self) -> int:

@@ -94,6 +94,8 @@ class Plan:
             for plan in self.landings:
                 plan.check(now)
             verdict = self.verdict = self.evaluate(now)
+            for source, actions in verdict[3]:
+                source.read |= actions
         return verdict
 
     def evaluate(self, now: int) -> Verdict:

@@ -1,6 +1,7 @@
 """Whole apps, on real time and real files; each ends as soon as it has shown its point."""
 
 import asyncio
+import gc
 import logging
 import os
 import re
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -677,6 +679,31 @@ def test_asking_the_log_each_time_uses_its_indexes(tmp_path: Path) -> None:
         for text in asked:
             plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}")]
             assert not any(step.startswith("SCAN record") for step in plan), (text, plan)
+
+
+@pytest.mark.parametrize("execution", ["main", "async", "thread"])
+def test_what_a_run_takes_is_freed_without_the_garbage_collector(execution: str) -> None:
+    """It is a fifth of the time of short runs, where each leaves a cycle behind."""
+    app = App(cycle_sleep=None)
+    left: list[int] = []
+    numbers = count()
+
+    @app.task("has succeeded at most 120 times", execution=execution)
+    def job() -> None:
+        match next(numbers):
+            case 20:
+                gc.collect()
+                gc.disable()
+            case 120:
+                left.append(gc.collect())
+                gc.enable()
+                app.shut_down()
+
+    try:
+        run(app)
+    finally:
+        gc.enable()
+    assert len(left) == 1 and left[0] < 100  # of as many runs
 
 
 # --- no polling ---------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import CoroutineType
 from typing import Any
 
 from ...engine.records import Action
 from ..clock import stopwatch
-from .protocol import ENDED, Call, Ending, Running, conclude
+from .protocol import ENDED, SUCCEEDED, Call, Ending, Running, conclude
 
 STALL = 1.0  # seconds for which a task may hold the loop without being named in the log
 
@@ -33,31 +33,50 @@ TERMINATED = Ending(Action.TERMINATE)
 scheduler_log = logging.getLogger("oncue.scheduler")
 
 
-async def outcome_of(call: Call, held: Held) -> Ending:
-    """Call the function, await what it returns if that can be awaited. The first step of a
-    coroutine is taken with the call; what has more goes on as `Steps`."""
+def begun(call: Call, held: Held) -> Ending | Awaitable[object]:
+    """Call the function; the first step of a coroutine is taken with the call. How it has ended, or
+    what is to be awaited still: of a coroutine `Steps`."""
     try:
         began = stopwatch()
         try:
             value = call.function(**call.arguments)
             if isinstance(value, COROUTINES):
                 try:
-                    value = Steps(value, value.send(None), held)
+                    return Steps(value, value.send(None), held)
                 except StopIteration as end:
-                    return conclude(None, end.value)
+                    value = end.value
+                    return SUCCEEDED if value is None else conclude(None, value)
         finally:
             if (seconds := stopwatch() - began) > STALL:
                 held(seconds)
-        if inspect.isawaitable(value):
-            value = await value
-    except asyncio.CancelledError as error:
+    except BaseException as error:
+        return raised(error)
+    if value is not None and inspect.isawaitable(value):
+        return value
+    return conclude(None, value)
+
+
+async def rest_of(awaited: Awaitable[object]) -> Ending:
+    try:
+        value = await awaited
+    except BaseException as error:
+        return raised(error)
+    return conclude(None, value)
+
+
+def raised(error: BaseException) -> Ending:
+    """How code has ended that raised; where it did because we are cancelled, we raise it too."""
+    if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            raise  # we were cancelled; otherwise the code cancelled itself
-        return conclude(error)
-    except BaseException as error:
-        return conclude(error)
-    return conclude(None, value)
+            raise error  # otherwise the code has cancelled itself
+    return conclude(error)
+
+
+async def outcome_of(call: Call, held: Held) -> Ending:
+    """Run the call to its end."""
+    ending = begun(call, held)
+    return ending if isinstance(ending, Ending) else await rest_of(ending)
 
 
 class Steps:
@@ -128,7 +147,8 @@ class AsyncRun:
         self._begun = True
         ending = TERMINATED
         try:
-            ending = await outcome_of(self.call, self._held)
+            found = begun(self.call, self._held)
+            ending = found if isinstance(found, Ending) else await rest_of(found)
             if self.terminated:
                 ending = self._judged(ending)
         finally:

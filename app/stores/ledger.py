@@ -25,24 +25,20 @@ TEXT = {action: action.value for action in Action}
 ACTION = {text: action for action, text in TEXT.items()}
 
 
-def line_of(record: Record) -> Line:
-    task, action, at, _, scheduled_at, attempt, run, run_id, error, until = record
-    return task, TEXT[action], at, scheduled_at, attempt, run, run_id, error, until
-
-
 def record_of(line: Line, seq: int) -> Record:
     task, action, at, scheduled_at, attempt, run, run_id, error, until = line
     return Record(task, ACTION[action], at, seq, scheduled_at, attempt, run, run_id, error, until)
 
 
-Held = dict[int, tuple[Record, int]]
-"""The leases of an instance, by run: the RUN record, and when it ends by the ledger's clock."""
+Held = dict[int, Record]
+"""The runs whose leases an instance has, by their RUN records."""
 
 
 class Ledger:
     """`lines` are the records, `seqs` their numbers; they are put together where they are read.
     `clock` times the leases, in microseconds; without one they are timed by the uptime of the host,
-    which is never set. `instances` are those that have it open, by when they joined."""
+    which is never set. `ends` is when the lease of a run ends by it, of those that do so by time.
+    `instances` are those that have it open, by when they joined."""
 
     def __init__(self, clock: Callable[[], int] = uptime) -> None:
         self.clock = clock
@@ -50,6 +46,7 @@ class Ledger:
         self.seqs: list[int] = []
         self.newest = 0
         self.held: dict[str, Held] = {}
+        self.ends: dict[int, int] = {}
         self.instances: dict[str, int] = {}
         self.missed: set[Missed] = set()
         self.conditions: dict[str, tuple[str, int]] = {}  # of each task, and since when
@@ -81,16 +78,21 @@ class Ledger:
         found = [
             (instance, run, record)
             for instance, held in list(self.held.items())
-            for run, (record, end) in list(held.items())
-            if end <= now or (instance != own and self.is_gone(instance))
+            for run, record in list(held.items())
+            if self.ends.get(run, FOREVER) <= now or (instance != own and self.is_gone(instance))
         ]
         return sorted(found, key=lambda each: each[1])
+
+    def release(self, held: Held, run: int) -> None:
+        del held[run]
+        if self.ends:
+            self.ends.pop(run, None)
 
     def reap(self, now: int, own: str = "") -> None:
         """Write their `crash`, and forget the instances that are gone."""
         for instance, run, record in self.over(own):
             self.append(Record(record.task, Action.CRASH, now, run=run, run_id=record.run_id))
-            del self.held[instance][run]
+            self.release(self.held[instance], run)
         for instance in [each for each in self.held if each != own and self.is_gone(each)]:
             self.instances.pop(instance, None)
             self._lost.discard(instance)
@@ -98,8 +100,10 @@ class Ledger:
             self.rows.release_all(instance)
 
     def append(self, record: Record) -> int:
+        task, action, at, _, scheduled_at, attempt, run, run_id, error, until = record[:]
+        line = task, TEXT[action], at, scheduled_at, attempt, run, run_id, error, until
+        self.lines.append(line)
         self.newest = seq = self.newest + 1
-        self.lines.append(line_of(record))
         self.seqs.append(seq)
         if self.rows.waiting:
             self.rows.stir((record.task, record.action._value_), seq, record.at)

@@ -7,7 +7,6 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 
-from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
 from .dynamic import Awaited, Dynamic, Planned, Rest, Shares, Wanted
 from .ledger import Held, Ledger, by_instant, record_of
@@ -83,52 +82,53 @@ class MemoryStore:
         held = self._held
         missed: list[Missed] = []
         answers: list[Answer] = []
-        for step, refused in zip(steps, self._judged(steps), strict=True):
+        for step, refused in zip(steps, judge(steps, self._refusal, held), strict=True):
             if refused is not None:
                 answers.append(refused)
                 continue
-            match step:
-                case Claim():
-                    record, lease = step.record, step.lease
-                    end = FOREVER if lease is None else ledger.clock() + lease
-                    held[ledger.append(record)] = record, end
-                    if ledger.missed and record.scheduled_at is not None:
-                        ledger.missed.discard(Missed(record.task, record.scheduled_at))
-                case Finish():
-                    ledger.append(step.record)
-                    del held[step.record.run]  # type: ignore[arg-type]
-                case Extension():
-                    held[step.run] = held[step.run][0], ledger.clock() + step.lease
-                case Missed():
-                    missed.append(step)
-                case Rest():
-                    ledger.rows.rest(step, self.id)
-                    if step.reads:
-                        ledger.stir_again(step.position, step.reads)
+            if isinstance(step, Claim):
+                record = step.record
+                seq = ledger.append(record)
+                held[seq] = record
+                if step.lease is not None:
+                    ledger.ends[seq] = ledger.clock() + step.lease
+                if ledger.missed and record.scheduled_at is not None:
+                    ledger.missed.discard(Missed(record.task, record.scheduled_at))
+            elif isinstance(step, Finish):
+                ledger.append(step.record)
+                ledger.release(held, step.record.run)  # type: ignore[arg-type]
+            elif isinstance(step, Extension):
+                ledger.ends[step.run] = ledger.clock() + step.lease
+            elif isinstance(step, Rest):
+                ledger.rows.rest(step, self.id)
+                if step.reads:
+                    ledger.stir_again(step.position, step.reads)
+            else:
+                missed.append(step)
             answers.append(ledger.newest)
         if missed:
             ledger.note_missed(missed)
         return answers
 
-    def _judged(self, steps: Sequence[Step]) -> list[Refused | None]:
-        return judge(steps, self._overtaken, self._held, self._superseded)
-
-    def _superseded(self, claim: Claim) -> bool:
-        if claim.version is not None:
-            return not self.ledger.rows.is_of(claim.record.task, claim.version)
-        return self._is_outdated(claim.record.task)
-
     def _is_outdated(self, task: str) -> bool:
         return task in self.ledger.outdated.get(self.id, ())
 
+    def _refusal(self, claim: Claim) -> Refused | None:
+        task = claim.record.task
+        if claim.version is not None:
+            superseded = not self.ledger.rows.is_of(task, claim.version)
+        else:
+            superseded = self._is_outdated(task)
+        if superseded:
+            return Refused.SUPERSEDED
+        newer = claim.position < self.ledger.newest and self._overtaken(claim)
+        return Refused.NEWER if newer else None
+
     def _overtaken(self, claim: Claim) -> bool:
-        ledger = self.ledger
-        if claim.position >= ledger.newest:
-            return False
         keys = claim.keys
         return any(
             record.task == claim.record.task or (record.task, record.action) in keys
-            for record in ledger.after(claim.position)
+            for record in self.ledger.after(claim.position)
         )
 
     async def follow(self, position: int, now: int) -> list[Record]:

@@ -96,6 +96,9 @@ class Refused(Enum):
     LEASE_LOST = "the run's lease was lost"
 
 
+NEWER, LEASE_LOST = Refused.NEWER, Refused.LEASE_LOST  # quicker to name
+
+
 class Registered(NamedTuple):
     """What is known of a task: since when its condition reads as it does, and up to when all that
     came due was decided by somebody (None: never yet)."""
@@ -230,13 +233,12 @@ class Store(Protocol):
 
 def judge(
     steps: Iterable[Step],
-    overtaken: Callable[[Claim], bool],
+    refusal: Callable[[Claim], Refused | None],
     held: Container[int | None],
-    superseded: Callable[[Claim], bool],
 ) -> list[Refused | None]:
-    """Why each step is refused, or None: `overtaken` tells whether the log has a newer record
-    of what a claim read, `held` the runs whose lease is this instance's, `superseded` whether
-    the task of a claim has a newer condition, or is none any more. Once a record is refused so are
+    """Why each step is refused, or None: `refusal` tells whether the task of a claim has a newer
+    condition, or is none any more (SUPERSEDED), or the log has a newer record of what the claim
+    read (NEWER), `held` the runs whose lease is this instance's. Once a record is refused so are
     all claims and rests after it: what they read does not tell what they rest on, since a condition
     that holds because of a record reads nothing more of it."""
     undone = False
@@ -244,20 +246,18 @@ def judge(
     answers: list[Refused | None] = []
     for step in steps:
         refused: Refused | None = None
-        match step:
-            case Finish():
-                run = step.record.run
-                if run in held and run not in ended:
-                    ended.add(run)
-                else:
-                    refused, undone = Refused.LEASE_LOST, True
-            case Extension() if step.run not in held or step.run in ended:
-                refused = Refused.LEASE_LOST
-            case Claim() if superseded(step):
-                refused, undone = Refused.SUPERSEDED, True
-            case Rest() if undone:
-                refused = Refused.NEWER
-            case Claim() if undone or overtaken(step):
-                refused, undone = Refused.NEWER, True
+        if isinstance(step, Claim):
+            refused = refusal(step) or (NEWER if undone else None)
+            undone = refused is not None
+        elif isinstance(step, Finish):
+            run = step.record.run
+            if run in held and run not in ended:
+                ended.add(run)
+            else:
+                refused, undone = LEASE_LOST, True
+        elif isinstance(step, Extension) and (step.run not in held or step.run in ended):
+            refused = LEASE_LOST
+        elif undone and isinstance(step, Rest):
+            refused = NEWER
         answers.append(refused)
     return answers

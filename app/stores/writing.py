@@ -151,7 +151,12 @@ class Writer:
         return answers
 
     def _judged(self, steps: Sequence[Step]) -> list[Refused | None]:
-        return judge(steps, self._overtaken, self._held, self._superseded)
+        return judge(steps, self._refusal, self._held)
+
+    def _refusal(self, claim: Claim) -> Refused | None:
+        if self._superseded(claim):
+            return Refused.SUPERSEDED
+        return Refused.NEWER if self._overtaken(claim) else None
 
     def _superseded(self, claim: Claim) -> bool:
         task = claim.record.task
