@@ -363,12 +363,15 @@ class Journal:
                 return False
         history = self.agenda.history
         self._noticed, self._looked = False, now
+        fresh, read_to = set[str](), history.position
         try:
-            fresh, read_to = await self._read_anew(now) if anew else (set[str](), history.position)
+            if anew:
+                fresh, read_to = await self._read_anew(now)
             history.position = min(history.position, read_to)  # the log may be shorter than it was
             records = await self.store.follow(history.position, self._clock.now())
             await self.upkeep.see_to(now)
         except StoreError as error:
+            self._wanted |= fresh  # what follows on it was not taken in
             self._fail(error, now)
             return False
         for record in records:

@@ -32,7 +32,7 @@ from heapq import heapify, heappop, heappush
 
 from .civil import BEGINNING, FOREVER
 from .decisions import ConditionFailed, Ended, Missed, Start, Starts, Stop
-from .history import History, Mark, Source, TaskLog
+from .history import History, Mark, Outcome, Source, TaskLog
 from .items import NO_REQUESTS, Entry, Item, Watch, place_of, rank_of
 from .plan import Composite, Planner, without_retry
 from .policy import FailureMode
@@ -285,7 +285,7 @@ class Agenda:
         bit = BIT[action]
         if entry is not None:
             if action is RUN:
-                self._leave_to_another(entry, record)
+                self._leave_to_another(entry, record.at, record.logical)
                 self._keep_watch(entry, record.at)
             else:
                 if entry.crash_wait or action is CRASH or log.policy.undoing & bit:
@@ -298,13 +298,14 @@ class Agenda:
             self.planner.trim(log, min(instant, self._oldest_for(log)))
         return log
 
-    def _leave_to_another(self, entry: Entry, record: Record) -> None:
+    def _leave_to_another(self, entry: Entry, at: int, logical: int) -> None:
         """Another instance has started the task: it has decided what had come due by then."""
         self._elsewhere.add(entry.name)
         if entry.schedule.overlap is QUEUE and not entry.plan.costly:
-            entry.behind, entry.queued = record.logical, True
+            entry.behind, entry.queued = logical, True
         elif not entry.queued and entry.schedule.catch_up is not ALL:
-            entry.behind = None
+            if entry.behind is not None and entry.behind <= at:
+                entry.behind = None
         self._hold(entry)
 
     def _keep_watch(self, entry: Entry, at: int) -> None:
@@ -343,8 +344,28 @@ class Agenda:
     def reload(self, task: str, records: Iterable[Record]) -> None:
         """What we took in of `task` was not what the store holds: begin anew with that."""
         self._inbox = deque(item for item in self._inbox if item[1].task != task)
+        log = self.history.of(task)
+        known = log.starts[-1].mark.seq if log.starts else 0
+        outcome = log.outcome
         self.history.reload(task, records)
+        entry = self.entries.get(task)
+        if entry is not None:
+            if log.starts and log.starts[-1].mark.seq > known:
+                run = log.starts[-1]
+                self._leave_to_another(entry, run.mark.at, run.scheduled_at)
+                if run.scheduled_at == self.logical:
+                    entry.not_before = max(entry.not_before, self.logical + 1)
+            self._wait_anew(entry, outcome)
         self.rewritten(task)
+
+    def _wait_anew(self, entry: Entry, known: Outcome | None) -> None:
+        """If another ending is the latest now, the task waits after that one."""
+        outcome = entry.log.outcome
+        if outcome is None or known is not None and outcome.mark.seq == known.mark.seq:
+            return
+        if entry.log.streak <= 1:
+            entry.crash_wait = 0
+        self._wait_after(entry, outcome.action, outcome.mark.at)
 
     def _wait_after(self, entry: Entry, ending: Action, instant: int) -> None:
         """A run has ended. After one that was released the task waits; one whose lease has to end

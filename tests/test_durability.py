@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from oncue.engine.policy import ExecutionMode, FailureMode, Policy
-from oncue.engine.records import Action
+from oncue.engine.records import Action, Record
 from oncue.engine.schedule import CatchUp, Overlap
-from oncue.tests.world import World
+from oncue.tests.world import World, instant
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -429,3 +429,62 @@ def test_a_queue_goes_on_where_another_instance_has_left_it() -> None:
     found = world.until("09:04:30", lasting=1)
     assert found == ["a 09:01:00", "a 09:02:00", "a 09:03:00", "a 09:04:00"]
     assert world.missed == []
+
+
+def test_what_came_due_after_another_instance_started_the_task_is_not_left_to_it() -> None:
+    """That was at nine, and heard of when the claim for eleven o'clock was refused."""
+    world = World("08:30:00").task("a", "cron 0 * * * *", catch_up=CatchUp.ONCE)
+    world.look()
+    world.now = instant("11:30:00")
+    (start,) = world.agenda.decide(world.now)
+    world.agenda.refused(start)
+    for at in ("09:00:05", "10:00:05"):
+        world.record("a", Action.RUN, at=at).record("a", Action.SUCCESS, at=at, run=world.seq)
+    assert world.look() == ["a 11:00:00"]
+
+
+def logged(task: str, action: Action, at: str, seq: int, **values: int) -> Record:
+    return Record(task, action, instant(at), seq, **values)
+
+
+def test_what_others_did_while_the_store_was_away_is_left_to_them() -> None:
+    """Of the runs of others, one is of the instant of a claim that was never answered; a store
+    gives the latest run alone."""
+    world = World("09:00:00").task("b", "false").task("a", "after task 'b'")
+    world.record("b", Action.SUCCESS)
+    (start,) = world.agenda.decide(world.now + SECOND)
+    world.agenda.refused(start)
+    latest = [
+        logged("a", Action.RUN, "09:00:02", 5, scheduled_at=instant("09:00:02")),
+        logged("a", Action.SUCCESS, "09:00:02", 6, run=5),
+    ]
+    world.agenda.reload("a", latest)
+    world.agenda.reload("b", [logged("b", Action.SUCCESS, "09:00:03", 7)])
+    assert world.look("09:00:04") == ["a 09:00:01"]
+
+
+def test_nothing_is_started_for_the_instant_of_a_run_that_is_read_anew() -> None:
+    world = World("09:00:00").task("b", "false").task("a", "after task 'b'")
+    world.record("b", Action.SUCCESS)
+    (start,) = world.agenda.decide(world.now)
+    world.agenda.refused(start)
+    ended = logged("a", Action.SUCCESS, "09:00:01", 6, run=5)
+    world.agenda.reload("a", [logged("a", Action.RUN, "09:00:00", 5), ended])
+    world.agenda.reload("b", [logged("b", Action.SUCCESS, "09:00:03", 7)])
+    assert world.look("09:00:04") == ["a 09:00:00.000001"]
+
+
+def test_the_wait_after_a_release_goes_by_the_log_that_is_read_anew() -> None:
+    """A crash, and another; meanwhile there was a success, or none."""
+    for between, begins in ((Action.SUCCESS, "09:00:11"), (CRASH, "09:00:12")):
+        world = World("09:00:00").task("a", "cron 0 9 * * *", policy=UNLOCK)
+        world.look()
+        world.end("a", CRASH).look()
+        before = [logged("a", Action.RUN, "09:00:00", 1), logged("a", CRASH, "09:00:00", 2, run=1)]
+        after = [
+            logged("a", Action.RUN, "09:00:05", 3), logged("a", between, "09:00:06", 4, run=3),
+            logged("a", Action.RUN, "09:00:07", 5), logged("a", CRASH, "09:00:10", 6, run=5),
+        ]  # fmt: skip
+        world.agenda.reload("a", before + after)
+        assert world.look("09:00:10.500000") == []
+        assert world.wakes == begins

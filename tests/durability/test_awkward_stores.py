@@ -14,7 +14,7 @@ from oncue import App
 from oncue.app.errors import StoreError
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
-from oncue.app.stores.protocol import Query, Store
+from oncue.app.stores.protocol import LogLost, Query, Store
 from oncue.app.stores.skew import Skew
 from oncue.engine.records import Action, Record
 from oncue.tests.durability.evidence import SECOND
@@ -103,6 +103,31 @@ def test_a_store_that_fails_after_a_lease_was_lost_is_asked_again() -> None:
     found = stage.live(before, 15)
     assert found[:2] == ["0 a run 0", "3 a crash"]
     assert found[2:] == ["4 a run 0", "7 a success", "10 a run 10", "13 a success"]
+
+
+def test_a_log_that_was_read_anew_in_part_is_read_anew_again() -> None:
+    """What was read is not taken in a second time: each of two successes counts once."""
+    stage = Stage()
+    stage.app.task("every 10 seconds", name="a", execution="async")(sleeping(0))
+    condition = "task 'a' has succeeded exactly 2 times & ~has started"
+    stage.app.task(condition, name="b", execution="async")(sleeping(0))
+    other = Record("a", Action.RUN, EPOCH + 5 * SECOND, scheduled_at=EPOCH)
+    failing: list[str] = []
+
+    async def before(call: str) -> None:
+        due = 5 <= stage.machine.now / SECOND < 7
+        if call == "follow" and due and not failing:
+            failing.append(call)
+            stage.ledger.append(other)
+            stage.ledger.append(Record("a", Action.SUCCESS, other.at, run=3))
+            raise LogLost("no answer")
+        if call == "follow" and due and len(failing) == 1:
+            failing.append(call)
+            raise StoreError("no answer")
+
+    found = stage.live(before, 12)
+    assert failing == ["follow"] * 2
+    assert [line.split()[:3] for line in found[4:6]] == [["7", "b", "run"], ["7", "b", "success"]]
 
 
 def test_a_run_that_was_ended_by_others_has_no_success_for_conditions() -> None:
