@@ -18,7 +18,7 @@ from oncue import App
 from oncue.app.errors import OncueError, StoreError
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
-from oncue.app.stores.protocol import Query, Store
+from oncue.app.stores.protocol import LogLost, Query, Store
 from oncue.engine.records import Record
 from oncue.tests.durability.cast import CAST, EXCLUSIVE, Player, Role
 from oncue.tests.durability.evidence import SECOND, Effect, Evidence, Kind, Span
@@ -30,6 +30,7 @@ GROUPS = 3  # of tasks, in a world
 SETTLING = 25.0  # seconds: leases run out, crashes are waited for
 USUALLY = (0.00001, 0.001)  # seconds that a call of the store takes
 LONGEST_STOP = 25.0
+CUT = (0.1, 6.0)  # seconds
 LEASE_LEFT = (10.0, 15.0)  # seconds of an instance's lease, when it is not renewed any more
 
 
@@ -43,6 +44,7 @@ class Weather:
     death_in_call: float
     death: float
     stop: float
+    cut: float
     skew: float  # seconds; how far an instance's clock may be off
 
     @classmethod
@@ -57,7 +59,8 @@ class Weather:
             death_in_call=chance(0.02),
             death=chance(0.05),
             stop=chance(0.05),
-            skew=random.choice((0.0, 0.0, 0.005, 0.5)),
+            cut=chance(0.1),
+            skew=random.choice((0.0, 0.0, 0.005, 0.9)),
         )
 
 
@@ -82,6 +85,7 @@ class Instance:
         self.loop: VirtualLoop = world.machine.loop()
         self._ready = False
         self._failing = False
+        self._cut_until = 0
         self._up_since: int | None = None
         self._losing: asyncio.TimerHandle | None = None
         random = Random(world.random.getrandbits(64))
@@ -101,6 +105,9 @@ class Instance:
 
     async def _before(self, call: str) -> None:
         await self._weather()
+        if self.is_cut_off:
+            self._failing = True
+            raise LogLost(f"{call} finds the connection lost")
         if self.world.chance(self.world.weather.error):
             self._failing = True
             self.down()
@@ -128,7 +135,10 @@ class Instance:
     def _ended(self, main: asyncio.Future[None]) -> None:
         """An instance gives up for good when its store fails for long; nothing else ends it."""
         self.down()
-        if self.alive and not isinstance(main.exception(), OncueError | None):
+        if not self.alive or main.cancelled() or main.exception() is None:
+            return
+        self._lose_later()  # it could not leave
+        if not isinstance(main.exception(), OncueError):
             self.world.surprises.append(f"{self.name} ended of {main.exception()!r}")
 
     @property
@@ -154,6 +164,16 @@ class Instance:
         if self._losing is not None:
             self._losing.cancel()
         self.up()
+
+    @property
+    def is_cut_off(self) -> bool:
+        return self.world.machine.now < self._cut_until
+
+    def cut_off(self) -> None:
+        """For a while each call finds its connection lost, and what it knows of the log in doubt."""
+        self.down()
+        lasting = round(self.world.random.uniform(*CUT) * SECOND)
+        self._failing, self._cut_until = True, self.world.machine.now + lasting
 
     def _lose_later(self) -> None:
         """Nobody renews its lease any more."""
@@ -281,6 +301,8 @@ class World:
             await asyncio.sleep(self.random.uniform(0, 2))
             if instance.living and self.chance(self.weather.death):
                 instance.die()
+            if instance.living and not instance.is_cut_off and self.chance(self.weather.cut):
+                instance.cut_off()
             if instance.living and self.chance(self.weather.stop):
                 instance.stop()
                 await asyncio.sleep(self.random.uniform(0, LONGEST_STOP))
