@@ -28,6 +28,7 @@ NIGHTLY = "ONCUE_NIGHTLY" in os.environ  # what needs a machine that is not busy
 STOPS = ((0.2, 2.0), (2.0, 6.0), (16.0, 22.0))  # seconds; an instance's lease is of 15
 LIVES = (0.5, 8.0)  # seconds until something happens to it
 IN_PEACE = (1e9, 1e9)
+STARTING = 60.0
 ENDING = 60.0
 MARGIN = 6 * SECOND
 STRANGE = 5  # each so many-eth instance has a clock that nobody could work with
@@ -105,7 +106,7 @@ class Nemesis:
         self._folder = folder
         self._site = site
         self._lives = lives
-        self._patients = [Patient(v, self._later(*v.rest)) for v in site.victims]
+        self._patients: list[Patient] = []
         self._effects = folder / "effects"
         self._groups = list(groups) or list(range(len(CAST)))
         self._born = 0
@@ -117,6 +118,10 @@ class Nemesis:
         try:
             for place in range(instances):
                 self._start(place)
+            self._wait_until_all_are_there()
+            for process in self._living:
+                process.next_at = self._later(*self._lives)
+            self._patients = [Patient(v, self._later(*v.rest)) for v in self._site.victims]
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 self._look_around()
@@ -155,15 +160,27 @@ class Nemesis:
             return self.random.choice((FAR, -FAR)), True
         return skew, False
 
-    def _later(self, least: float, most: float) -> float:
-        return time.monotonic() + self.random.uniform(least, most)
+    def _wait_until_all_are_there(self) -> None:
+        """Each has begun to look at what is due. On a busy machine that can take a while."""
+        end = time.monotonic() + STARTING
+        while {process.name for process in self._living} - self._ready().keys():
+            assert time.monotonic() < end, f"not all were ready after {STARTING} s"
+            self._replace_the_ended()
+            time.sleep(0.1)
 
-    def _look_around(self) -> None:
+    def _replace_the_ended(self) -> None:
         for process in list(self._living):
             if process.popen.poll() is not None:
                 self._bury(process, self._why_it_ended(process))
                 self._start(process.place)
-            elif time.monotonic() >= process.next_at:
+
+    def _later(self, least: float, most: float) -> float:
+        return time.monotonic() + self.random.uniform(least, most)
+
+    def _look_around(self) -> None:
+        self._replace_the_ended()
+        for process in list(self._living):
+            if time.monotonic() >= process.next_at:
                 self._do_something(process)
         for patient in self._patients:
             if time.monotonic() >= patient.next_at:
@@ -228,6 +245,7 @@ class Nemesis:
             if process.stopped:
                 process.carry_on()
         self._note_who_is_up()
+        self._wait_until_all_are_there()
         time.sleep(self._site.settling / 2)
         for process in self._living:
             process.signal(signal.SIGUSR1)
