@@ -170,7 +170,7 @@ class Instance:
         return self.world.machine.now < self._cut_until
 
     def cut_off(self) -> None:
-        """For a while each call finds its connection lost, and what it knows of the log in doubt."""
+        """For a while each call finds its connection lost, and the log in doubt."""
         self.down()
         lasting = round(self.world.random.uniform(*CUT) * SECOND)
         self._failing, self._cut_until = True, self.world.machine.now + lasting
