@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from ...engine.records import Action, Record
 from .dynamic import Awaited, Dynamic, Planned, Rest, Shares, Wanted
@@ -25,6 +26,7 @@ from .protocol import (
     Step,
     judge,
 )
+from .watching import looking
 
 
 class MemoryStore:
@@ -135,16 +137,24 @@ class MemoryStore:
         self.ledger.reap(now, self.id)
         return self.ledger.after(position)
 
+    def is_there(self) -> bool:
+        return bool(self.ledger.newest or self.ledger.instances)
+
+    def watch(self, heard: Callable[[], None]) -> AbstractContextManager[None]:
+        return looking(lambda: self.ledger.newest, heard)
+
     def read(self, query: Query) -> list[Record]:
         found: list[Record] = []
         pairs = list(zip(self.ledger.seqs, self.ledger.lines, strict=False))  # as they are now
-        for seq, line in reversed(pairs):
+        backwards = query.oldest is None
+        most = query.newest if backwards else query.oldest
+        for seq, line in reversed(pairs) if backwards else pairs:
+            if len(found) == most:
+                break
             numbered = record_of(line, seq)
             if query.matches(numbered):
                 found.append(numbered)
-                if len(found) == query.newest:
-                    break
-        return found[::-1]
+        return found[::-1] if backwards else found
 
     def count(self, query: Query) -> int:
         return len(self.read(query))

@@ -17,7 +17,8 @@ import asyncio
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 from uuid import uuid4
@@ -213,6 +214,23 @@ class PostgresStore(HasWorker):
             cut(link)
 
     # --- reading, on any thread -----------------------------------------------------------
+
+    def is_there(self) -> bool:
+        return self._ask(lambda _: True, False)
+
+    @contextmanager
+    def watch(self, heard: Callable[[], None]) -> Iterator[None]:
+        if not self.is_there():
+            raise StoreError(f"there is no store at {self.shown!r}")
+        connected = partial(connect, self._options)
+        try:
+            listener = Listener(connected, self._listen, answers, RENEW, lambda _: heard())
+        except psycopg.Error as error:
+            raise StoreError(self._silent(error)) from error
+        try:
+            yield
+        finally:
+            listener.stop()
 
     def read(self, query: Query) -> list[Record]:
         return self._ask(lambda reader: reader.query(query), [])
@@ -415,3 +433,8 @@ class PostgresStore(HasWorker):
             if instance == self._id or 0 < int(newest) <= self._seen:
                 return
         self._heard()
+
+
+def answers(link: Connection) -> None:
+    """Find out whether the server is still there."""
+    link.execute("SELECT 1")

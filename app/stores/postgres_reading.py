@@ -15,7 +15,7 @@ from .postgres_link import Connection
 from .postgres_rows import rows_of
 from .postgres_schema import INSTANCES, LOAD, OVER, VERSION, Texts, version_of
 from .protocol import Instance, Missed, Query, Registered
-from .reading import COLUMNS, clauses, record_of
+from .reading import COLUMNS, clauses, limited, record_of
 
 
 class Reader:
@@ -52,16 +52,16 @@ class Reader:
     def query(self, query: Query) -> list[Record]:
         """The records that satisfy the query, by sequence."""
         condition, values = where(query)
-        order = "ORDER BY seq" if query.newest is None else "ORDER BY seq DESC LIMIT %s"
-        newest = [] if query.newest is None else [query.newest]
-        text = f"SELECT {COLUMNS} FROM {{p}}record {condition} {order}"
-        records = [record_of(row) for row in self._rows(text, [*values, *newest])]
+        order = "ORDER BY seq" if query.newest is None else "ORDER BY seq DESC"
+        text = f"SELECT {COLUMNS} FROM {{p}}record {condition} {order} LIMIT %s"
+        most = query.oldest if query.newest is None else query.newest  # LIMIT NULL is none
+        records = [record_of(row) for row in self._rows(text, [*values, most])]
         return records if query.newest is None else records[::-1]
 
     def count(self, query: Query) -> int:
         condition, values = where(query)
         ((found,),) = self._rows(f"SELECT count(*) FROM {{p}}record {condition}", values)
-        return int(found) if query.newest is None else min(found, query.newest)
+        return limited(found, query)
 
     def missed(self, tasks: Sequence[str] | None, newest: int | None) -> list[Missed]:
         """By instant. A run that serves one takes it away when it is written."""

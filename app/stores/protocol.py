@@ -26,6 +26,7 @@ instances.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -68,7 +69,8 @@ class Extension(NamedTuple):
 
 class Query(NamedTuple):
     """What to read of the log: all that satisfies each condition that is not None. `since` and
-    `until` are of `at`, [since, until); `newest` keeps so many of the latest."""
+    `until` are of `at`, [since, until); `after` is a sequence number that all have to be beyond;
+    `newest` keeps so many of the latest, `oldest` in its place so many of the earliest."""
 
     tasks: tuple[str, ...] | None = None
     actions: tuple[Action, ...] | None = None
@@ -77,9 +79,11 @@ class Query(NamedTuple):
     since: int | None = None
     until: int | None = None
     newest: int | None = None
+    after: int | None = None
+    oldest: int | None = None
 
     def matches(self, record: Record) -> bool:
-        """Whether a numbered record does, apart from `newest`."""
+        """Whether a numbered record does, apart from `newest` and `oldest`."""
         return (
             (self.tasks is None or record.task in self.tasks)
             and (self.actions is None or record.action in self.actions)
@@ -87,6 +91,7 @@ class Query(NamedTuple):
             and (self.seqs is None or record.seq in self.seqs)
             and (self.since is None or record.at >= self.since)
             and (self.until is None or record.at < self.until)
+            and (self.after is None or record.seq > self.after)
         )
 
 
@@ -167,6 +172,13 @@ class Store(Protocol):
 
     async def follow(self, position: int, now: int) -> list[Record]:
         """The records after `position`, by sequence. Runs whose lease is over get a `crash`."""
+
+    def is_there(self) -> bool:
+        """Whether anybody has made it yet. Blocks, as `read` does."""
+
+    def watch(self, heard: Callable[[], None]) -> AbstractContextManager[None]:
+        """While in it, `heard` is called on another thread when somebody may have written. Nothing
+        is opened, written or joined. Raises StoreError for a store that is not there."""
 
     def read(self, query: Query) -> list[Record]:
         """The records that satisfy the query, by sequence. Blocks, on any thread, whether the store

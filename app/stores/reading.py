@@ -60,16 +60,21 @@ class Reader:
 
     def query(self, query: Query) -> list[Record]:
         """The records that satisfy the query, by sequence."""
+        if query.tasks is not None and query.actions is None:
+            query = query._replace(actions=tuple(Action))  # by which the index goes on to `at`
         condition, values = clauses(query)
         if query.newest is None:
-            return self.select(f"{condition} ORDER BY seq", *values)
-        return self.select(f"{condition} ORDER BY seq DESC LIMIT {query.newest}", *values)[::-1]
+            limit = "" if query.oldest is None else f" LIMIT {query.oldest}"
+            return self.select(f"{condition} ORDER BY seq{limit}", *values)
+        latest = f"SELECT seq FROM {self._tables.record} {condition} ORDER BY seq DESC"
+        within = f"WHERE seq IN ({latest} LIMIT {query.newest}) ORDER BY seq"  # no other is read
+        return self.select(within, *values)
 
     def count(self, query: Query) -> int:
         condition, values = clauses(query)
         counted = f"SELECT count(*) FROM {self._tables.record} {condition}"
         (found,) = self.db.execute(counted, values).fetchone()
-        return int(found) if query.newest is None else min(found, query.newest)
+        return limited(found, query)
 
     def missed(self, tasks: Sequence[str] | None, newest: int | None) -> list[Missed]:
         """By instant. A run that serves one takes it away when it is written."""
@@ -129,11 +134,17 @@ def clauses(
         if wanted is not None:
             parts.append(within.format(column))
             values.append(listed(wanted))
-    for sign, instant in ((">=", query.since), ("<", query.until)):
-        if instant is not None:
-            parts.append(f"at {sign} {mark}")
-            values.append(instant)
+    bounds = {"at >=": query.since, "at <": query.until, "seq >": query.after}
+    for bound, value in bounds.items():
+        if value is not None:
+            parts.append(f"{bound} {mark}")
+            values.append(value)
     return ("WHERE " + " AND ".join(parts) if parts else ""), values
+
+
+def limited(count: int, query: Query) -> int:
+    """Of so many that there are, how many the query keeps."""
+    return min(most for most in (count, query.newest, query.oldest) if most is not None)
 
 
 def record_of(row: tuple[object, ...]) -> Record:

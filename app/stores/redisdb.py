@@ -154,6 +154,29 @@ class RedisStore(HasWorker):
 
     # --- reading, on any thread -----------------------------------------------------------
 
+    def is_there(self) -> bool:
+        with self._reading() as reader:
+            return reader.version() > 0
+
+    @contextmanager
+    def watch(self, heard: Callable[[], None]) -> Iterator[None]:
+        if not self.is_there():
+            raise StoreError(f"there is no namespace {self.namespace!r} at {self.server.where!r}")
+
+        def each() -> None:
+            listener.heed()
+            heard()
+
+        client = self.server.connect()
+        listener = Listener(client, f"{self.prefix}news", "", each)
+        listener.start()
+        try:
+            yield
+        finally:
+            listener.leave()
+            listener.join()
+            leave(client)
+
     def read(self, query: Query) -> list[Record]:
         with self._reading() as reader:
             return reader.query(query)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from ...engine.civil import FOREVER
@@ -73,11 +74,11 @@ class Reader:
                 return
             position = record_of(lines[-1]).seq
 
-    def _backwards(self) -> Iterator[Record]:
-        """All records, the latest first."""
-        key, first = f"{self.prefix}record", "+inf"
+    def _backwards(self, position: int | None) -> Iterator[Record]:
+        """The records after that number, or all, the latest first."""
+        key, first, last = f"{self.prefix}record", "+inf", f"({position or 0}"
         while True:
-            lines = self.ask("ZREVRANGEBYSCORE", key, first, "-inf", "LIMIT", 0, PIECE)
+            lines = self.ask("ZREVRANGEBYSCORE", key, first, last, "LIMIT", 0, PIECE)
             yield from records_of(lines)
             if len(lines) < PIECE:
                 return
@@ -138,18 +139,13 @@ class Reader:
 
     def query(self, query: Query) -> list[Record]:
         """The records that satisfy the query, by sequence."""
-        found: list[Record] = []
-        if query.newest == 0:
-            return found
-        for record in self._candidates(query):
-            if query.matches(record):
-                found.append(record)
-                if len(found) == query.newest:
-                    break
-        return found[::-1]
+        backwards = query.oldest is None
+        matching = filter(query.matches, self._candidates(query, backwards))
+        found = list(islice(matching, query.newest if backwards else query.oldest))
+        return found[::-1] if backwards else found
 
-    def _candidates(self, query: Query) -> Iterator[Record]:
-        """What may satisfy the query, the latest first."""
+    def _candidates(self, query: Query, backwards: bool) -> Iterator[Record]:
+        """What may satisfy the query, by sequence, or the latest first."""
         if query.seqs is not None:
             numbers = set(query.seqs)
         elif query.tasks is not None:
@@ -159,9 +155,11 @@ class Reader:
                 for seq in reply
             }
         else:
-            yield from self._backwards()
+            yield from self._backwards(query.after) if backwards else self.after(query.after or 0)
             return
-        for piece in pieces(sorted(numbers, reverse=True)):
+        if query.after is not None:
+            numbers = {seq for seq in numbers if seq > query.after}
+        for piece in pieces(sorted(numbers, reverse=backwards)):
             yield from self.pick(piece)
 
     def _of_tasks(self, command: str, query: Query) -> list[list[Any]]:

@@ -16,8 +16,8 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -49,6 +49,7 @@ from .protocol import (
 from .reading import Reader
 from .schema import Tables, create, migrate, namespaces, see_through
 from .sqliterows import RowWriter, rows_of
+from .watching import looking
 from .worker import HasWorker, Worker, little_by_little
 from .writing import Writer, crashes, is_gone, join, others_than, transaction
 
@@ -168,6 +169,24 @@ class SqliteStore(HasWorker):
         return StoreError(f"the store {self.path!r} does not answer: {why(error)}")
 
     # --- reading, on any thread -----------------------------------------------------------
+
+    def is_there(self) -> bool:
+        return self._ask(lambda _: True, False)
+
+    @contextmanager
+    def watch(self, heard: Callable[[], None]) -> Iterator[None]:
+        if not self.is_there():
+            raise StoreError(f"there is no store at {self.path!r}")
+        with closing(connect_to_read(self.path)) as db:
+
+            def state() -> tuple[int, ...]:
+                """Another after each commit of anybody, and for another file."""
+                file = os.stat(self.path)
+                ((version,),) = db.execute("PRAGMA data_version")
+                return version, file.st_dev, file.st_ino
+
+            with looking(state, heard):
+                yield
 
     def read(self, query: Query) -> list[Record]:
         return self._ask(lambda reader: reader.query(query), [])
