@@ -144,6 +144,7 @@ def simulate(
     durations: Mapping[str, Lasting] | Lasting = DEFAULT_DURATION,
     outcomes: Mapping[str, Outcome] | None = None,
     log: Iterable[LogLine] = (),
+    progress: Callable[[float], object] | None = None,
 ) -> Simulation:
     """What the app would do from `start` (naive: in its zone) to `end`, or for so long.
 
@@ -152,10 +153,10 @@ def simulate(
     `outcomes` are how they end: an action, a list of those of the first runs (the others succeed),
     or a function of the run. Timeouts and end_conds end what takes longer; what is `permanent` and
     has no length of its own lasts as long as the app. `log` is what happened before; a run that it
-    leaves live is the first of its task. Custom conditions are asked, by the real clock of their
-    own. Raises DefinitionError for a name of no task, an outcome there is not, or a task that
-    starts again and again while no time passes, OncueError where a condition that raises would
-    end the app.
+    leaves live is the first of its task. `progress` is told after each record what part of the time
+    is over, from 0 to 1. Custom conditions are asked, by the real clock of their own. Raises
+    DefinitionError for a name of no task, an outcome there is not, or a task that starts again and
+    again while no time passes, OncueError where a condition that raises would end the app.
     """
     session: Session = getattr(app, "session", app)
     zone = session.config.timezone
@@ -190,7 +191,13 @@ def simulate(
         bind=partial(bound, session),
         silenced=unheard if session.config.silence_cond_check else None,
     )
-    records = recorded(simulation, last, director)
+
+    def watched(record: Record) -> Record:
+        if progress is not None:
+            progress((record.at - first) / (last - first))
+        return record
+
+    records = recorded(map(watched, simulation.run(last)), simulation, director)
     missed = [(each.task, director.moment(each.scheduled_at), each) for each in simulation.missed]
     return Simulation(
         director.moment(first),
@@ -208,10 +215,12 @@ def simulate(
     )
 
 
-def recorded(simulation: forecast.Simulation, last: int, director: Director) -> tuple[Record, ...]:
-    """What happens up to `last`, or an error as the app would raise it."""
+def recorded(
+    happening: Iterable[Record], simulation: forecast.Simulation, director: Director
+) -> tuple[Record, ...]:
+    """What happens in the simulation, or an error as the app would raise it."""
     try:
-        return tuple(simulation.run(last))
+        return tuple(happening)
     except (ConditionFailed, ShutCondFailed) as failure:
         moment = director.moment(simulation.now)
         text = f"at {moment:%Y-%m-%d %H:%M:%S} {failure}: {failure.__cause__!r}"

@@ -410,7 +410,7 @@ def test_all_bad_conditions_are_shown_with_carets() -> None:
 
 
 MISTAKES = [
-    ((), "Missing argument 'CONDITION...'."),
+    ((), "Missing argument 'CONDITION...'"),
     (("daily", "--from", "2026-03-10", "--to", "2026-03-09"), "--to has to be after --from"),
     (("daily", "--to", "2026-03-10", "--days", "3"), "give one of them"),
     (("daily", "--days", "0"), "0"),

@@ -28,6 +28,7 @@ from ...grammar.format import blocks, only_comments
 from ...grammar.parser import parse
 from ..app import App
 from ..face import check
+from .completing import complete_file
 from .options import read_zone
 from .target import TargetError, load
 
@@ -47,7 +48,7 @@ class Checked(NamedTuple):
 
 
 @click.command("check")
-@click.argument("what", metavar="CONDITION | FILE | MODULE:APP")
+@click.argument("what", metavar="CONDITION | FILE | MODULE:APP", shell_complete=complete_file)
 @click.option("--timezone", "--zone", "-z", help="The zone in which windows are judged.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
 def check_(what: str, timezone: str | None, as_json: bool) -> None:

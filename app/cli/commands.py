@@ -1,66 +1,77 @@
-"""`oncue`, and `oncue run`; the other commands have files of their own."""
+"""`oncue`: the group of its commands.
+
+A command is imported when it is asked for, so that one does not pay for the others, and least of
+all a shell that completes a word.
+"""
 
 from __future__ import annotations
 
-import logging
-import sys
+from importlib import import_module
+from typing import Any
 
 import click
 
-from ..errors import OncueError
-from .check import check_
-from .explain import explain_
-from .fmt import fmt
-from .health import health_
-from .migrate import migrate
-from .missed import missed_
-from .next import next_
-from .simulate import simulate_
-from .target import app_at
-from .timeline import timeline
+from ...conds.diagnostic import nearest
+from .failure import DEBUG, in_one_line
+
+COMMANDS = {
+    "check": "check_",
+    "completion": "completion",
+    "explain": "explain_",
+    "fmt": "fmt",
+    "health": "health_",
+    "init": "init",
+    "log": "log_",
+    "migrate": "migrate",
+    "missed": "missed_",
+    "next": "next_",
+    "run": "run",
+    "simulate": "simulate_",
+    "tasks": "tasks_",
+    "timeline": "timeline",
+}
+"""The commands, each in the module of its name: what it is called there."""
 
 
-@click.group()
+class Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f".{cmd_name}", __package__)
+        command: click.Command = getattr(module, COMMANDS[cmd_name])
+        if DEBUG not in command.params:
+            command.params.append(DEBUG)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = nearest(name, COMMANDS)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"there is no command {name!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with in_one_line():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with in_one_line(ctx):
+            return super().invoke(ctx)
+
+
+@click.group("oncue", cls=Commands, params=[DEBUG])
 @click.version_option(package_name="oncue")
 def main() -> None:
-    """Run Python tasks when conditions say so."""
-
-
-main.add_command(check_)
-main.add_command(explain_)
-main.add_command(fmt)
-main.add_command(health_)
-main.add_command(migrate)
-main.add_command(missed_)
-main.add_command(next_)
-main.add_command(simulate_)
-main.add_command(timeline)
-
-
-@main.command("run")
-@click.argument("target", metavar="MODULE:APP")
-@click.option(
-    "--production",
-    is_flag=True,
-    help="Go on where a condition, a task's set-up or the store fails: what would end the app is "
-    "said and silenced.",
-)
-def run(target: str, production: bool) -> None:
-    """Run an app until it is told to stop.
-
-    MODULE is a module's name or a file's path, APP the app's name in it (default: app).
+    """Run Python tasks when conditions say so.
 
     \b
-        oncue run jobs:app
-        oncue run examples/morning.py
+        oncue init jobs
+        oncue next "daily after 10:00"
+        oncue log --help
     """
-    app = app_at(target)
-    if production:
-        app.session.config.use("production")
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stdout
-    )
-    try:
-        app.run()
-    except OncueError as error:
-        raise click.ClickException(str(error)) from error

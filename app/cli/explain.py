@@ -14,15 +14,20 @@ from rich.text import Text
 from ...engine.civil import Zone, to_datetime
 from ...engine.civil import zone as zone_of
 from ...engine.explain import Explanation
-from ..errors import OncueError
 from ..face import explain
+from .completing import complete_file, complete_task
 from .options import Moment, now, read_conditions, read_moment, zone_option
-from .target import TargetError, load
+from .target import app_at, refuse_unknown
 
 
 @click.command("explain")
-@click.argument("what", metavar="CONDITION|MODULE:APP")
-@click.option("--task", metavar="NAME", help="The task: of the app, or that owns the condition.")
+@click.argument("what", metavar="CONDITION|MODULE:APP", shell_complete=complete_file)
+@click.option(
+    "--task",
+    metavar="NAME",
+    shell_complete=complete_task,
+    help="The task: of the app, or that owns the condition.",
+)
 @click.option(
     "--at",
     type=read_moment,
@@ -72,16 +77,9 @@ def is_target(what: str) -> bool:
 
 
 def of_app(target: str, task: str) -> Explanation:
-    try:
-        app = load(target)
-        if task not in app:
-            known = ", ".join(sorted(each.name for each in app)) or "none"
-            raise click.BadParameter(f"there is no task {task!r}; there are {known}")
-        return app.explain(task)
-    except TargetError as error:
-        raise click.BadParameter(str(error), param_hint="MODULE:APP") from error
-    except OncueError as error:
-        raise click.ClickException(str(error)) from error
+    app = app_at(target)
+    refuse_unknown(app, [task])
+    return app.explain(task)
 
 
 def of_condition(

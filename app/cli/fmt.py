@@ -13,10 +13,11 @@ from ...conds.layout import WIDTH
 from ...grammar.errors import ConditionSyntaxError
 from ...grammar.format import blocks, format_condition, only_comments, with_line_ends_of
 from .check import drawn
+from .completing import complete_file
 
 
 @click.command("fmt")
-@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.argument("files", nargs=-1, metavar="[FILE]...", shell_complete=complete_file)
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; status 1 if it would.")
 @click.option("--width", default=WIDTH, show_default=True, help="The length of a line.")
 def fmt(files: tuple[str, ...], only_check: bool, width: int) -> None:

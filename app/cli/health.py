@@ -17,7 +17,7 @@ from ..health import Due, plain
 from ..missed import Fate
 from ..stores.memory import MemoryStore
 from ..stores.protocol import Instance
-from .target import app_at
+from .target import app_at, target_argument
 from .wording import dated, distance, offset
 
 SECOND = 1_000_000
@@ -41,7 +41,7 @@ def is_number(text: str) -> bool:
 
 
 @click.command("health")
-@click.argument("target", metavar="MODULE:APP")
+@target_argument
 @click.option(
     "--max-age",
     type=max_age,
@@ -60,11 +60,7 @@ def health_(target: str, max_age: Duration, as_json: bool) -> None:
         oncue health jobs:app
         oncue health jobs:app --max-age "2 minutes" --json
     """
-    app = app_at(target)
-    try:
-        found = outside(app, max_age)
-    except OncueError as error:
-        raise click.ClickException(str(error)) from error
+    found = outside(app_at(target), max_age)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
     else:

@@ -13,10 +13,10 @@ from rich.text import Text
 from ...conds.diagnostic import printable
 from ...engine.civil import Zone, from_datetime
 from ..app import App
-from ..errors import OncueError
 from ..missed import Fate, Occurrence
-from .options import Moment, encodable, read_moment
-from .target import app_at
+from .options import Moment, encodable, read_moment, tasks_option
+from .progress import progress
+from .target import app_at, refuse_unknown, target_argument
 from .wording import counted, dated, offset
 
 NEWEST = 100
@@ -24,8 +24,8 @@ COLOURS = {Fate.MISSED: "red", Fate.DUE: "bold", Fate.AGAIN: "yellow", Fate.CAUG
 
 
 @click.command("missed")
-@click.argument("target", metavar="MODULE:APP")
-@click.option("--task", "tasks", metavar="NAME", multiple=True, help="Of this task; of several.")
+@target_argument
+@tasks_option
 @click.option(
     "--from",
     "start",
@@ -81,16 +81,9 @@ def missed_(
 
 
 def of_app(app: App, tasks: tuple[str, ...]) -> list[Occurrence]:
-    for task in tasks:
-        if task not in app:
-            known = ", ".join(sorted(each.name for each in app)) or "none"
-            raise click.BadParameter(
-                f"there is no task {task!r}; there are {known}", param_hint="--task"
-            )
-    try:
+    refuse_unknown(app, tasks)
+    with progress("looking for what is due"):
         return app.session.occurrences(*tasks)
-    except OncueError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def zone_of(app: App) -> Zone:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from textwrap import wrap
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from ...conds.diagnostic import printable
 from ...engine.civil import Zone
 from ...engine.civil import zone as zone_of
 from .options import Moment, encodable, now, read_conditions, start_option, zone_option
 from .outlook import Entry, Outlook, Row, Skipped
-from .wording import TOO_LATE, distance, moment_text, remaining, window_text
+from .wording import TOO_LATE, distance, moment_text, remaining, window_text, wrapped
 
 MOST_SKIPPED = 4  # in a row that are told one by one
 UNLIMITED = 1_000_000  # columns of a pipe
@@ -117,17 +115,6 @@ def skipped_lines(notes: Iterable[str], width: int) -> Iterator[Text]:
         yield from (Text(line, "yellow") for line in wrapped(f"skipped: {note}", width, "  "))
     if len(told) < len(found):
         yield Text(f"  skipped: {len(found) - len(told)} more such", "yellow")
-
-
-def wrapped(text: str, width: int, indent: str) -> list[str]:
-    """The text in lines of that width; the lines after the first are a little further in."""
-    return wrap(
-        printable(text),
-        max(width, 20),
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-        break_on_hyphens=False,
-    )
 
 
 def remarks(outlook: Outlook) -> Iterator[str]:

@@ -19,6 +19,7 @@ from ...engine.civil import zone as zone_of
 from ...grammar.errors import ConditionSyntaxError
 from ...grammar.parser import parse
 from ..clock import SystemClock
+from .completing import complete_task
 
 WEEK = 7.0
 MOST_DAYS = 1_000_000
@@ -103,6 +104,18 @@ def end_option(command: AnyFunction) -> AnyFunction:
         help="Where to end; a bare date is included.",
     )
     return end(days(command))
+
+
+def tasks_option(command: AnyFunction) -> AnyFunction:
+    """`--task`, as often as one likes."""
+    return click.option(
+        "--task",
+        "tasks",
+        metavar="NAME",
+        multiple=True,
+        shell_complete=complete_task,
+        help="Of this task; may be given again.",
+    )(command)
 
 
 def end_of(start: int, end: Moment | None, days: float | None, zone: Zone) -> int:

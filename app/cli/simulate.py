@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import IO
 
 import click
@@ -16,11 +17,11 @@ from ..errors import OncueError
 from ..simulation import Outcome, Simulation, simulate
 from .explain import read_log
 from .options import Moment, encodable, end_of, end_option, now, start_option
+from .progress import progress
 from .strip import text
-from .target import app_at
+from .target import app_at, target_argument
 from .timeline import glyphs_for
-
-COLOURS = {"success": "green", "fail": "red", "crash": "red", "terminate": "yellow"}
+from .wording import OUTCOMES
 
 
 def named(given: str) -> tuple[str, str]:
@@ -47,7 +48,7 @@ def outcome(given: str) -> tuple[str, Outcome]:
 
 
 @click.command("simulate")
-@click.argument("target", metavar="MODULE:APP")
+@target_argument
 @start_option("now")
 @end_option
 @click.option(
@@ -110,8 +111,7 @@ def simulate_(
     if began is None or ended is None:
         raise click.UsageError("the simulation goes beyond the years that datetimes have")
     console = Console(soft_wrap=True, highlight=False)
-    with console.status("simulating", spinner="line"):
-        found = run(app, began, ended, durations, outcomes, lines)
+    found = run(app, began, ended, durations, outcomes, lines)
     if picture is not None:
         picture.write(found.svg())
         if picture.name != "-":
@@ -127,8 +127,8 @@ def simulate_(
 
 def run(
     app: App,
-    start: object,
-    end: object,
+    start: datetime,
+    end: datetime,
     durations: tuple[tuple[str, Duration], ...],
     outcomes: tuple[tuple[str, Outcome], ...],
     lines: IO[str] | None,
@@ -139,7 +139,16 @@ def run(
     lasting |= {name: length for name, length in durations if name}
     try:
         log = [] if lines is None else list(read_log(lines))
-        return simulate(app, start, end, durations=lasting, outcomes=dict(outcomes), log=log)  # type: ignore[arg-type]
+        with progress("simulating") as done:
+            return simulate(
+                app,
+                start,
+                end,
+                durations=lasting,
+                outcomes=dict(outcomes),
+                log=log,
+                progress=done,
+            )
     except (OncueError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
@@ -148,7 +157,7 @@ def show(found: Simulation, console: Console) -> None:
     head, *rows = str(found).splitlines()
     console.print(Text(head, style="bold"))
     for row, run_ in zip(rows, found.runs, strict=True):
-        console.print(Text(row, style=COLOURS.get(run_.outcome or "", "")))
+        console.print(Text(row, style=OUTCOMES.get(run_.outcome or "", "")))
     for task, at in found.missed:
         console.print(Text(f"missed: {task} at {at:%Y-%m-%d %H:%M:%S}", style="yellow"))
     for task, at, until in found.missed_between:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
 import click
 
 from ..app import App
+from .completing import complete_file
+
+target_argument = click.argument("target", metavar="MODULE:APP", shell_complete=complete_file)
 
 
 class TargetError(ValueError):
@@ -41,6 +45,16 @@ def app_at(target: str) -> App:
         return load(target)
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="MODULE:APP") from error
+
+
+def refuse_unknown(app: App, tasks: Iterable[str]) -> None:
+    """Raise a usage error for a name of no task."""
+    for task in tasks:
+        if task not in app:
+            known = ", ".join(sorted(each.name for each in app)) or "none"
+            raise click.BadParameter(
+                f"there is no task {task!r}; there are {known}", param_hint="--task"
+            )
 
 
 def from_file(path: Path) -> ModuleType:

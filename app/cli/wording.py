@@ -1,15 +1,19 @@
-"""Instants, windows and distances in words."""
+"""Instants, windows and distances in words, and the lines and colours they come in."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from textwrap import wrap
 
 from ...conds.dates import datetime_text, midnight
+from ...conds.diagnostic import printable
 from ...conds.durations import DAY, HOUR, MINUTE, SECOND
 from ...conds.points import WEEKDAYS
 from ...engine.civil import BEGINNING, FOREVER, Zone, to_datetime
 
 TOO_EARLY, TOO_LATE = "before the year 1", "after the year 9999"
+OUTCOMES = {"success": "green", "fail": "red", "crash": "red", "terminate": "yellow"}
+"""Colours."""
 UNITS = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second"))
 
 
@@ -79,3 +83,14 @@ def distance(microseconds: int) -> str:
 
 def counted(count: int, name: str) -> str:
     return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+
+
+def wrapped(text: str, width: int, indent: str) -> list[str]:
+    """The text in lines of that width; the lines after the first are a little further in."""
+    return wrap(
+        printable(text),
+        max(width, 20),
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+    )
