@@ -1,16 +1,21 @@
 """Whose file a path names, and whose process a number.
 
-The schema version is `user_version`, ours is told from other programs' by `application_id`. Both
-stand in an SQLite file's first hundred bytes, so they are read without SQLite touching the file;
-only a write-ahead log left by a process that died may hold newer ones.
+The schema version is `user_version`, ours is told from other programs' by `application_id`. SQLite
+is asked for them without a lock or a journal; only a write-ahead log left by a process that died
+may hold newer ones.
+
+The file is opened by nobody but SQLite: whoever else opens and closes it in a process that has it
+open takes from that process the locks it holds (POSIX), and another process that closes it would
+then remove the write-ahead log that this one still writes to.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sqlite3
-import struct
+import stat
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +23,6 @@ from ..errors import StoreError
 
 APPLICATION_ID = 0x6F6E6375  # "oncu"
 VERSION = 3
-HEADER = 100
 
 
 def refuse_what_is_not_ours(path: Path) -> None:
@@ -26,32 +30,31 @@ def refuse_what_is_not_ours(path: Path) -> None:
     if not path.parent.is_dir():
         raise StoreError(f"cannot open {str(path)!r}: there is no folder {str(path.parent)!r}")
     try:
-        with path.open("rb") as file:
-            header = file.read(HEADER)
+        found = path.stat()
     except FileNotFoundError:
         return
     except OSError as error:
         raise StoreError(f"cannot open {str(path)!r}: {error.strerror}") from error
-    if not header:
-        return
-    if len(header) < HEADER or not header.startswith(b"SQLite format 3\0"):
-        raise StoreError(f"{str(path)!r} is not an SQLite database; choose another path")
-    version, application = struct.unpack(">I4xI", header[60:72])
-    found = identity_by_sqlite(path) or (application, version, 1)
-    refuse_unless(*found, path=str(path))
+    if stat.S_ISDIR(found.st_mode):
+        raise StoreError(f"cannot open {str(path)!r}: {os.strerror(errno.EISDIR)}")
+    if found.st_size:
+        refuse_unless(*identity_by_sqlite(path), path=str(path))
 
 
-def identity_by_sqlite(path: Path) -> tuple[int, int, int] | None:
-    """What SQLite says, asked without writing: with the write-ahead log if there is one, else
-    without any lock or journal. None: it cannot say."""
+def identity_by_sqlite(path: Path) -> tuple[int, int, int]:
+    """What SQLite says, asked without writing: with the write-ahead log if there is one and it can
+    be read, else without any lock or journal. Raises StoreError."""
     log = Path(f"{path}-wal")
     waiting = log.exists() and log.stat().st_size > 0
-    how = "mode=ro" if waiting else "immutable=1"
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as db:
-            return identity_of(db)
-    except sqlite3.Error:
-        return None
+    for how in ("mode=ro", "immutable=1") if waiting else ("immutable=1",):
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)) as db:
+                return identity_of(db)
+        except sqlite3.Error as error:
+            failure = error
+    if getattr(failure, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+        raise StoreError(f"{str(path)!r} is not an SQLite database; choose another path")
+    raise StoreError(f"cannot open {str(path)!r}: {why(failure)}") from failure
 
 
 def identity_of(db: sqlite3.Connection) -> tuple[int, int, int]:

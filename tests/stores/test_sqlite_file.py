@@ -145,7 +145,7 @@ def damaged(path: Path) -> None:
         (newer_schema_that_died, "has schema version 99"),
         (not_a_database, "is not an SQLite database"),
         (long_text, "is not an SQLite database"),
-        (damaged, "another program"),
+        (damaged, "is not an SQLite database"),
         (Path.mkdir, "Is a directory"),
     ],
 )
@@ -218,5 +218,49 @@ def test_the_clock_being_set_makes_no_living_instance_gone(
             monkeypatch.undo()
             assert await commit(one, claim("a", 2)) == [3]
             assert await two.follow(3, 0) == []  # it has joined again, so it is not gone
+
+    asyncio.run(story())
+
+
+READER = """
+import sys
+from oncue.app.stores.protocol import Query
+from oncue.app.stores.sqlite import SqliteStore
+print(len(SqliteStore(sys.argv[1]).read(Query())))
+"""
+
+
+def read_elsewhere(path: Path) -> int:
+    """How many records another process finds, which has then closed the file."""
+    command = [sys.executable, "-c", READER, str(path)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+LOOKS: dict[str, Callable[[SqliteStore], object]] = {
+    "read": lambda store: store.read(Query()),
+    "instances": lambda store: store.instances(),
+    "opened": lambda store: asyncio.run(come_and_go(store.path)),
+}
+"""What a process does with a file that it has open already."""
+
+
+async def come_and_go(path: str) -> None:
+    async with opened(SqliteStore(path)):
+        pass
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_what_is_committed_is_seen_whoever_has_closed_the_file(path: Path, look: str) -> None:
+    """A lock that was lost would let the one that closes it last remove the write-ahead log that
+    the other still writes to."""
+
+    async def story() -> None:
+        store = SqliteStore(str(path))
+        async with opened(store):
+            await commit(store, claim("a", 0))
+            await asyncio.to_thread(LOOKS[look], store)
+            assert await asyncio.to_thread(read_elsewhere, path) == 1
+            await commit(store, finish("a", 1))
+            assert await asyncio.to_thread(read_elsewhere, path) == 2
 
     asyncio.run(story())
