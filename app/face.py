@@ -242,13 +242,27 @@ class Question:
         started = None if scheduler_started is None else from_datetime(scheduler_started, self.zone)
         history = History()
         history.of(task).policy = policy
-        for number, line in enumerate(log, 1):
-            history.add(record_of(line, number, self.zone))
+        for record in records_of(log, self.zone):
+            history.add(record)
         self.planner = Planner(history, params or {}, Scheduler(started, cycles))
         self.plan = self.planner.plan(self.node, task, self.zone)
 
 
 NAMES = {"task_name": "task", "created": "at"}
+
+
+def records_of(log: Iterable[LogLine], zone: Zone) -> Iterator[Record]:
+    """The lines of a log, numbered from 1. Where they have numbers of their own, as those of a part
+    of a log have, `run` is such a number. Raises ValueError, naming the line."""
+    numbers: dict[int, int] = {}
+    for number, line in enumerate(log, 1):
+        given = line.seq if isinstance(line, Record) else line.get("seq")
+        record = record_of(line, number, zone)
+        if given:
+            numbers[given] = number
+        if given and record.run is not None:
+            record = record._replace(run=numbers.get(record.run))
+        yield record
 
 
 def record_of(line: LogLine, seq: int, zone: Zone) -> Record:
@@ -270,7 +284,7 @@ def fields_of(line: LogLine, zone: Zone) -> dict[str, Any]:
     if fields["action"] not in set(Action):
         raise ValueError(f"there is no action {fields['action']!r}; there are {', '.join(Action)}")
     fields["action"] = Action(fields["action"])
-    for name in ("at", "scheduled_at"):
+    for name in ("at", "scheduled_at", "until"):
         if fields.get(name) is not None:
             fields[name] = instant_of(fields[name], zone)
     return fields

@@ -21,7 +21,7 @@ from ..engine.forecast import Course, ShutCondFailed, Standstill
 from ..engine.records import Action, Record
 from .binding import bound
 from .errors import DefinitionError, OncueError
-from .face import LogLine, record_of
+from .face import LogLine, records_of
 from .options import DurationLike
 from .session import Session
 
@@ -177,7 +177,7 @@ def simulate(
         {name: task.plan for name, task in tasks.items()},
         first,
         director.course,
-        log=(record_of(line, n, zone) for n, line in enumerate(log, 1)),
+        log=records_of(log, zone),
         parameters=session.parameters,
         customs=session.customs,
         cycle_sleep=0 if sleep is None else sleep.microseconds,
