@@ -1,19 +1,26 @@
 """Sphinx builds docs/_build/html from the Markdown pages here; `make docs` runs it, offline."""
 
+import sys
 from pathlib import Path
 from tomllib import loads
 
-PROJECT = loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+HERE = Path(__file__).parent
+PROJECT = loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+sys.path.insert(0, str(HERE))  # for drawn.py
 
 project = "oncue"
 author = copyright = "the oncue authors"
 version = release = PROJECT["project"]["version"]
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "drawn"]
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 nitpicky = True
+nitpick_ignore_regex = [("py:.*", ".*")]  # types in signatures; links between pages are checked
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
 
 html_theme = "furo"
 html_title = f"oncue {release}"

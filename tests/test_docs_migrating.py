@@ -1,4 +1,4 @@
-"""docs/migrating-from-rocketry.md: its programs run, its command prints what it shows, and it names
+"""docs/migrating-from-rocketry.md: its command prints what it shows, and it names
 all that the command knows."""
 
 import re
@@ -9,21 +9,15 @@ from click.testing import CliRunner
 
 from oncue.app.cli import main
 from oncue.app.migration import tables
-from oncue.tests.test_docs_language import Block, blocks
+from oncue.tests.pages import BLOCKS, PAGES
 
-PAGE = Path(__file__).parent.parent / "docs" / "migrating-from-rocketry.md"
-TEXT = PAGE.read_text(encoding="utf-8")
-PROGRAMS = [block for block in blocks(TEXT) if block.kind == "python"]
-
-
-@pytest.mark.parametrize("block", PROGRAMS, ids=lambda block: f"line {block.line}")
-def test_the_program_runs(block: Block) -> None:
-    exec(compile("\n" * (block.line - 1) + block.body, str(PAGE), "exec"), {"__name__": "docs"})
+NAME = "docs/migrating-from-rocketry.md"
+TEXT = PAGES[NAME]
 
 
 def test_the_command_prints_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (before,) = [block.body for block in blocks(TEXT) if block.kind == "rocketry"]
-    (shown,) = [block.body for block in blocks(TEXT) if block.kind == "console"]
+    (before,) = [block.body for block in BLOCKS[NAME] if block.kind == "rocketry"]
+    (shown,) = [block.body for block in BLOCKS[NAME] if block.kind == "console"]
     monkeypatch.chdir(tmp_path)
     Path("jobs.py").write_text(before, encoding="utf-8")
     command, _, expected = shown.partition("\n")

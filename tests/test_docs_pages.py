@@ -1,5 +1,8 @@
-"""Every Python block of these pages runs as it stands, and their tables are complete."""
+"""Every fenced block of every page is what happens: `pages.py` says how each kind is run."""
 
+from __future__ import annotations
+
+import re
 from pathlib import Path
 
 import pytest
@@ -7,26 +10,67 @@ import pytest
 from oncue.app.config import Config
 from oncue.app.options import options_of
 from oncue.app.task import Task
-from oncue.tests.test_docs_language import Block, blocks
+from oncue.tests.pages import BLOCKS, ELSEWHERE, PAGES, Block, blocks, run
 
-DOCS = Path(__file__).parent.parent / "docs"
-NAMES = ("tasks", "apps", "pyncette")
-PAGES = {name: (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in NAMES}
-BLOCKS = [(name, b) for name, text in PAGES.items() for b in blocks(text) if b.kind == "python"]
+ALL = [block for found in BLOCKS.values() for block in found]
+HERE = [block for block in ALL if (block.page, block.kind) not in ELSEWHERE]
 
 
-@pytest.mark.parametrize(("page", "block"), BLOCKS, ids=[f"{n}, {b.line}" for n, b in BLOCKS])
-def test_the_block_runs(
-    page: str, block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("block", HERE, ids=lambda block: f"{block.page}:{block.line}-{block.kind}")
+def test_the_block_is_what_happens(
+    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code = "\n" * (block.line - 1) + block.body
-    main = "__main__" if "__main__" in block.body else "docs"
-    exec(compile(code, str(DOCS / f"{page}.md"), "exec"), {"__name__": main})
+    run(block)
 
 
-@pytest.mark.parametrize(("page", "kind"), [("tasks", Task), ("apps", Config)])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_fence_is_read(page: str) -> None:
+    fences = [line for line in PAGES[page].splitlines() if line.lstrip().startswith(("```", "~~~"))]
+    assert len(fences) == 2 * len(BLOCKS[page])
+
+
+def test_what_is_run_elsewhere_is_there() -> None:
+    shown = {(block.page, block.kind) for block in ALL}
+    assert set(ELSEWHERE) <= shown
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("```text poem\ndaily\n```\n", "of no known kind"),
+        ("```\ndaily\n```\n", "of no known kind"),
+        ("```text\ndaily\n```\n", "of no known kind"),
+        ("```text condition\n```\n", "it is empty"),
+        ("```text condition\nDAILY\n```\n", "'DAILY'"),
+        ("```text condition\ndaily => hourly\n```\n", "daily => hourly"),
+        ("```text error\ndaliy => hourly\n```\n", "unknown condition 'daliy'"),
+        ("```text error\ndaliy\n```\n", "says not what to expect"),
+        ("```text hint\ndaily => two cadences\n```\n", "daily => two cadences"),
+        ("```text verdict\nat  2026-03-10 12:00 daily => false\n```\n", "value=True"),
+        ("```text verdict\nat 12:00 daily => true\n```\n", "neither a record nor a case"),
+        ("```text windows\nfrom 2026-03-10 UTC: daily\n  nothing\n```\n", "it is 2026-03-10"),
+        ("```text runs\nfrom 2026-03-10 UTC: never\n  2026-03-10 00:00\n```\n", "it is nothing"),
+        ("```python\nassert 1 == 2, 'no'\n```\n", "no"),
+    ],
+)
+def test_a_wrong_block_fails(text: str, why: str) -> None:
+    (block,) = blocks(text)
+    with pytest.raises(AssertionError, match=re.escape(why)):
+        run(block)
+
+
+@pytest.mark.parametrize(("page", "kind"), [("docs/tasks.md", Task), ("docs/apps.md", Config)])
 def test_the_page_has_examples_and_every_option(page: str, kind: type) -> None:
-    assert sum(name == page for name, _ in BLOCKS) >= 5
+    assert sum(block.kind == "python" for block in BLOCKS[page]) >= 5
     for name in options_of(kind):
         assert f"`{name}`" in PAGES[page], name
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    listed = {"docs/index"}
+    for block in ALL:
+        if block.kind == "{toctree}":
+            folder = block.page.rpartition("/")[0]
+            listed |= {f"{folder}/{line.strip()}" for line in block.lines}
+    assert listed == {page.removesuffix(".md") for page in PAGES if page.startswith("docs/")}
