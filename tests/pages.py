@@ -4,17 +4,20 @@ A block says of what kind it is by the last word of its first line, and each kin
 here that fails unless what the block shows is what happens; a kind without one fails. The forms of
 their lines are said there; instants are in UTC but where a block names a zone, and the task that
 asks is called `self`. Blocks run in a folder of their own, in which are the files that earlier
-blocks of the page show with a caption.
+blocks of the page show: those with a caption, and those included.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -216,8 +219,10 @@ def checked(text: str) -> list[oncue.Diagnostic]:
 
 
 def run_oncue(block: Block) -> None:
-    """One condition without errors, in canonical form or not."""
-    assert not [hint for hint in checked(block.body) if hint.severity is Severity.ERROR]
+    """Conditions, one a line, as good start_conds: `check` has no warning for any."""
+    for line in block.lines:
+        found = [hint for hint in oncue.check(line) if hint.severity is not Severity.INFORMATION]
+        assert found == [], block.failure(line)
 
 
 def run_timeline(block: Block) -> None:
@@ -235,23 +240,51 @@ def run_timeline(block: Block) -> None:
 
 
 def run_python(block: Block) -> None:
-    """A program of its own; with a caption, a file that later blocks may use."""
-    name = "__main__" if "__main__" in block.body else "docs"
+    """A program of its own; with a caption, a file that later blocks run."""
+    name = "__main__" if "__main__" in block.body and not block.caption else "docs"
     code = "\n" * (block.line - 1) + block.body
-    exec(compile(code, str(ROOT / block.page), "exec"), {"__name__": name})
+    with fresh_imports():
+        exec(compile(code, str(ROOT / block.page), "exec"), {"__name__": name})
 
 
 def run_console(block: Block) -> None:
-    """`$ oncue …`, and what it prints."""
+    """`$ oncue …` or `$ python …`, and what it prints, but for how long pytest took."""
     for command, expected in asked(block):
-        assert command[0] == "oncue", block.failure(" ".join(command))
-        known = set(sys.modules)
-        path = [*sys.path]
-        done = CliRunner().invoke(main, command[1:])
+        ask = {"oncue": oncue_said, "python": python_said}[command[0]]
+        said = ask(command[1:])
+        assert said.rstrip() == expected.rstrip(), block.failure(" ".join(command))
+
+
+def oncue_said(arguments: list[str]) -> str:
+    with fresh_imports():
+        return CliRunner().invoke(main, arguments).output
+
+
+@contextmanager
+def fresh_imports() -> Iterator[None]:
+    """Modules of this folder are found, and forgotten afterwards: another may have them too."""
+    known, path = set(sys.modules), [*sys.path]
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        yield
+    finally:
         sys.path[:] = path
         for name in set(sys.modules) - known:
-            del sys.modules[name]
-        assert done.output.rstrip() == expected.rstrip(), block.failure(" ".join(command))
+            if str(Path.cwd()) in (getattr(sys.modules[name], "__file__", None) or ""):
+                del sys.modules[name]
+
+
+def python_said(arguments: list[str]) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    assert done.returncode == 0, done.stderr
+    return re.sub(r"( passed) in [\d.]+s", r"\1", done.stdout)
 
 
 def asked(block: Block) -> Iterator[tuple[list[str], str]]:
@@ -272,6 +305,8 @@ def run_sh(block: Block) -> None:
     files of the repository, commands and options of oncue."""
     for line in block.lines:
         words = shlex.split(line, comments=True)
+        while words and re.match(r"\w+=", words[0]):
+            known_variable(block, words.pop(0))
         for extra in re.findall(r"\[([\w,]+)\]", line):
             assert set(extra.split(",")) <= set(PROJECT["project"]["optional-dependencies"])
         match words:
@@ -286,6 +321,13 @@ def run_sh(block: Block) -> None:
                 assert path in files or (ROOT / path).exists(), block.failure(line)
             case _:
                 assert line.startswith(SETTING_UP), block.failure(line)
+
+
+def known_variable(block: Block, word: str) -> None:
+    name, _, value = word.partition("=")
+    option = name.removeprefix("ONCUE_").lower()
+    assert option in options_of(Config), block.failure(word)
+    oncue.App(**{option: value})
 
 
 def known_command(block: Block, line: str, arguments: list[str]) -> None:
@@ -312,8 +354,7 @@ def run_nothing(block: Block) -> None:
 
 def run_literalinclude(block: Block) -> None:
     """A file of the repository; its own test runs it."""
-    path = block.words.split()[-1]
-    assert ((ROOT / block.page).parent / path).resolve().is_file(), block.failure(path)
+    assert source_of(block).is_file(), block.failure(block.words)
 
 
 KINDS: dict[str, Callable[[Block], None]] = {
@@ -358,7 +399,21 @@ def run(block: Block) -> None:
     assert block.kind in KINDS, f"{block.failure(block.kind)} is of no known kind"
     assert block.lines or block.kind == "{literalinclude}", block.failure("it is empty")
     for other in BLOCKS.get(block.page, ()):
-        if other.caption and other.line < block.line:
-            Path(other.caption).parent.mkdir(parents=True, exist_ok=True)
-            Path(other.caption).write_text(other.body, encoding="utf-8")
+        if other.line < block.line:
+            put_file(other)
     KINDS[block.kind](block)
+
+
+def put_file(block: Block) -> None:
+    """Put the file that a block shows into the folder, if it is not there already."""
+    if block.kind == "{literalinclude}":
+        path = source_of(block)
+        name, text = path.name, path.read_text(encoding="utf-8")
+    else:
+        name, text = block.caption, block.body
+    if name and not Path(name).exists():
+        Path(name).write_text(text, encoding="utf-8")
+
+
+def source_of(block: Block) -> Path:
+    return ((ROOT / block.page).parent / block.words.split()[-1]).resolve()
