@@ -87,6 +87,7 @@ class Context:
 
     @property
     def scheduled_at(self) -> datetime:
+        """When its start was decided, in the task's zone."""
         return self._moment(self._scheduled_at)
 
     def _moment(self, instant: int) -> datetime:

@@ -109,6 +109,7 @@ class Session:
         return next((each for each in self._tasks.values() if each.function is task), found)
 
     def get(self, name: str) -> AnyTask | None:
+        """The task of that name, or None."""
         return self._tasks.get(name)
 
     def __contains__(self, task: object) -> bool:

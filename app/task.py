@@ -311,22 +311,27 @@ class Task(OlderNames, Generic[P, R]):
 
     @property
     def last_success(self) -> datetime | None:
+        """When it last succeeded."""
         return self._last(Action.SUCCESS)
 
     @property
     def last_fail(self) -> datetime | None:
+        """When it last failed."""
         return self._last(Action.FAIL)
 
     @property
     def last_terminate(self) -> datetime | None:
+        """When it was last terminated."""
         return self._last(Action.TERMINATE)
 
     @property
     def last_inaction(self) -> datetime | None:
+        """When it last found nothing to do."""
         return self._last(Action.INACTION)
 
     @property
     def last_crash(self) -> datetime | None:
+        """When a run of it was last found to be gone."""
         return self._last(Action.CRASH)
 
     @property

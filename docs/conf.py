@@ -19,8 +19,11 @@ myst_heading_anchors = 3
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", ".*")]  # types in signatures; links between pages are checked
 
+suppress_warnings = ["ref.python"]  # Session, Task and Config are also what a task may ask for
+
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
+default_role = "code"  # docstrings have names in single backquotes
 
 html_theme = "furo"
 html_title = f"oncue {release}"

@@ -100,6 +100,7 @@ class Change:
         return " and ".join((*found, *self.outside))
 
     def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
         records = [
             {name: value for name, value in record._asdict().items() if value is not None}
             for record in self.records
@@ -137,6 +138,7 @@ class Explanation(Part):
         return self.flips[0].at if self.flips else None
 
     def to_dict(self) -> dict[str, object]:
+        """Plain values, for JSON."""
         return {
             **Part.to_dict(self),
             "ways": [list(way) for way in self.ways],

@@ -54,6 +54,22 @@ from ..conds.points import (
 from ..conds.reading import readable
 from ..engine.records import Action, Record
 
+__all__ = [
+    "CADENCES",
+    "WINDOWS",
+    "atom_strategies",
+    "conditions",
+    "cron_expressions",
+    "durations",
+    "instants",
+    "logs",
+    "names",
+    "periods",
+    "points",
+    "ranges",
+    "zones",
+]
+
 TASKS = ("a", "b", "c")
 ZONES = (
     "UTC",

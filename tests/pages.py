@@ -327,7 +327,7 @@ def known_variable(block: Block, word: str) -> None:
     name, _, value = word.partition("=")
     option = name.removeprefix("ONCUE_").lower()
     assert option in options_of(Config), block.failure(word)
-    oncue.App(**{option: value})
+    oncue.App(config={option: value})
 
 
 def known_command(block: Block, line: str, arguments: list[str]) -> None:
