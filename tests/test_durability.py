@@ -443,7 +443,7 @@ def test_what_came_due_after_another_instance_started_the_task_is_not_left_to_it
     assert world.look() == ["a 11:00:00"]
 
 
-def logged(task: str, action: Action, at: str, seq: int, **values: int) -> Record:
+def logged(task: str, action: Action, at: str, seq: int, **values: Any) -> Record:
     return Record(task, action, instant(at), seq, **values)
 
 
