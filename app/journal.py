@@ -131,11 +131,11 @@ class Journal:
         self.look_at = now if self._noticed or unclear else patient
         self.answered = now
 
-    def peek(self, conditions: Mapping[str, str], now: int) -> None:
-        """The same of a store that is not open. What is not registered as it reads now has never
-        been decided."""
+    def peek(self, conditions: Mapping[str, str], now: int, *dynamic: str) -> None:
+        """The same of a store that is not open, and of these dynamic tasks. What is not registered
+        as it reads now has never been decided."""
         since = self.upkeep.begin(self.store.registered(conditions), now)
-        lookback = self.agenda.planner.lookback(min(now, since))
+        lookback = dict.fromkeys(dynamic, FOREVER) | self.agenda.planner.lookback(min(now, since))
         self._take_all(self.store.peek(lookback, now))
 
     def _take_all(self, loaded: tuple[int, list[Record]]) -> list[Record]:

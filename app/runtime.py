@@ -382,6 +382,17 @@ class Runtime:
         self.journal.peek({t.name: registered_as(t) for t in self.session}, now)
         self._plan_all()
 
+    def peek_at(self, member: Member) -> Explanation:
+        """Why a dynamic task starts or does not, by what the store says, without opening it."""
+        now, schedule = self.clock.now(), member.plan
+        plan = self.planner.plan(schedule.condition, member.key, schedule.zone)
+        for log in (source for source in plan.sources if isinstance(source, TaskLog)):
+            log.known = self.session.is_known(log.task)
+        self.planner.history.of(member.key).born = member.row.born
+        self.journal.peek({}, now, member.key)
+        self.agenda.add(member.key, schedule)
+        return explanation(self.agenda, member, now)
+
     def _compile(self) -> None:
         """Make the plans of all tasks, which say what of the log is needed."""
         for task in self.session:

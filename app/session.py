@@ -32,7 +32,7 @@ from .definition import read_options, refuse_contradictions
 from .endpoint import Endpoint
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
-from .families import Family
+from .families import Family, Member
 from .fixtures import Fixtures
 from .health import Health, health
 from .hooks import Hooks
@@ -44,6 +44,7 @@ from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
 from .scheduling import Scheduling
+from .stores.dynamic import Wanted
 from .stores.protocol import Store
 from .task import LiveRun, Task
 
@@ -554,10 +555,20 @@ class Session:
         return None if found >= FOREVER else self.moment(found, task)
 
     def explain(self, task: Any) -> Explanation:
-        """Why the task starts or does not, now. Raises KeyError for a task there is not, and
-        StoreError when the app has not run and its store cannot be read."""
+        """Why the task starts or does not, now; of a dynamic task by its name in the log,
+        FAMILY:NAME. Raises KeyError for a task there is not, and StoreError when the app has not
+        run and its store cannot be read."""
+        member = self._member(task)
+        if member is not None:
+            return Runtime(self).peek_at(member)
         found = self[task]
         return self._asked(lambda life: life.explain(found))
+
+    def _member(self, key: Any) -> Member | None:
+        """The dynamic task that the log knows by this name."""
+        family = self.families.get(key.partition(":")[0]) if isinstance(key, str) else None
+        rows = [] if family is None else self.store.dynamic(Wanted(tasks=(key,)))
+        return Member(family, rows[0]) if family is not None and rows else None
 
     def _asked(self, question: Callable[[Runtime], T]) -> T:
         """The answer, found on the loop's thread if there is one."""

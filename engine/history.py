@@ -426,7 +426,8 @@ class History:
     def add(self, record: Record) -> Mark:
         """Take in a record: the next of the log, or a provisional one."""
         self.see(record.seq)
-        return self.of(record.task).add(record)
+        log = self.of(record.task)
+        return log.add(record) if log.has(record) else Mark(record.at, record.seq)
 
     def see(self, seq: int) -> None:
         """Every record up to this one is known, or about to be."""

@@ -795,6 +795,28 @@ def test_they_are_listed_by_what_they_are(store: Store) -> None:
         app.list_tasks(limit=0)
 
 
+def test_why_one_does_not_start_is_told(store: Store) -> None:
+    app = App(store, clock=Hands("2026-03-10 10:00"), timezone="UTC")
+    remind, seen = family(app)
+    told: list[str] = []
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", start_cond="daily & ~has succeeded")
+        await seen.after(1)
+        await settled(app)
+        told.append(str(await asyncio.to_thread(app.explain, "f:a")))
+        await context.unschedule_task(remind, "a")
+        await context.schedule_task(remind, "a", start_cond="daily after 11:00 & ~has succeeded")
+
+    live(app, story)
+    told.append(str(app.explain("f:a")))
+    assert "✗ ~has succeeded" in told[0]
+    assert "✗ daily after 11:00  —  opens 11:00" in told[1]
+    assert "✓ ~has succeeded" in told[1]
+    with pytest.raises(KeyError, match="f:b"):
+        app.explain("f:b")
+
+
 # --- many -----------------------------------------------------------------------------
 
 

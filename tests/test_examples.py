@@ -215,3 +215,22 @@ def test_the_steps_of_a_night_run(tmp_path: Path) -> None:
         tmp_path, "maintenance_window", until="task 'check' has finished", timezone=zone
     )
     assert ended(program).split() == ["backed", "up", "vacuumed", "checked"]
+
+
+# --- dynamic tasks ------------------------------------------------------------------------------
+
+
+def test_reminders_that_are_due_are_sent_and_the_others_stay(tmp_path: Path) -> None:
+    program = subprocess.run(
+        [sys.executable, EXAMPLES / "million_reminders.py", "20000"],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        timeout=LIMIT,
+    )
+    assert (program.returncode, program.stderr) == (0, "")
+    scheduled, sent, following = program.stdout.splitlines()
+    assert scheduled.startswith("20,000 reminders scheduled in ")
+    assert sent.startswith("1,000 sent in ")
+    assert following.startswith("next: reminder ")
+    assert len(following.split(", ")) == 3
