@@ -15,6 +15,7 @@ from ...engine.decisions import Missed
 from ...engine.records import Action, Record
 from ..clock import uptime
 from .rows import Rows
+from .sweep import family_of
 
 KEPT = 100_000
 
@@ -54,6 +55,7 @@ class Ledger:
         self.decided: dict[str, int] = {}
         self.lookback: dict[str, int] = {}
         self.rows = Rows()
+        self.families: set[str] = set()  # those of dynamic tasks that are looked for
         self.name: Callable[[], int] = count(1).__next__
         self._lost: set[str] = set()
         self._after: tuple[tuple[int, int], dict[tuple[str, str], int]] = (0, 0), {}
@@ -126,6 +128,13 @@ class Ledger:
             if key in self._after[1]:
                 self.rows.stir(key, self.newest, self._after[1][key])
 
+    def remember(self, lookback: Mapping[str, int]) -> None:
+        """This was asked for, and will be again; not of dynamic tasks, which come and go."""
+        self.lookback |= {t: since for t, since in lookback.items() if not self._is_dynamic(t)}
+
+    def _is_dynamic(self, task: str) -> bool:
+        return ":" in task and family_of(task) in self.families
+
     def _shorten(self) -> None:
         """Drop what is beyond the newest `KEPT` and would not be asked for."""
         needed = self.needed(self.lookback)
@@ -158,11 +167,15 @@ class Ledger:
         ended_by: dict[int, int] = {}
         run_of: dict[int, int] = {}
         found = {run for held in self.held.values() for run in held}
+        live = {record.task for held in self.held.values() for record in held.values()}
         for seq, line in zip(self.seqs, self.lines, strict=True):
             task, action, at, _, _, run, *_ = line
             if tasks is not None and task not in tasks:
                 found.discard(seq)
                 continue
+            if self._is_dynamic(task) and task not in lookback:
+                if task not in self.rows and task not in live:
+                    continue  # it is gone, and with it what it has done
             heads[task, action] = seq
             if run is not None:
                 runs[task, action] = max(run, runs.get((task, action), run))

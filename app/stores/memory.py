@@ -26,6 +26,7 @@ from .protocol import (
     Step,
     judge,
 )
+from .sweep import family_of
 from .watching import looking
 
 
@@ -60,7 +61,7 @@ class MemoryStore:
         self._held = self.ledger.held[self.id]
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
-        self.ledger.lookback |= lookback
+        self.ledger.remember(lookback)
         return self._load(lookback)
 
     def _load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
@@ -214,6 +215,7 @@ class MemoryStore:
         return {task for task in tasks if self.ledger.rows.remove(task)}
 
     async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        self.ledger.families.update(map(family_of, shares))
         return self.ledger.rows.take(shares, now, self.id)
 
     async def let_go(self, but: Sequence[str]) -> None:

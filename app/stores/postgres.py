@@ -47,6 +47,7 @@ from .postgres_schema import (
     LOCK,
     REGISTER,
     SEEN,
+    THERE,
     UNKNOWN,
     Texts,
     prepare,
@@ -396,6 +397,7 @@ class PostgresStore(HasWorker):
             )  # it was taken for gone; what was live has crashed, what begins is ours
 
     def _take(self, link: Connection, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        self._sweep.learn(shares)
         while True:
             taken = self._rows.take(link, self._number, shares, now)
             if taken is not None:
@@ -405,10 +407,12 @@ class PostgresStore(HasWorker):
     def _trim(
         self, link: Connection, *, before: int, lookback: Mapping[str, int], most: int
     ) -> tuple[int, bool]:
-        def always(tasks: object) -> set[int]:
-            assert isinstance(tasks, set)
+        def always(tasks: set[str]) -> set[int]:
             asked = {"tasks": json.dumps(dict.fromkeys(tasks, NOWHERE))}
             return {seq for (seq,) in link.execute(self._text(ALWAYS), asked)}
+
+        def there(tasks: set[str]) -> set[str]:
+            return {task for (task,) in link.execute(self._text(THERE), (list(tasks),))}
 
         with link.transaction():
             forgotten = {"before": before, "most": most}
@@ -416,8 +420,9 @@ class PostgresStore(HasWorker):
             left = most - dropped
             swept = {"swept": self._sweep.position, "most": SWEPT if left else 0}
             seen = link.execute(self._text(SEEN), swept).fetchall()
-            doomed, more = self._sweep.doomed(seen, before, lookback, left, always)
-            link.execute(self._text(DROP), (doomed,))
+            doomed, more = self._sweep.doomed(seen, before, lookback, left, always, there)
+            tasks = {seq: task for seq, task, _ in seen}
+            link.execute(self._text(DROP), (doomed, [tasks[seq] for seq in doomed]))
         return dropped + len(doomed), more
 
     # --- on the listening thread ----------------------------------------------------------

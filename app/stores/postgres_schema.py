@@ -371,7 +371,21 @@ LOCK = "SELECT FROM {p}log FOR UPDATE"
 UNKNOWN = "SELECT run FROM {p}lease WHERE instance = %s AND run <> ALL (%s::BIGINT[])"
 CRASH = "SELECT {p}crash(%s, %s::BIGINT[], NULL)"
 ENDINGS = "SELECT run, seq, action, at FROM {p}record WHERE run = ANY (%s::BIGINT[])"
-DROP = "DELETE FROM {p}record WHERE seq = ANY (%s::BIGINT[])"
+THERE = """
+SELECT asked.task FROM unnest(%s::TEXT[]) asked (task)
+WHERE EXISTS (SELECT FROM {p}dynamic dynamic WHERE dynamic.task = asked.task)
+    OR EXISTS (
+        SELECT FROM {p}lease lease JOIN {p}record record ON seq = lease.run
+        WHERE record.task = asked.task
+    )
+"""
+DROP = """
+WITH doomed AS (SELECT * FROM unnest(%s::BIGINT[], %s::TEXT[]) doomed (seq, task)),
+heads AS (
+    DELETE FROM {p}head head USING doomed WHERE head.task = doomed.task AND head.seq = doomed.seq
+)
+DELETE FROM {p}record record USING doomed WHERE record.seq = doomed.seq
+"""
 INSTANCES = """
 SELECT id, host, pid, since, expires_at >= {p}clock(), id = %s FROM {p}instance ORDER BY since, id
 """

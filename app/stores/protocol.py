@@ -211,7 +211,8 @@ class Store(Protocol):
     async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
         """Drop records from before an instant, and missed occurrences: at most so many, the oldest
         first; how many were dropped. What `load` gives for the look-back stays, of a task that is
-        not in it what it gives for any, and so does what is live. A run goes with its ending."""
+        not in it what it gives for any, and so does what is live. A run goes with its ending. Of a
+        dynamic task that is gone nothing stays, if this instance looks for those of its family."""
 
     # --- dynamic tasks --------------------------------------------------------------------
 

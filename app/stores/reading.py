@@ -51,6 +51,15 @@ class Reader:
             for record in self._needed(task, FOREVER, live.get(task, set()))
         }
 
+    def there(self, tasks: set[str]) -> set[str]:
+        """Those that are dynamic tasks, or have a live run."""
+        rows = self.db.execute(
+            f"SELECT task FROM {self._tables.dynamic} "
+            "WHERE task IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(tasks)),),
+        )
+        return {task for (task,) in rows} | (tasks & self._live().keys())
+
     def _live(self) -> dict[str, set[int]]:
         """The live runs of each task."""
         live: dict[str, set[int]] = {}

@@ -317,6 +317,13 @@ for i = 1, #ARGV, 2 do
     call('ZREM', P .. 'at:' .. task, seq)
     call('ZREM', P .. 'due:' .. task, seq)
     call('HDEL', ENDED, seq)
+    for _, action in ipairs(ACTIONS) do
+        local key = action .. ' ' .. task
+        if call('HGET', HEAD, key) == seq then
+            call('HDEL', HEAD, key)
+            call('HDEL', LATEST, key)
+        end
+    end
 end
 return dropped
 """)

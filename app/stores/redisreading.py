@@ -104,6 +104,14 @@ class Reader:
         """The numbers of what `load` gives of these tasks whatever the look-back is."""
         return {record.seq for record in self._needed(dict.fromkeys(tasks, FOREVER))}
 
+    def there(self, tasks: set[str]) -> set[str]:
+        """Those that are dynamic tasks, or have a live run."""
+        names = list(tasks)
+        rows = self.ask("HMGET", f"{self.prefix}dynamic", *map(raw, names))
+        found = {task for task, row in zip(names, rows, strict=True) if row is not None}
+        holders = self.ask("HVALS", f"{self.prefix}holder")
+        return found | (tasks & {name_of(each.partition(b" ")[2]) for each in holders})
+
     def _needed(self, lookback: Mapping[str, int]) -> list[Record]:
         if not lookback:
             return []

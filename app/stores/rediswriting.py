@@ -231,6 +231,7 @@ class Writer:
         return {gone for piece in pieces(tasks) for gone in self._rows.unschedule(piece)}
 
     def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        self._sweep.learn(shares)
         return self._rows.take(self._what_is_known, (self._member, LEASE), shares, now)
 
     def let_go(self, but: Sequence[str]) -> None:
@@ -250,7 +251,7 @@ class Writer:
         more to look at."""
         reader, sweep = self._reader, self._sweep
         seen = reader.seen(sweep.position)
-        doomed, more = sweep.doomed(seen, before, lookback, most, reader.always)
+        doomed, more = sweep.doomed(seen, before, lookback, most, reader.always, reader.there)
         tasks = {seq: task for seq, task, _ in seen}
         named = [each for seq in doomed for each in (seq, raw(tasks[seq]))]
         return (int(self._run(dropping, *named)) if named else 0), more

@@ -25,6 +25,9 @@ class Rows:
         self._held: dict[str, set[str]] = {}  # by instance
         self._stirred: dict[Awaited, tuple[int, int]] = {}
 
+    def __contains__(self, task: str) -> bool:
+        return task in self._rows
+
     def is_of(self, task: str, version: int) -> bool:
         row = self._rows.get(task)
         return row is not None and row.version == version

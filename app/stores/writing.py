@@ -217,6 +217,7 @@ class Writer:
             return self.rows.unschedule(tasks)
 
     def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        self._sweep.learn(shares)
         look = self.rows.next_look(shares)
         if look > now or not any(shares.values()):
             return [], look
@@ -269,9 +270,16 @@ class Writer:
             ).rowcount
             left = most - dropped
             seen = db.execute(self._seen, (self._sweep.position, SWEPT)).fetchall() if left else []
-            always = Reader(db, t).always
-            doomed, more = self._sweep.doomed(seen, before, lookback, left, always)
+            reader = Reader(db, t)
+            doomed, more = self._sweep.doomed(
+                seen, before, lookback, left, reader.always, reader.there
+            )
+            tasks = {seq: task for seq, task, _ in seen}
             db.executemany(f"DELETE FROM {t.record} WHERE seq = ?", [(seq,) for seq in doomed])
+            db.executemany(
+                f"DELETE FROM {t.head} WHERE task = ? AND seq = ?",
+                [(tasks[seq], seq) for seq in doomed],
+            )
         return dropped + len(doomed), more
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from oncue.app.stores.dynamic import Planned
 from oncue.app.stores.ledger import KEPT
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Missed, Query, Store
@@ -224,4 +225,46 @@ def test_a_log_in_memory_keeps_the_newest_and_what_a_start_needs(
             assert len(seqs) < 20 + 3
 
     assert KEPT == 100_000
+    asyncio.run(story())
+
+
+def test_of_a_dynamic_task_that_is_gone_nothing_stays(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            names = ["f:gone", "f:there", "f:live", "g:gone"]
+            await store.schedule([Planned(n, n[0], "{}", "daily", 0, 1) for n in names], 10)
+            for name in names:
+                await grow(store, Action.SUCCESS, Action.FAIL, task=name)
+            (live,) = await commit(store, claim("f:live", LATE))
+            await store.unschedule(["f:gone", "f:live", "g:gone"])
+            assert await store.trim(LATE, {}, 100) == 0  # nobody knows that it is dynamic
+            await store.take({"f": 1}, 0)
+            assert await store.trim(LATE, {}, 100) == 4
+            assert {r.task for r in store.read(Query())} == {"f:there", "f:live", "g:gone"}
+            assert await store.trim(LATE, {"f:gone": 0}, 100) == 0
+            assert isinstance(live, int)
+            await commit(store, finish("f:live", live))
+            assert await store.trim(LATE, {}, 100) == 6
+            assert {r.task for r in store.read(Query())} == {"f:there", "g:gone"}
+            await store.load({"f:gone": LATE, "f:live": LATE})
+            await grow(store, Action.SUCCESS, task="f:gone")
+            assert len((await store.load({"f:gone": LATE}))[1]) == 2
+
+    asyncio.run(story())
+
+
+def test_a_log_in_memory_is_bounded_however_many_dynamic_tasks_there_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        monkeypatch.setattr("oncue.app.stores.ledger.KEPT", 100)
+        async with opened(MemoryStore()) as store:
+            await store.take({"f": 1}, 0)
+            for number in range(2000):
+                await store.schedule([Planned(f"f:{number}", "f", "{}", "daily", LATE, 1)], 10)
+                await store.load({f"f:{number}": LATE})
+                await grow(store, Action.SUCCESS, task=f"f:{number}")
+                await store.unschedule([f"f:{number}"])
+            assert store.count(Query()) < 300
+
     asyncio.run(story())
