@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .dynamic import DynamicTasks
 
 SECOND = 1_000_000
+SUCCESS = Action.SUCCESS
 STORE_RETRY = SECOND
 MAX_SKEW = 2 * SECOND  # how far the clocks of instances may be from each other on one host
 UNCLEAR = SECOND  # how far off a measure of clocks may be that is relied on
@@ -262,27 +263,30 @@ class Journal:
             for each, answer in zip(asked, answers, strict=False):
                 self._extended(each, answer, now)
             answers = answers[len(asked) :]
-        for (finish, mark), answer in zip(endings, answers, strict=False):
-            self._ended(finish.record, mark, answer, now)
-        written = answers[: len(endings)]
+        ends, rested = len(endings), len(endings) + len(rests)
+        self._ended(endings, answers, now)
         if rests:
-            answers = answers[len(endings) :]
-            self.dynamic.rested(rests, answers[: len(rests)])
-            answers = [*written, *answers[len(rests) :]]
-        written = answers[: len(endings) + len(starts)]
-        claimed = self._claimed(starts, written[len(endings) :], now)
+            self.dynamic.rested(rests, answers[ends:rested])
+            answers = answers[:ends] + answers[rested:]
+        written = answers[: ends + len(starts)]
+        claimed = self._claimed(starts, written[ends:], now)
         if written:
             self.dynamic.written()
         self._advance(written, now)
         return claimed
 
-    def _ended(self, record: Record, mark: Mark, answer: Answer, now: int) -> None:
-        if isinstance(answer, Refused):
-            self._refused(record)
-            self.want({record.task}, now)
-        else:
+    def _ended(self, endings: list[Ended], answers: list[Answer], now: int) -> None:
+        told = is_told(SUCCESS)
+        for (finish, mark), answer in zip(endings, answers, strict=False):
+            record = finish.record
+            if isinstance(answer, Refused):
+                self._refused(record)
+                self.want({record.task}, now)
+                continue
             mark.seq = answer
-            tell(record, self._forget(record))
+            run = self._forget(record)
+            if told or record.action is not SUCCESS:
+                tell(record, run)
 
     def _refused(self, record: Record) -> None:
         """Its lease was lost; the log has another ending."""

@@ -336,7 +336,7 @@ class Agenda:
         return watch
 
     def settle(self, task: str, mark: Mark, seq: int) -> None:
-        """The store has the record, as number `seq`."""
+        """The store has the RUN record, as number `seq`; of an ending only the mark need know."""
         log = self.history.tasks.get(task)
         if log is not None:
             log.settle(mark, seq)

@@ -280,7 +280,7 @@ class HasPlan(Plan):
         else:
             value, since, until = self._within(now)
             settled = until < FOREVER and self._settled(now, value)
-        settled = settled or self.count == NONE_AT_LEAST
+            settled = settled or self.count == NONE_AT_LEAST
         return Verdict(value, since, until, () if settled else self.reads)
 
     def _within(self, now: int) -> tuple[bool, int, int]:
@@ -313,11 +313,12 @@ class HasPlan(Plan):
 
     def _settled(self, now: int, value: bool) -> bool:
         """Whether more records can only keep that value, while the same span is looked at."""
-        if isinstance(self.within, ThisCycle) and looked_at(self.within, now, self.zone)[0] is None:
+        within, bound = self.within, self.count.bound
+        if isinstance(within, ThisCycle) and looked_at(within, now, self.zone)[0] is None:
             return True
-        if self.count.bound is AT_LEAST:
+        if bound is AT_LEAST:
             return value
-        if self.count.bound is AT_MOST:
+        if bound is AT_MOST:
             return not value
         return self.number(now) > self.count.times
 
