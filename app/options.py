@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import timedelta, tzinfo
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from math import isfinite
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
@@ -26,6 +26,7 @@ from ..grammar.phrases import Phrases
 from .compat import SWITCHES
 from .errors import DefinitionError
 from .executors import EXECUTIONS
+from .stores.protocol import UNSPEAKABLE
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
@@ -291,19 +292,32 @@ def grace(given: Any, name: str, owner: Speaker) -> Duration:
     return Duration(1) if given == 0 else duration(given, name, owner)
 
 
+printed = lru_cache(maxsize=256)(str)  # many tasks may have the same condition
+
+
 def condition(given: Any, name: str, owner: Speaker) -> Condition:
     """A condition as users write it; None is never."""
     match given:
         case str():
+            refuse_unspeakable(given, name)
             return owner.phrases.parse(given)
         case bool() | None:
             return Constant(bool(given))
         case Condition():
+            refuse_unspeakable(printed(given), name)
             return given
         case _:
             raise DefinitionError(
                 f"{name} is text or a condition, not {type(given).__name__} {given!r}"
             )
+
+
+def refuse_unspeakable(text: str, name: str) -> None:
+    """A condition is kept in the store, and so are the names of the tasks that it asks for."""
+    found = None if text.isprintable() else UNSPEAKABLE.search(text)
+    if found is not None:
+        what = f"{name}={text!r} holds {found[0]!r}, a character that no store can keep"
+        raise DefinitionError(f"{what}; no task has it in its name")
 
 
 def retries(given: Any, name: str, owner: Speaker) -> Retry:

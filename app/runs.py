@@ -30,7 +30,7 @@ from .hooks import NOTHING_RAISED, ExcInfo, finish
 from .journal import SECOND, Journal, is_told, tell
 from .launch import NONE, Launcher, Launchers, Live, parameters_of
 from .middlewares import Chain
-from .stores.protocol import Extension, Refused
+from .stores.protocol import UNSPEAKABLE, Extension, Refused
 
 if TYPE_CHECKING:
     from .context import Context
@@ -93,6 +93,8 @@ class Runs:
             name = launcher.task.name
             self._failed(f"the func_run_id of task {name!r} failed: {error!r}", error)
             label = new_run_id(launcher.task, NONE)
+        if not label.isprintable():
+            label = UNSPEAKABLE.sub("\ufffd", label)
         start.record = record.labelled(label)
 
     def claimed(self, start: Start, seq: int) -> Live:

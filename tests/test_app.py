@@ -21,7 +21,7 @@ from oncue import App, ConditionSyntaxError
 from oncue.app.runtime import Runtime
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Answer, Step
-from oncue.conds import daily
+from oncue.conds import after_success, daily
 from oncue.exc import DefinitionError, StoreError
 
 LIMIT = 30  # seconds; nothing here takes long
@@ -599,7 +599,14 @@ def nothing() -> None: ...
         ),
         (lambda app: app.task("daily")(lambda: None), "needs a name"),
         (lambda app: app.task("daily", name="")(nothing), "needs a name"),
+        (lambda app: app.task("daily", name="b\0")(nothing), r"the name 'b\\x00' has characters"),
+        (lambda app: app.task("daily", name="\udc80")(nothing), r"the name '\\udc80' has"),
         (lambda app: app.task(42), "start_cond is text or a condition, not int 42"),
+        (lambda app: app.task("after task 'b\0'"), r"holds '\\x00', a character that no store"),
+        (
+            lambda app: app.task("daily", end_cond=after_success("\ud800"), name="b")(nothing),
+            r"^end_cond=.* holds '\\ud800', a character that no store can keep",
+        ),
     ],
 )
 def test_a_wrong_definition_is_refused_before_anything_changes(

@@ -644,6 +644,13 @@ def test_a_label_is_made_of_task_and_parameters() -> None:
     assert records(app, "a")[0] == ("run", "a-7")
 
 
+def test_a_label_holds_what_every_store_can_keep() -> None:
+    app = App(shut_cond="task 'a' has succeeded")
+    app.task("daily", func=nothing, name="a", func_run_id=lambda t, p: "one\ntwo\0\ud800")
+    run(app)
+    assert records(app, "a")[0] == ("run", "one\ntwo\ufffd\ufffd")
+
+
 def takes(x: int) -> int:
     return x
 

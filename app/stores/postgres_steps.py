@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...engine.records import Key
 from .postgres_schema import LOST, NEWER, SUPERSEDED
-from .protocol import Answer, Claim, Extension, Finish, Missed, Refused, Rest, Step
+from .protocol import UNSPEAKABLE, Answer, Claim, Extension, Finish, Missed, Refused, Rest, Step
 
-UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
-"""What no text in PostgreSQL can hold."""
 REFUSED = {
     NEWER: Refused.NEWER,
     LOST: Refused.LEASE_LOST,

@@ -25,6 +25,7 @@ instances.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
@@ -44,12 +45,14 @@ CROWDED_PATIENCE = 250_000
 LEASE = 15_000_000
 """For how long an instance is taken to live without a renewal, in microseconds; it renews each
 third of that."""
+UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
+"""What not every store can hold in a text: NUL, and halves of surrogate pairs."""
 
 
 __all__ = [
     "CLOCK_CHECK", "CROWDED_PATIENCE", "LEASE", "Answer", "Claim", "Dynamic", "Extension", "Finish",
     "Instance", "LogLost", "Missed", "Planned", "Query", "Refused", "Registered", "Rest", "Step",
-    "Store", "Wanted", "judge",
+    "Store", "UNSPEAKABLE", "Wanted", "judge",
 ]  # fmt: skip
 
 
