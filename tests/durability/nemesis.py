@@ -24,7 +24,6 @@ from oncue.tests.durability.evidence import SECOND, Evidence, Kind, Span, read_e
 from oncue.tests.durability.instance import MODULE
 from oncue.tests.durability.sites import Site, Victim
 
-NIGHTLY = "ONCUE_NIGHTLY" in os.environ  # what needs a machine that is not busy is left to it
 STOPS = ((0.2, 2.0), (2.0, 6.0), (16.0, 22.0))  # seconds; an instance's lease is of 15
 LIVES = (0.5, 8.0)  # seconds until something happens to it
 IN_PEACE = (1e9, 1e9)

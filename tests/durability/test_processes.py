@@ -1,11 +1,12 @@
 """Real processes on one store, killed and stopped at random; then the checker.
 
 A store on a server is reached by roads that are cut, slowed and silent for a while, and the server
-itself is stopped and killed; the clocks of its instances are apart. All stores are tried at the
-same time, since it is mostly waiting.
+itself is stopped and killed; the clocks of its instances are apart. Beside that, in peace, a
+PostgreSQL server dies and a standby is promoted in its place. All are tried at the same time, since
+it is mostly waiting.
 
 `ONCUE_CHAOS_SECONDS` says for how long (60), `ONCUE_CHAOS_SEED` with which seed; what was chosen is
-printed. The servers are tried where `ONCUE_NIGHTLY` is set, as `make nightly` does.
+printed.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from pathlib import Path
 import pytest
 
 from oncue.tests.durability.checker import check
-from oncue.tests.durability.nemesis import NIGHTLY, Nemesis, some_seed
+from oncue.tests.durability.failover import primary_and_standby
+from oncue.tests.durability.nemesis import IN_PEACE, Nemesis, some_seed
 from oncue.tests.durability.servers import PostgresServer, RedisServer
 from oncue.tests.durability.sites import FileSite, ServerSite, Site
 
 SECONDS = float(os.environ.get("ONCUE_CHAOS_SECONDS", "60"))
 INSTANCES = 4
-SITES = ["sqlite", "postgres", "redis"]
-TRIED = SITES if NIGHTLY else SITES[:1]  # the others need a machine that is not busy
+FAILOVER_SECONDS = 14.0
+KINDS = ["sqlite", "postgres", "redis", "failover"]
 
 
 def site_of(kind: str, folder: Path, stack: ExitStack) -> Site:
@@ -46,12 +48,16 @@ Course = tuple[str, list[str], bool]
 
 def course(kind: str, folder: Path, seed: int) -> Course:
     with ExitStack() as stack:
-        nemesis = Nemesis(folder, site_of(kind, folder, stack), seed)
-        evidence = nemesis.run(INSTANCES, SECONDS)
+        if kind == "failover":
+            nemesis = Nemesis(folder, primary_and_standby(stack), seed, lives=IN_PEACE)
+            seconds, faults = FAILOVER_SECONDS, 1.0
+        else:
+            nemesis = Nemesis(folder, site_of(kind, folder, stack), seed)
+            seconds, faults = SECONDS, SECONDS / 5
+        evidence = nemesis.run(INSTANCES, seconds)
         told = f"{kind}, seed {seed}: {nemesis.faults} faults, {len(evidence.log)} records"
         wrong = [*nemesis.surprises, *map(str, check(evidence))]
-        much = len(evidence.log) > SECONDS and nemesis.faults > SECONDS / 5
-        return told, wrong, much
+        return told, wrong, len(evidence.log) > seconds and nemesis.faults >= faults
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +66,7 @@ def courses(
 ) -> Iterator[Mapping[str, Future[Course]]]:
     """What comes of each that is to be tried."""
     seed = some_seed()
-    wanted = [kind for kind in TRIED if any(f"[{kind}]" in i.name for i in request.session.items)]
+    wanted = [kind for kind in KINDS if any(f"[{kind}]" in i.name for i in request.session.items)]
     with ThreadPoolExecutor(len(wanted)) as side_by_side:
         yield {
             kind: side_by_side.submit(course, kind, tmp_path_factory.mktemp(kind), seed)
@@ -68,7 +74,7 @@ def courses(
         }
 
 
-@pytest.mark.parametrize("kind", TRIED)
+@pytest.mark.parametrize("kind", KINDS)
 def test_four_processes_keep_every_promise(
     courses: Mapping[str, Future[Course]], kind: str
 ) -> None:
