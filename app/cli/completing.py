@@ -28,17 +28,18 @@ def complete_file(
 def complete_task(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    found = known_tasks(ctx.params.get("target") or ctx.params.get("what"), ctx.params)
+    first = ctx.args[0] if ctx.args else None  # click gives up at the option without a value
+    target = ctx.params.get("target") or ctx.params.get("what") or first
+    found = known_tasks(target, ctx.params.get("address"))
     return [CompletionItem(name) for name in sorted(found) if name.startswith(incomplete)]
 
 
-def known_tasks(target: object, given: dict[str, object]) -> set[str]:
+def known_tasks(target: str | None, address: str | None) -> set[str]:
     """Of the target, or of the store that was given instead; none where they cannot be told."""
     try:
-        address = given.get("address")
-        if isinstance(address, str):
+        if address is not None:
             return set(noted_tasks(address))
-        return set(written_tasks(file_of(str(target)).read_bytes())) if target else set()
+        return set() if target is None else set(written_tasks(file_of(target).read_bytes()))
     except Exception:  # whatever it is, a Tab is not where to say so
         return set()
 
