@@ -333,8 +333,11 @@ def known_variable(block: Block, word: str) -> None:
 def known_command(block: Block, line: str, arguments: list[str]) -> None:
     command: click.Command = main
     for word in arguments:
-        if isinstance(command, click.Group) and word in command.commands:
-            command = command.commands[word]
+        below = None
+        if isinstance(command, click.Group):
+            below = command.get_command(click.Context(command), word)
+        if below is not None:
+            command = below
         elif word.startswith("-"):
             known = [name for option in command.params for name in option.opts]
             assert word.split("=")[0] in known, block.failure(line)
@@ -380,11 +383,14 @@ KINDS: dict[str, Callable[[Block], None]] = {
 }
 
 ELSEWHERE = {
-    ("docs/commands.md", "python"): "test_cli_timeline.py, test_simulation.py, test_missed.py",
+    (
+        "docs/commands.md",
+        "python",
+    ): "test_cli_{timeline,page}.py, test_simulation.py, test_missed.py",
     (
         "docs/commands.md",
         "console",
-    ): "test_cli_next.py, test_simulation.py, test_missed.py",
+    ): "test_cli_{next,timeline,page}.py, test_simulation.py, test_missed.py",
     ("docs/migrating-from-rocketry.md", "rocketry"): "test_docs_migrating.py",
     ("docs/migrating-from-rocketry.md", "console"): "test_docs_migrating.py",
     ("README.md", "python"): "test_readme.py",

@@ -297,7 +297,7 @@ def test_a_store_that_cannot_be_read_is_said(few: Path) -> None:
 # --- the page of commands -------------------------------------------------------------------------
 
 COMMANDS = (Path(__file__).parent.parent / "docs" / "commands.md").read_text(encoding="utf-8")
-SECTION = COMMANDS[COMMANDS.index("## `oncue missed`") :]
+SECTION = COMMANDS[COMMANDS.index("## `oncue missed`") : COMMANDS.index("## `oncue tasks`")]
 
 
 SHOWN = dict(re.findall(r"```console\n\$ oncue (.*?)\n(.*?)```", SECTION, re.DOTALL))

@@ -21,7 +21,7 @@ def completion(shell: str | None) -> None:
 
     \b
         oncue completion bash > ~/.local/share/bash-completion/completions/oncue
-        oncue completion zsh > "${fpath[1]}/_oncue"
+        oncue completion zsh > /usr/local/share/zsh/site-functions/_oncue
         oncue completion fish > ~/.config/fish/completions/oncue.fish
     """
     found = shell or PurePath(os.environ.get("SHELL", "")).name

@@ -34,8 +34,10 @@ class Reading:
         self._numbers = {each.seq: each for each in named if each.action is Action.RUN}
         self._labels = {run for run in runs if not run.isdecimal() or int(run) not in self._numbers}
         self._any = not runs
-        labels = self._labels | {each.run_id or "" for each in self._numbers.values()}
-        self._query = query if self._any else query._replace(run_ids=tuple(sorted(labels)))
+        labels = {*self._labels, *(each.run_id for each in self._numbers.values())}
+        known = tuple(label for label in labels if label is not None)
+        narrowed = len(known) == len(labels) and not self._any
+        self._query = query._replace(run_ids=known) if narrowed else query
 
     def _wanted(self, record: Record) -> bool:
         """Another run may have the label of one that is wanted by its number."""
