@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from oncue.app.config import Config
 from oncue.app.options import options_of
 from oncue.app.task import Task
-from oncue.tests.pages import BLOCKS, ELSEWHERE, PAGES, Block, blocks, run
+from oncue.tests.pages import BLOCKS, DOCS, ELSEWHERE, PAGES, Block, blocks, run
 
 ALL = [block for found in BLOCKS.values() for block in found]
 HERE = [block for block in ALL if (block.page, block.kind) not in ELSEWHERE]
@@ -74,3 +75,14 @@ def test_every_page_is_in_the_table_of_contents() -> None:
             folder = block.page.rpartition("/")[0]
             listed |= {f"{folder}/{line.strip()}" for line in block.lines}
     assert listed == {page.removesuffix(".md") for page in PAGES if page.startswith("docs/")}
+
+
+@pytest.mark.parametrize("path", [*DOCS.rglob("pictures/*.svg")], ids=lambda path: path.name)
+def test_a_picture_says_in_words_what_it_shows(path: Path) -> None:
+    svg = ElementTree.parse(path).getroot()
+    name = "{http://www.w3.org/2000/svg}"
+    assert svg.get("role") == "img" and svg.findtext(f"{name}title") and svg.findtext(f"{name}desc")
+    assert "prefers-color-scheme:dark" in (svg.findtext(f"{name}style") or "")
+    assert "http" not in path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+    used = [page for page, text in PAGES.items() if f"pictures/{path.name})" in text]
+    assert used
