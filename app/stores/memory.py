@@ -80,8 +80,7 @@ class MemoryStore:
 
     async def commit(self, steps: Sequence[Step]) -> list[Answer]:
         ledger = self.ledger
-        if self.id not in ledger.instances:
-            self._join()  # taken for gone; what was live has crashed, what begins is ours
+        self._join_again()
         held = self._held
         missed: list[Missed] = []
         answers: list[Answer] = []
@@ -112,6 +111,11 @@ class MemoryStore:
         if missed:
             ledger.note_missed(missed)
         return answers
+
+    def _join_again(self) -> None:
+        """If it was taken for gone: what was live has crashed, what begins is ours."""
+        if self.id not in self.ledger.instances:
+            self._join()
 
     def _is_outdated(self, task: str) -> bool:
         return task in self.ledger.outdated.get(self.id, ())
@@ -215,6 +219,7 @@ class MemoryStore:
         return {task for task in tasks if self.ledger.rows.remove(task)}
 
     async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+        self._join_again()
         self.ledger.families.update(map(family_of, shares))
         return self.ledger.rows.take(shares, now, self.id)
 

@@ -342,6 +342,40 @@ def test_what_one_held_that_is_gone_is_due_at_once(share: Make, ends: str) -> No
     asyncio.run(story())
 
 
+def test_who_was_taken_for_gone_takes_as_one_that_is_there(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as one, opened(share()) as two:
+            await one.schedule([planned("a"), planned("b", 20)], 10)
+            assert await take(one, share=1) == "a"
+            for lost in ("a", "b"):
+                share.lose(one)
+                await two.follow(0, 100)
+                assert await take(two, share=1) == lost
+                if lost == "a":
+                    assert await take(one) == "b"
+            assert await commit(one, rest("a", 300), rest("b", 300)) == [0, 0]
+            assert names(found(two, state=State.HELD)) == "a b"
+
+    asyncio.run(story())
+
+
+def test_instances_that_take_at_once_get_different_tasks(share: Make) -> None:
+    async def drain(store: Store, share: int) -> list[str]:
+        found: list[str] = []
+        while rows := (await store.take({"f": share}, 100))[0]:
+            found += [each.task for each in rows]
+        return found
+
+    async def story() -> None:
+        async with opened(share()) as one, opened(share()) as two, opened(share()) as last:
+            await one.schedule([planned(f"{n:04}") for n in range(1000)], 10)
+            shares = await asyncio.gather(drain(one, 3), drain(two, 20), drain(last, 70))
+            together = [task for share in shares for task in share]
+            assert sorted(together) == [each.task for each in found(one)]
+
+    asyncio.run(story())
+
+
 def test_what_is_held_without_being_known_is_let_go_of(make: Make) -> None:
     async def story() -> None:
         async with opened(make()) as store:

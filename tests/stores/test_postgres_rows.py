@@ -1,4 +1,4 @@
-"""What is a PostgreSQL server's own about dynamic tasks: who holds what when several ask at once or
+"""What is a PostgreSQL server's own about dynamic tasks: what is held when
 answers are lost, notices, tables of the version before, and what it costs."""
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import pytest
 
 from oncue.app.errors import StoreError
 from oncue.app.stores import postgres as module
-from oncue.app.stores.dynamic import PARAMETER, Dynamic, Planned, Rest, State, Wanted
+from oncue.app.stores.dynamic import PARAMETER, Dynamic, Planned, Rest, Wanted
 from oncue.app.stores.postgres import PostgresStore
 from oncue.app.stores.postgres_rows import BULK, TAKE, rows_of
 from oncue.app.stores.postgres_steps import as_json
-from oncue.app.stores.protocol import LogLost, Step, Store
+from oncue.app.stores.protocol import LogLost, Step
 from oncue.engine.civil import FOREVER
 from oncue.tests.servers import Proxy
 from oncue.tests.stores.conftest import Postgres
@@ -45,28 +45,6 @@ def tasks(rows: list[Dynamic]) -> list[str]:
 
 
 # --- who holds what -----------------------------------------------------------------------------
-
-
-def test_instances_that_take_at_once_get_different_tasks(postgres: Postgres) -> None:
-    async def drain(store: Store, share: int) -> list[str]:
-        found: list[str] = []
-        while rows := (await store.take({"f": share}, 100))[0]:
-            found += tasks(rows)
-        return found
-
-    async def story() -> None:
-        async with (
-            opened(postgres()) as one,
-            opened(postgres()) as two,
-            opened(postgres()) as three,
-        ):
-            await one.schedule(many(3000), 10)
-            shares = await asyncio.gather(drain(one, 7), drain(two, 50), drain(three, 200))
-            assert all(shares)
-            together = [task for share in shares for task in share]
-            assert sorted(together) == [each.task for each in many(3000)]
-
-    asyncio.run(story())
 
 
 def test_what_is_not_due_is_looked_for_while_another_writes(postgres: Postgres) -> None:
@@ -121,24 +99,6 @@ def test_what_an_earlier_connection_still_takes_is_refused(postgres: Postgres) -
             with pytest.raises(psycopg.errors.RaiseException, match="a newer connection"):
                 postgres.run(TAKE, store._id, earlier, ["f"], [1], 100)
             assert tasks((await store.take({"f": 1}, 100))[0]) == ["f:a"]
-
-    asyncio.run(story())
-
-
-def test_who_was_taken_for_gone_takes_as_one_that_is_there(postgres: Postgres) -> None:
-    async def story() -> None:
-        async with opened(postgres()) as one, opened(postgres()) as two:
-            await one.schedule([planned("a"), planned("b", 20)], 10)
-            await one.take({"f": 1}, 100)
-            postgres.lose(one)
-            await two.follow(0, 100)
-            assert tasks((await two.take({"f": 1}, 100))[0]) == ["f:a"]
-            assert tasks((await one.take({"f": 9}, 100))[0]) == ["f:b"]
-            assert await commit(one, rest("f:a", 300)) == [0]
-            assert tasks(two.dynamic(Wanted(state=State.HELD))) == ["f:a", "f:b"]
-            postgres.lose(one)
-            await two.follow(0, 100)
-            assert tasks((await two.take({"f": 9}, 100))[0]) == ["f:b"]
 
     asyncio.run(story())
 

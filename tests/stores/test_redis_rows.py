@@ -1,4 +1,4 @@
-"""What is a Redis server's own about dynamic tasks: who holds what when several ask at once or
+"""What is a Redis server's own about dynamic tasks: what is held when
 answers are lost, many that are scheduled at once, notices, logs of the version before, and work."""
 
 from __future__ import annotations
@@ -57,24 +57,6 @@ def keys(redis: Redis) -> set[str]:
 # --- who holds what -----------------------------------------------------------------------------
 
 
-def test_instances_that_take_at_once_get_different_tasks(redis: Redis) -> None:
-    async def drain(store: Store, share: int) -> list[str]:
-        found: list[str] = []
-        while rows := (await store.take({"f": share}, 100))[0]:
-            found += tasks(rows)
-        return found
-
-    async def story() -> None:
-        async with opened(redis()) as one, opened(redis()) as two, opened(redis()) as last:
-            await one.schedule(many(PIECE), 10)
-            shares = await asyncio.gather(drain(one, 3), drain(two, 20), drain(last, 70))
-            assert all(shares)
-            together = [task for share in shares for task in share]
-            assert sorted(together) == tasks(one.dynamic(Wanted()))
-
-    asyncio.run(story())
-
-
 @pytest.mark.parametrize("lost", [ALL - 1, ALL])
 def test_what_was_taken_without_an_answer_is_taken_again(redis: Redis, lost: int) -> None:
     """By the same call, or by the next one."""
@@ -94,22 +76,6 @@ def test_what_was_taken_without_an_answer_is_taken_again(redis: Redis, lost: int
 
     with losing(redis, redisrowslua.TAKE) as proxy:
         asyncio.run(story(proxy))
-
-
-def test_who_was_taken_for_gone_takes_as_one_that_is_there(redis: Redis) -> None:
-    async def story() -> None:
-        async with opened(redis()) as one, opened(redis()) as two:
-            await one.schedule([planned("a"), planned("b", 20)], 10)
-            await one.take({"f": 1}, 100)
-            redis.lose(one)
-            await two.follow(0, 100)
-            assert tasks((await two.take({"f": 1}, 100))[0]) == ["f:a"]
-            assert tasks((await one.take({"f": 9}, 100))[0]) == ["f:b"]
-            redis.lose(one)
-            await two.follow(0, 100)
-            assert tasks((await two.take({"f": 9}, 100))[0]) == ["f:b"]
-
-    asyncio.run(story())
 
 
 def test_a_rest_without_an_answer_is_settled(redis: Redis) -> None:
