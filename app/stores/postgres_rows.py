@@ -5,12 +5,15 @@ Whoever changes a row keeps the one row of `log` locked, as for records. So no t
 the same row, nobody who is to be woken is overlooked, and no lock is waited for in another order. A
 `take` that finds nothing due locks nothing. What is held need not be durable: an instance whose
 server has forgotten it lets go of nothing.
+
+Rows that are new are nobody's yet, and many are added without that lock, so that others may write
+meanwhile. Those who schedule have a lock of their own, which they take first.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ...engine.civil import FOREVER
@@ -63,10 +66,35 @@ BEGIN
     END IF;
 END $$;
 
+CREATE OR REPLACE FUNCTION {p}lock_plans() RETURNS VOID LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtext('{p}plan'))
+$$;
+
+CREATE OR REPLACE FUNCTION {p}add(_tasks JSON, _newest BIGINT, _now BIGINT) RETURNS SETOF TEXT
+LANGUAGE plpgsql {indexed} AS $$
+BEGIN
+    RETURN QUERY
+    WITH planned AS MATERIALIZED (
+        SELECT planned.*, known.task IS NULL AS new,
+            known.text = planned.text AND known.shard = planned.shard AS same
+        FROM json_to_recordset(_tasks) AS planned (
+            task TEXT, shard TEXT, text TEXT, condition TEXT, due BIGINT, version BIGINT
+        ) LEFT JOIN {p}dynamic known ON known.task = planned.task
+    ), added AS (
+        INSERT INTO {p}dynamic AS one (
+            task, shard, text, condition, version, born, since, due, look, wait, waits
+        )
+        SELECT task, shard, text, condition, version, _newest, _now, due, due, 0, 0
+        FROM planned WHERE new ON CONFLICT DO NOTHING RETURNING one.task
+    )
+    SELECT task FROM planned WHERE NOT coalesce(same, task IN (SELECT added.task FROM added));
+END $$;
+
 CREATE OR REPLACE FUNCTION {p}plan(_instance TEXT, _tasks JSON, _now BIGINT) RETURNS VOID
 LANGUAGE plpgsql AS $$
 DECLARE _newest BIGINT;
 BEGIN
+    PERFORM {p}lock_plans();
     SELECT newest INTO _newest FROM {p}log FOR UPDATE;
     INSERT INTO {p}dynamic AS known (
         task, shard, text, condition, version, born, since, due, look, wait, waits
@@ -274,6 +302,11 @@ FIXED = {
 """What stands in the texts beside the names of a namespace."""
 
 PLAN = "SELECT {p}plan(%s, %s, %s)"
+LOCK_PLANS = "SELECT {p}lock_plans()"
+NEWEST = "SELECT newest FROM {p}log"
+ADD = "SELECT * FROM {p}add(%s, %s, %s)"
+SINCE = "SELECT DISTINCT task FROM {p}record WHERE seq > %s"
+BEAR = "UPDATE {p}dynamic SET born = newest FROM {p}log WHERE task = ANY (%s::TEXT[])"
 SCHEDULE = "CALL {p}schedule(%s, %s, %s)"
 UNSCHEDULE = "CALL {p}unschedule(%s, %s::TEXT[], NULL)"
 TAKE = "SELECT * FROM {p}take(%s, %s, %s::TEXT[], %s::BIGINT[], %s)"
@@ -298,14 +331,28 @@ class RowWriter:
         self._instance = instance
 
     def schedule(self, link: Connection, tasks: Sequence[Planned], now: int) -> None:
-        planned = [each._asdict() for each in {each.task: each for each in tasks}.values()]
-        pieces = [json.dumps(planned[n : n + BULK]) for n in range(0, len(planned), BULK)]
-        if len(pieces) == 1:
-            link.execute(self._text(SCHEDULE), (self._instance, pieces[0], now), prepare=True)
-            return
-        with link.transaction():
-            for piece in pieces:
-                link.execute(self._text(PLAN), (self._instance, piece, now))
+        planned = {each.task: each for each in tasks}
+        if len(planned) > BULK:
+            with link.transaction():
+                self._schedule_many(link, planned, now)
+        else:
+            asked = (self._instance, as_json(planned.values()), now)
+            link.execute(self._text(SCHEDULE), asked, prepare=True)
+
+    def _schedule_many(self, link: Connection, planned: dict[str, Planned], now: int) -> None:
+        """What was there before, and has to change, comes last, for which the log is locked; and so
+        does what has records of another one of its name from while they were added."""
+        link.execute(self._text(LOCK_PLANS))
+        ((newest,),) = link.execute(self._text(NEWEST))
+        left: list[Planned] = []
+        for piece in pieces(list(planned.values())):
+            there = link.execute(self._text(ADD), (as_json(piece), newest, now))
+            left += [planned[task] for (task,) in there]
+        for piece in pieces(left) or [left]:
+            link.execute(self._text(PLAN), (self._instance, as_json(piece), now))
+        added = planned.keys() - {each.task for each in left}
+        later = [task for (task,) in link.execute(self._text(SINCE), (newest,)) if task in added]
+        link.execute(self._text(BEAR), (later,))
 
     def unschedule(self, link: Connection, tasks: Sequence[str]) -> set[str]:
         ((gone,),) = link.execute(self._text(UNSCHEDULE), (self._instance, list(tasks)))
@@ -327,6 +374,14 @@ class RowWriter:
         more = True
         while more:
             ((more,),) = link.execute(self._text(ROUSE), (self._instance, tasks, actions, now))
+
+
+def as_json(planned: Iterable[Planned]) -> str:
+    return json.dumps([each._asdict() for each in planned])
+
+
+def pieces(planned: Sequence[Planned]) -> list[Sequence[Planned]]:
+    return [planned[n : n + BULK] for n in range(0, len(planned), BULK)]
 
 
 def rows_of(link: Connection, text: Callable[[str], bytes], wanted: Wanted) -> list[Dynamic]:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from ...engine.civil import FOREVER
 from . import redisrowslua as lua
-from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, Wanted
+from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, State, Wanted
 from .redistext import name_of, raw
 from .rediswire import Argument, Script
 
@@ -151,17 +151,27 @@ class RowReader:
     def _names(self, wanted: Wanted) -> Iterator[Sequence[bytes]]:
         """What may be wanted, piece by piece."""
         low = max(f"{wanted.family}:" if wanted.family is not None else "", wanted.after or "")
-        first = b"(" + raw(low) if low else b"-"
-        last = b"+" if wanted.family is None else b"(" + raw(f"{wanted.family};")
-        if wanted.tasks is not None:
-            names = sorted(raw(task) for task in set(wanted.tasks) if task > low)
-            end = None if wanted.family is None else last[1:]
-            names = [name for name in names if end is None or name < end]
+        high = None if wanted.family is None else raw(f"{wanted.family};")
+        chosen = None if wanted.tasks is None else {raw(task) for task in wanted.tasks}
+        if wanted.state is State.HELD and chosen is None:
+            chosen = self._held()
+        if chosen is not None:
+            names = sorted(c for c in chosen if c > raw(low) and (high is None or c < high))
             yield from (names[n : n + PIECE] for n in range(0, len(names), PIECE))
             return
         plain = wanted.state is None and wanted.since is None and wanted.until is None
         most = PIECE if wanted.most is None or not plain else min(PIECE, wanted.most)
+        first = b"(" + raw(low) if low else b"-"
+        last = b"+" if high is None else b"(" + high
         key = f"{self._prefix}name"
         while names := self._ask("ZRANGEBYLEX", key, first, last, "LIMIT", 0, most):
             yield names
             first = b"(" + names[-1]
+
+    def _held(self) -> set[bytes]:
+        """What the instances hold."""
+        instances = self._ask("ZRANGE", f"{self._prefix}instance", 0, -1)
+        held = [
+            self._ask("ZRANGE", f"{self._prefix}held:{id_.decode()}", 0, -1) for id_ in instances
+        ]
+        return {task for tasks in held for task in tasks}

@@ -16,7 +16,8 @@ from oncue.app.errors import StoreError
 from oncue.app.stores import postgres as module
 from oncue.app.stores.dynamic import PARAMETER, Dynamic, Planned, Rest, Wanted
 from oncue.app.stores.postgres import PostgresStore
-from oncue.app.stores.postgres_rows import BULK, TAKE, rows_of
+from oncue.app.stores.postgres_rows import ADD, BULK, TAKE, rows_of
+from oncue.app.stores.postgres_schema import COMMIT
 from oncue.app.stores.postgres_steps import as_json
 from oncue.app.stores.protocol import LogLost, Step
 from oncue.engine.civil import FOREVER
@@ -199,12 +200,57 @@ def test_many_are_scheduled_by_few_statements_all_or_none(
                 said = told_of(patch)
                 with pytest.raises(StoreError, match="out of range"):
                     await store.schedule([*many(BULK), planned("last", 1 << 63)], 10)
-                assert len(said) == 2
+                assert len(said) == 4
             assert store.dynamic(Wanted()) == []
             await store.schedule([*many(BULK), *many(BULK + 1, due=7)], 10)
             rows = store.dynamic(Wanted())
             assert tasks(rows) == [each.task for each in many(BULK + 1)]
             assert {row.due for row in rows} == {7}
+
+    asyncio.run(story())
+
+
+def test_many_that_were_there_stay_or_change(postgres: Postgres) -> None:
+    async def story() -> None:
+        async with opened(postgres()) as store:
+            await store.schedule(many(BULK), 10)
+            new, other = planned("new"), planned("000007", version=2)._replace(text="[]")
+            await store.schedule([*many(BULK), other, new], 20)
+            rows = {row.task: (row.version, row.since) for row in store.dynamic(Wanted())}
+            assert len(rows) == BULK + 1
+            assert rows.pop(new.task) == (1, 20)
+            assert rows.pop(other.task) == (2, 10)
+            assert set(rows.values()) == {(1, 10)}
+
+    asyncio.run(story())
+
+
+def test_others_write_while_many_are_added(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is added is born after the records that are written meanwhile of its name."""
+
+    async def story() -> None:
+        async with opened(postgres()) as store, opened(postgres()) as other:
+            assert isinstance(other, PostgresStore)
+            own = other._id, other._number
+            execute = psycopg.Connection.execute
+            limit = "-c lock_timeout=5s"
+            impatient = psycopg.connect(postgres.url, options=limit, autocommit=True)
+
+            def meddled(link: Any, text: bytes, *values: Any, **more: Any) -> Any:
+                done = execute(link, text, *values, **more)
+                if text == other._text(ADD):
+                    steps = as_json([claim("f:000003", LATE), claim("x", LATE)], {})
+                    execute(impatient, other._text(COMMIT), (*own, steps))
+                return done
+
+            with impatient, monkeypatch.context() as patch:
+                patch.setattr(psycopg.Connection, "execute", meddled)
+                await store.schedule(many(BULK + 1), 10)
+            born = {row.task: row.born for row in store.dynamic(Wanted())}
+            assert born.pop("f:000003") == 4
+            assert set(born.values()) == {0}
 
     asyncio.run(story())
 

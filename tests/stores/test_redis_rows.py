@@ -273,15 +273,19 @@ def test_what_is_asked_is_one_script(redis: Redis, monkeypatch: pytest.MonkeyPat
     asyncio.run(story())
 
 
-def test_a_page_is_read_without_the_others(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_and_what_is_held_are_read_without_the_others(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story() -> None:
         async with opened(redis()) as store:
             await store.schedule(many(MANY), 10)
             asked = asked_of(monkeypatch)
             page = Wanted(family="f", after="f:001000", most=10)
             assert tasks(store.dynamic(page))[::9] == ["f:001001", "f:001010"]
-            assert len(asked) == 1
-            assert asked[0] <= 4 + 10
+            await store.take({"f": 3}, 100)
+            assert len(store.dynamic(Wanted(state=State.HELD))) == 3
+            found, _, held = asked
+            assert (found, held) == (4 + 10, 4 + 3)
 
     asyncio.run(story())
 
