@@ -334,7 +334,9 @@ class RowWriter:
         planned = {each.task: each for each in tasks}
         if len(planned) > BULK:
             with link.transaction():
+                link.execute("SET LOCAL synchronous_commit = off")  # no lock is kept for the disk
                 self._schedule_many(link, planned, now)
+            link.execute("SELECT pg_logical_emit_message(true, 'oncue', '')")
         else:
             asked = (self._instance, as_json(planned.values()), now)
             link.execute(self._text(SCHEDULE), asked, prepare=True)

@@ -200,7 +200,7 @@ def test_many_are_scheduled_by_few_statements_all_or_none(
                 said = told_of(patch)
                 with pytest.raises(StoreError, match="out of range"):
                     await store.schedule([*many(BULK), planned("last", 1 << 63)], 10)
-                assert len(said) == 4
+                assert len(said) == 5
             assert store.dynamic(Wanted()) == []
             await store.schedule([*many(BULK), *many(BULK + 1, due=7)], 10)
             rows = store.dynamic(Wanted())
