@@ -103,10 +103,9 @@ def test_a_server_that_is_silent_is_given_up(
 def test_an_instance_that_leaves_a_silent_server_is_not_held_up(
     by_proxy: PostgresStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
-
     async def story() -> None:
         async with opened(by_proxy):
+            monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
             proxy.fall_silent()
 
     asyncio.run(story())
