@@ -36,6 +36,7 @@ IDLE_SECONDS = 3.0  # how long its CPU is watched
 LINKS = 15  # runs of B after A
 MANY_RUNS = {"async": 20_000, "thread": 5_000, "process": 1_000}
 STORED_RUNS = 4_000  # runs with a store on the disk
+SCHEDULED = 1_000  # dynamic tasks, on a file
 SECONDS_WATCHED = 5  # whole seconds at which a task is due
 Execution = Literal["async", "thread", "process"]
 
@@ -78,6 +79,13 @@ class Side(Protocol):
         """Seconds a run of a coroutine that does nothing, kept in an SQLite file, by the side's
         defaults."""
 
+    def schedule(self) -> Samples:
+        """Scheduling a dynamic task on an SQLite file, SCHEDULED of them one by one."""
+
+    def dynamic_runs(self) -> Samples:
+        """Seconds a run of a coroutine that does nothing, of SCHEDULED dynamic tasks on an SQLite
+        file that are due at once."""
+
     def lateness(self) -> Samples:
         """How long after a whole second a task starts that is due then, IDLE others waiting."""
 
@@ -92,6 +100,8 @@ SCENARIOS: dict[str, Callable[[Side], Samples]] = {
     "a no-op run, in a thread": lambda side: side.runs("thread"),
     "a no-op run, in a process": lambda side: side.runs("process"),
     "a no-op run, async, SQLite file": lambda side: side.stored_runs(),
+    "schedule a dynamic task, SQLite file": lambda side: side.schedule(),
+    "a no-op run of a dynamic task, SQLite file": lambda side: side.dynamic_runs(),
     f"lateness, {IDLE:,} idle tasks": lambda side: side.lateness(),
 }
 

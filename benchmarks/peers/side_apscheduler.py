@@ -95,6 +95,11 @@ class Apscheduler:
     def stored_runs(self) -> Samples:
         raise NotImplementedError("its SQLite store keeps jobs, not runs")
 
+    def schedule(self) -> Samples:
+        raise NotImplementedError("it has no dynamic tasks")
+
+    dynamic_runs = schedule
+
     def lateness(self) -> Samples:
         async def watch() -> list[float]:
             late: list[float] = []

@@ -3,10 +3,12 @@
 import asyncio
 import tempfile
 import time
+from datetime import UTC as UTC_TIME
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from oncue import App, parse
+from oncue import App, Context, parse
 from oncue.conds import succeeded
 from oncue.conds.nodes import all_of
 from oncue.engine.agenda import Agenda
@@ -20,6 +22,7 @@ from scenarios import (
     IDLE,
     MANY_RUNS,
     NOON,
+    SCHEDULED,
     SECONDS_WATCHED,
     STORED_RUNS,
     Execution,
@@ -98,6 +101,14 @@ class Oncue:
             app = App(Path(folder) / "log.db", cycle_sleep=None)
             return Samples([seconds_a_run(app, "async", STORED_RUNS)])
 
+    def schedule(self) -> Samples:
+        scheduled, _ = dynamic()
+        return Samples([scheduled])
+
+    def dynamic_runs(self) -> Samples:
+        _, ran = dynamic()
+        return Samples([ran])
+
     def lateness(self) -> Samples:
         app = app_of(hours_ahead())
         late: list[float] = []
@@ -127,6 +138,37 @@ def seconds_a_run(app: App, execution: Execution, runs: int) -> float:
     began = time.perf_counter()
     asyncio.run(app.serve())
     return (time.perf_counter() - began) / runs
+
+
+def dynamic() -> tuple[float, float]:
+    """Seconds to schedule one of many, and to run it."""
+    with tempfile.TemporaryDirectory() as folder:
+        app = App(Path(folder) / "log.db", cycle_sleep=None)
+        return asyncio.run(one_by_one(app))
+
+
+async def one_by_one(app: App) -> tuple[float, float]:
+    began = ended = 0.0
+    left = SCHEDULED
+
+    @app.dynamic_task()
+    async def due(context: Context) -> None:
+        nonlocal began, ended, left
+        if left == SCHEDULED:
+            began = time.perf_counter()
+        left -= 1
+        if not left:
+            ended = time.perf_counter()
+            context.app_context.shutdown()
+
+    async with app.create() as running:
+        now = datetime.now(UTC_TIME)
+        asked = time.perf_counter()
+        for n in range(SCHEDULED):
+            await running.schedule_task(due, f"task {n}", execute_at=now)
+        scheduled = time.perf_counter() - asked
+        await running.run()
+    return scheduled / SCHEDULED, (ended - began) / SCHEDULED
 
 
 def app_of(condition: str) -> App:

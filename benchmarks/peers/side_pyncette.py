@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyncette import Context, Pyncette
 
-from scenarios import STORED_RUNS, Execution, Samples, report
+from scenarios import SCHEDULED, Execution, Samples, report
 
 
 class OfPyncette:
@@ -21,23 +21,33 @@ class OfPyncette:
 
     look_idle = look_due = idle_cpu = chain = lateness = define
 
+    def stored_runs(self) -> Samples:
+        raise NotImplementedError("a static task of it runs once a poll")
+
     def runs(self, execution: Execution) -> Samples:
         raise NotImplementedError("it keeps its tasks in a store")
 
-    def stored_runs(self) -> Samples:
-        with tempfile.TemporaryDirectory() as folder:
-            return Samples([asyncio.run(self._stored_runs(Path(folder) / "tasks.db"))])
+    def schedule(self) -> Samples:
+        scheduled, _ = self._dynamic()
+        return Samples([scheduled])
 
-    async def _stored_runs(self, path: Path) -> float:
-        runs = STORED_RUNS // 4  # it takes its time
+    def dynamic_runs(self) -> Samples:
+        _, ran = self._dynamic()
+        return Samples([ran])
+
+    def _dynamic(self) -> tuple[float, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            return asyncio.run(self._one_by_one(Path(folder) / "tasks.db"))
+
+    async def _one_by_one(self, path: Path) -> tuple[float, float]:
         app = Pyncette(sqlite_database=str(path), poll_interval=timedelta(milliseconds=1))
         began = ended = 0.0
-        left = runs
+        left = SCHEDULED
 
         @app.dynamic_task()  # type: ignore[untyped-decorator]
         async def due(context: Context) -> None:
             nonlocal began, ended, left
-            if left == runs:
+            if left == SCHEDULED:
                 began = time.perf_counter()
             left -= 1
             if not left:
@@ -46,10 +56,12 @@ class OfPyncette:
 
         async with app.create() as running:
             now = datetime.now(UTC)
-            for n in range(runs):
+            asked = time.perf_counter()
+            for n in range(SCHEDULED):
                 await running.schedule_task(due, f"task {n}", execute_at=now)
+            scheduled = time.perf_counter() - asked
             await running.run()
-        return (ended - began) / runs
+        return scheduled / SCHEDULED, (ended - began) / SCHEDULED
 
 
 if __name__ == "__main__":

@@ -77,6 +77,11 @@ class Rocketry:
     def stored_runs(self) -> Samples:
         raise NotImplementedError("its logs are in memory or CSV files")
 
+    def schedule(self) -> Samples:
+        raise NotImplementedError("it has no dynamic tasks")
+
+    dynamic_runs = schedule
+
     def lateness(self) -> Samples:
         app = app_of(hours_ahead())
         late: list[float] = []
