@@ -51,6 +51,8 @@ def add(app, name, schedule, command, environment):
 
 
 def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     app_of(Path(sys.argv[1]).read_text(encoding="utf-8"), "crontab.db").run()
 

@@ -48,7 +48,7 @@ def write(target, totals=Return("add_up")):
     print(f"{target}: {len(lines)} customers")
 
 
-@app.task("daily after 07:00 & ~task 'write' has succeeded today")
+@app.task("daily after 07:00 & ~task 'write' has succeeded today & scheduler has run over 1 minute")
 def tell():
     states = ", ".join(f"{task.name}: {task.status}" for task in app)
     print(f"no report yet: {states}")

@@ -274,6 +274,13 @@ def fresh_imports() -> Iterator[None]:
                 del sys.modules[name]
 
 
+PLAIN_PYTEST = {
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "PYTEST_ADDOPTS": "-p oncue.testing.plugin -p no:cacheprovider",
+}
+"""Without the plugins of this environment, which take longer to load than the tests to run."""
+
+
 def python_said(arguments: list[str]) -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
@@ -281,7 +288,7 @@ def python_said(arguments: list[str]) -> str:
         text=True,
         encoding="utf-8",
         timeout=60,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **PLAIN_PYTEST},
     )
     assert done.returncode == 0, done.stderr
     return re.sub(r"( passed) in [\d.]+s", r"\1", done.stdout)

@@ -74,7 +74,7 @@ def test_every_example_is_run_by_a_test() -> None:
 def test_a_report_is_made_of_what_the_steps_return(tmp_path: Path) -> None:
     zone = zone_where_it_is(6)
     program = begun(tmp_path, "report_pipeline", until="task 'write' has finished", timezone=zone)
-    assert ended(program).splitlines()[-1] == "totals.csv: 3 customers"
+    assert ended(program) == "totals.csv: 3 customers\n"
     assert (tmp_path / "totals.csv").read_text() == "Ada,20.50\nBob,8.00\nCy,12.50\n"
 
 
@@ -137,6 +137,12 @@ def test_a_crontab_runs_its_lines_and_logs_them(tmp_path: Path) -> None:
     program = begun(tmp_path, "crontab", "tab", until="task 'line 4' has finished")
     lines = [line.split(" ", 2)[2] for line in ended(program).splitlines()]
     assert lines[1:4] == ["line 4  run", "hello you 100%", "line 4  success"]
+
+
+def test_without_a_file_it_says_what_it_takes(tmp_path: Path) -> None:
+    program = begun(tmp_path, "crontab", until="true")
+    _, said = program.communicate(timeout=LIMIT)
+    assert program.returncode == 1 and "python examples/crontab.py FILE" in said
 
 
 def test_a_crontab_means_what_cron_means() -> None:
