@@ -53,7 +53,7 @@ class DynamicTasks:
         self._arrived: list[Member] = []  # whose logs are still to be read
         self._unsettled: dict[str, None] = {}  # those that may be at rest, in order
         self._outdated: set[str] = set()  # those that are of another version by now
-        self._unreadable: list[Rest] = []
+        self._unreadable: dict[str, Rest] = {}
         self._full: set[str] = set()  # shards that had more than they were asked for
         self._turn = 0
         self._roused = {LOCAL}
@@ -153,7 +153,7 @@ class DynamicTasks:
         except Exception as error:
             scheduler_log.error("%s cannot be read here: %s", row.task, error)
             again = now + UNREADABLE
-            self._unreadable.append(Rest(row.task, row.version, again, floor_of(row)))
+            self._unreadable[row.task] = Rest(row.task, row.version, again, floor_of(row))
             return set()
         own = planner.history.of(row.task)
         own.born, own.known = row.born, True
@@ -199,7 +199,7 @@ class DynamicTasks:
         """What is at rest, after all that is due has been decided."""
         if self.closed:
             return []
-        found, self._unreadable = self._unreadable, []
+        found = list(self._unreadable.values())
         for key in list(self._unsettled):
             entry, member = self.agenda.entries[key], self.loaded[key]
             if key in self._outdated:
@@ -268,7 +268,8 @@ class DynamicTasks:
     def _unload(self, key: str) -> None:
         member = self.loaded.pop(key, None)
         if member is None:
-            return  # it could not be read
+            self._unreadable.pop(key, None)
+            return
         self._unsettled.pop(key, None)
         self._outdated.discard(key)
         if self.agenda.entries[key].log.live:

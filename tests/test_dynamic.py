@@ -122,19 +122,19 @@ def starts(store: Store, task: str) -> list[str]:
 
 
 def test_each_way_to_say_when(store: Store) -> None:
-    app = App(store, clock=Hands("2026-03-10 10:29:59.7"), timezone="UTC")
+    clock = Hands("2026-03-10 10:20")
+    app = App(store, clock=clock, timezone="UTC")
     remind, seen = family(app)
+    app.schedule_task(remind, "once", execute_at="2026-03-10 10:30", a=1, b=[2])
+    app.schedule_task(remind, "over", execute_at=PAST)
+    app.schedule_task(remind, "cron", schedule="30 10 * * *")
+    app.schedule_task(remind, "pace", interval="1 h", args={"interval": 5})
+    app.schedule_task(remind, "text", start_cond="daily after 10:00")
+    app.schedule_task(remind, "zone", execute_at="2026-03-10 11:30", timezone="Europe/Berlin")
+    app.schedule_task(remind, "later", execute_at="2026-03-10 11:31")
+    clock.set("2026-03-10 10:29:59.8")
 
     async def story(context: AppContext) -> None:
-        await context.schedule_task(remind, "once", execute_at="2026-03-10 10:30", a=1, b=[2])
-        await context.schedule_task(remind, "over", execute_at=PAST)
-        await context.schedule_task(remind, "cron", schedule="30 10 * * *")
-        await context.schedule_task(remind, "pace", interval="1 h", args={"interval": 5})
-        await context.schedule_task(remind, "text", start_cond="daily after 10:00")
-        await context.schedule_task(
-            remind, "zone", execute_at="2026-03-10 11:30", timezone="Europe/Berlin"
-        )
-        await context.schedule_task(remind, "later", execute_at="2026-03-10 10:31")
         await seen.after(6)
 
     live(app, story)
