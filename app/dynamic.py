@@ -62,7 +62,7 @@ class DynamicTasks:
     @property
     def at_rest(self) -> bool:
         """Whether nothing is loaded, nor about to be."""
-        return not (self.loaded or self._arrived)
+        return not (self.loaded or self._arrived or self._unsure)
 
     # --- to load ----------------------------------------------------------------------------
 
@@ -103,13 +103,18 @@ class DynamicTasks:
             return set()
         store = self.session.store
         if self._roused:
-            await store.rouse(sorted(self._roused), now)
-            self._roused.clear()
+            roused = sorted(self._roused)
+            await store.rouse(roused, now)
+            self._roused.difference_update(roused)  # there may be more meanwhile
         if self._unsure:
             await store.let_go([*self.loaded, *(member.key for member in self._arrived)])
-        self._unsure = True  # until it is known what was taken
-        rows, self._first = await store.take(shares, now)
-        self._unsure = False
+        self._unsure, self._first = True, FOREVER  # until it is known what was taken
+        try:
+            rows, first = await store.take(shares, now)
+        except BaseException:
+            self._first = 0
+            raise
+        self._unsure, self._first = False, min(self._first, first)  # or what is expected since
         taken: dict[str, int] = {}
         for row in rows:
             taken[row.shard] = taken.get(row.shard, 0) + 1
