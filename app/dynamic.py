@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..engine.agenda import MANY, Agenda
 from ..engine.civil import FOREVER
@@ -20,7 +20,7 @@ from ..engine.history import PROVISIONAL, TaskLog
 from ..engine.items import Entry
 from ..engine.records import FINISHED, Action, Key
 from ..engine.verdict import Parameter, named
-from .families import Member, is_local
+from .families import Family, Member, is_local
 from .stores.dynamic import PARAMETER, Awaited, Dynamic, Rest
 from .stores.protocol import Answer, Refused
 
@@ -55,6 +55,7 @@ class DynamicTasks:
         self._outdated: set[str] = set()  # those that are of another version by now
         self._unreadable: dict[str, Rest] = {}
         self._full: set[str] = set()  # shards that had more than they were asked for
+        self._left_out = False  # whether something was not looked for, since no process is free
         self._turn = 0
         self._roused = {LOCAL}
         self._unsure = False
@@ -69,11 +70,7 @@ class DynamicTasks:
     @property
     def look_at(self) -> int:
         """When there is something to take; FOREVER while there is no room."""
-        return self._first if self._shards and self._room else FOREVER
-
-    @property
-    def _shards(self) -> list[str]:
-        return [shard for family in self.session.families.values() for shard in family.shards]
+        return self._first if self.session.families and self._room else FOREVER
 
     @property
     def _room(self) -> int:
@@ -100,6 +97,7 @@ class DynamicTasks:
         """Take what is due; the tasks whose logs have to be read before anything is decided."""
         shares = self._shares()
         if not shares:
+            self._first = FOREVER if self._left_out else self._first
             return set()
         store = self.session.store
         if self._roused:
@@ -126,26 +124,39 @@ class DynamicTasks:
 
     def _shares(self) -> dict[str, int]:
         """How many of each shard: the same of all families, and of all parts of a family; but more
-        of those that had more than the last time."""
-        room, shards = self._room, self._shards
-        if not (room and shards):
+        of those that had more than the last time. What needs a process is not looked for while none
+        is free."""
+        room, pool = self._room, self.runs.pool_room
+        families = self.session.families.values()
+        pooled = {shard for family in families for shard in self._pooled(family)}
+        self._left_out = bool(pooled) and not pool
+        weights = {
+            shard: 1 / len(family.shards)
+            for family in families
+            for shard in family.shards
+            if pool or shard not in pooled
+        }
+        if not (room and weights):
             return {}
-        self._turn += 1
-        first = self._turn % len(shards)
-        shards = shards[first:] + shards[:first]
-        families = self.session.families
-        weights = {shard: 1 / len(families[shard.partition(":")[0]].shards) for shard in shards}
         hungry = self._full & weights.keys()
         if hungry:
-            weights = {s: w if s in hungry else w / len(shards) for s, w in weights.items()}
-        whole = sum(weights.values())
+            weights = {s: w if s in hungry else w / len(weights) for s, w in weights.items()}
+        unit = room / sum(weights.values())
+        self._turn += 1
+        first, shards = self._turn % len(weights), list(weights)
         shares: dict[str, int] = {}
-        for shard in shards:
-            share = min(room, max(1, int(self._room * weights[shard] / whole)))
-            if share:
-                shares[shard] = share
-                room -= share
+        for shard in shards[first:] + shards[:first]:  # of one that has none it is told when it has
+            share = min(room, max(1, int(unit * weights[shard])))
+            if shard in pooled:
+                share = min(share, pool)
+                pool -= share
+            shares[shard] = share
+            room -= share
         return shares
+
+    @staticmethod
+    def _pooled(family: Family[..., Any]) -> list[str]:
+        return family.shards if family.execution == "process" else []
 
     def _arrive(self, row: Dynamic, now: int) -> set[str]:
         """Make plans of a row; the tasks whose logs they read."""
@@ -172,8 +183,12 @@ class DynamicTasks:
     def enter(self) -> None:
         """The logs of what was taken have been read."""
         arrived, self._arrived = self._arrived, []
+        if self.closed:
+            return  # they are let go of with the store
         for member in arrived:
             key, agenda = member.key, self.agenda
+            if key in self.loaded:
+                self.runs.leave_alone(self.loaded[key])  # what still runs of one that was before
             since = searched_from(member.row)
             self.runs.launchers.pop(key, None)
             self.loaded[key] = member
@@ -189,6 +204,8 @@ class DynamicTasks:
 
     def ended(self, key: str) -> None:
         """A run of it has: it may be at rest."""
+        if self._left_out:
+            self._first = 0
         if key in self.loaded:
             self._unsettled[key] = None
 

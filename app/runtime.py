@@ -90,6 +90,7 @@ class Runtime:
             raised=self._obey_raised,
         )
         self.dynamic = DynamicTasks(session, self.agenda, self.runs, self._wake)
+        self.dynamic.closed = once is not None
         self.journal.dynamic = self.dynamic
         self.configured()
 
@@ -498,7 +499,8 @@ class Runtime:
             return
         starts = self._decided(now)
         self.runs.forgive()
-        rests = self.dynamic.rests(now)
+        halted = self.journal.failing or self.journal.skewed  # nothing has been decided
+        rests = [] if halted else self.dynamic.rests(now)
         begun = await self.journal.commit(starts, now, rests)
         if len(begun) < len(starts):
             granted = {start for start, _ in begun}

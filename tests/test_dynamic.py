@@ -924,6 +924,36 @@ def test_what_cannot_run_is_left_to_others() -> None:
     assert min(counted.values()) > 10
 
 
+def test_what_needs_a_process_is_left_to_others_while_none_is_free(tmp_path: Path) -> None:
+    app = App(tmp_path / "log.db", timezone="UTC", max_process_count=1)
+    app.dynamic_task(name="f", execution="process")(writes)
+    other, seen = family(app, "g")
+    names = "abcdefghij"
+    for name in names:
+        app.schedule_task("f", name, execute_at=PAST, path=str(tmp_path / name))
+    taken: list[int] = []
+
+    async def story(context: AppContext) -> None:
+        life: Any = app.session.life
+        app.schedule_tasks(other, {"x": {"execute_at": PAST}, "y": {"execute_at": PAST}})
+        while not all((tmp_path / name).exists() for name in names):
+            taken.append(sum(key.startswith("f:") for key in life.dynamic.loaded))
+            await asyncio.sleep(0.001)
+        await seen.after(2)
+
+    live(app, story)
+    assert max(taken) <= 4  # one that runs, and some that have and are let go of in the next turns
+
+
+def test_a_run_of_one_task_leaves_the_dynamic_ones_alone() -> None:
+    app = App(timezone="UTC")
+    remind, seen = family(app)
+    app.task(name="only", func=lambda: None, execution="main")
+    app.schedule_task(remind, "a", execute_at=PAST)
+    app.session.run("only")
+    assert (app["only"].status, seen.names) == ("success", "")
+
+
 class Counting(MemoryStore):
     """Counts the rows that are taken."""
 
