@@ -54,7 +54,8 @@ def instant_of(start: Moment | Duration, zone: Zone) -> int:
     "actions",
     multiple=True,
     type=click.Choice(list(map(str, Action))),
-    help="Of this kind; may be given again.",
+    metavar="ACTION",
+    help=f"Of this kind: {', '.join(Action)}; may be given again.",
 )
 @click.option(
     "--run",

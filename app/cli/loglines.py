@@ -113,25 +113,31 @@ class Lines:
             self._run = max(self._run, len(number_of(record)))
 
     def _lines(self, record: Record) -> Iterator[Text]:
-        task = printable(record.task)
         style = OUTCOMES.get(record.action, "dim")
-        line = Text(f"{self._instant(record.at)}  ", "dim").append(task, "default")
-        line.append(" " * (self._task - cell_len(task) + 2))
-        line.append(f"{record.action:<9}", style).append(f"  {number_of(record):<{self._run}}")
         details = list(self._details(record))
-        rest = "  ".join(details)
-        if self._width is None or line.cell_len + 2 + cell_len(rest) <= self._width:
-            line.append(f"  {rest}", style if record.error else "")
-            line.rstrip()
-            yield line
-        else:
-            line.rstrip()
-            yield line
+        head, rest = self._head(record, style), Text("  ".join(details), style)
+        if self._width is None or head.cell_len + 2 + rest.cell_len <= self._width:
+            yield stripped(head + Text("  ") + rest)
+        elif stripped(head).cell_len <= self._width:
+            yield stripped(head)
             for detail in details:
                 yield from (Text(each, style) for each in wrapped(detail, self._width, "  "))
+        else:
+            yield Text(self._instant(record.at), "dim")
+            for each in (record.task, f"{record.action} {number_of(record)}", *details):
+                yield from (Text(part, style) for part in wrapped(each, self._width, "  "))
         if self._tracebacks and record.error:
             for each in record.error.rstrip().splitlines():
                 yield Text(f"    {printable(each)}", style)
+
+    def _head(self, record: Record, style: str) -> Text:
+        """In columns: when, which task, what happened, and the number of the run."""
+        task = printable(record.task)
+        line = Text().append(f"{self._instant(record.at)}  ", "dim").append(task)
+        line.append(" " * (self._task - cell_len(task) + 2))
+        return line.append(f"{record.action:<9}", style).append(
+            f"  {number_of(record):<{self._run}}"
+        )
 
     def _instant(self, at: int) -> str:
         moment = to_datetime(at, self._zone)
@@ -147,10 +153,16 @@ class Lines:
                 yield f"label {printable(record.run_id)}"
         else:
             began = self._began.pop(record.run or 0, None)
-            if began is not None:
+            if began is not None and began <= record.at:  # unless the clock was set back
                 yield f"took {length(record.at - began)}"
             if record.error:
                 yield printable(gist(record.error))
+
+
+def stripped(line: Text) -> Text:
+    line = line.copy()
+    line.rstrip()
+    return line
 
 
 def number_of(record: Record) -> str:
@@ -162,7 +174,7 @@ def number_of(record: Record) -> str:
 def length(microseconds: int) -> str:
     """How long a run took: `0.125 s`, `12.3 s`, `2 minutes 3 seconds`."""
     seconds = microseconds / SECOND
-    if 0 <= seconds < 60:
+    if seconds < 60:
         return f"{seconds:.3f} s" if seconds < 10 else f"{seconds:.1f} s"
     return distance(microseconds)
 
