@@ -139,10 +139,10 @@ def test_a_crontab_runs_its_lines_and_logs_them(tmp_path: Path) -> None:
     assert lines[1:4] == ["line 4  run", "hello you 100%", "line 4  success"]
 
 
-def test_without_a_file_it_says_what_it_takes(tmp_path: Path) -> None:
-    program = begun(tmp_path, "crontab", until="true")
-    _, said = program.communicate(timeout=LIMIT)
-    assert program.returncode == 1 and "python examples/crontab.py FILE" in said
+def test_without_a_file_it_says_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["crontab.py"])
+    with pytest.raises(SystemExit, match=r"python examples/crontab\.py FILE"):
+        runpy.run_path(str(EXAMPLES / "crontab.py"), run_name="__main__")
 
 
 def test_a_crontab_means_what_cron_means() -> None:

@@ -2,7 +2,8 @@
 
 from oncue import App
 
-app = App("jobs.db", shut_cond="scheduler has run over 1 second")
+END = "task 'report' has succeeded today & scheduler has run over 1 second"
+app = App("jobs.db", shut_cond=END)
 
 
 @app.task(on_startup=True)
