@@ -43,6 +43,7 @@ class DynamicTasks:
     def __init__(
         self, session: Session, agenda: Agenda, runs: Runs, wake: Callable[[], None]
     ) -> None:
+        self.began = agenda.logical
         self.session = session
         self.agenda = agenda
         self.runs = runs
@@ -199,6 +200,8 @@ class DynamicTasks:
                 agenda.search(key, since)
             else:
                 agenda.add(key, member.plan, since, waited=member.row.wait)
+            if since >= self.began:
+                agenda.entries[key].queued = True  # nobody was absent: it waited for room
 
     # --- to let go of -------------------------------------------------------------------------
 
@@ -239,12 +242,11 @@ class DynamicTasks:
     @staticmethod
     def _is_busy(entry: Entry, now: int) -> bool:
         """Whether there is something to decide before it can be let go of."""
-        behind = entry.behind is not None and entry.due <= now
-        return behind or entry.queued or bool(entry.requests)
+        return bool(entry.requests) or (entry.behind is not None and entry.due <= now)
 
     def _rest(self, entry: Entry, member: Member) -> Rest:
         agenda, log = self.agenda, entry.log
-        due = None if entry.due >= FOREVER else entry.due
+        due = entry.behind if entry.due >= FOREVER else entry.due  # one that had no room is due
         reads = set(self._awaited(entry, member))
         done = due is None and not reads and log.outcome is not None
         return Rest(
