@@ -8,11 +8,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import click
 
-from ..app import App
 from .completing import complete_file
+
+if TYPE_CHECKING:
+    from ..app import App
 
 target_argument = click.argument("target", metavar="MODULE:APP", shell_complete=complete_file)
 
@@ -24,6 +27,8 @@ class TargetError(ValueError):
 def load(target: str) -> App:
     """The app that `module:app`, `module` or `path/to/file.py` names. What the module itself
     raises when it is imported is left as it is."""
+    from ..app import App  # which a shell that completes a word need not wait for
+
     place, _, name = target.partition(":")
     name = name or "app"
     if not place.removesuffix(".py") or place.startswith(".") and not place.endswith(".py"):
