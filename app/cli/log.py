@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import IO
 
 import click
@@ -184,19 +184,27 @@ def refuse_unknown(store: Store, tasks: tuple[str, ...]) -> None:
 
 def show(reading: Reading, teller: Teller, last: int | None, follow: bool) -> None:
     """What there is and, if it is to be followed, what comes, until somebody has seen enough."""
-    with suppress(KeyboardInterrupt) if follow else nullcontext():
-        with reading.watching() if follow else nullcontext():
-            if last is not None:
-                records, more = reading.latest(last)
-                if more and not follow:
-                    click.echo(f"the latest {last}; --all shows all", err=True)
-                teller.tell(records)
-            else:
-                with progress("reading the log", beside_output=teller.to_stdout) as done:
-                    for records in reading.pages(done):
-                        teller.tell(records)
-            if follow:
-                for records in reading.coming():
-                    teller.tell(records)
     if not follow:
+        show_what_there_is(reading, teller, last, follow)
         teller.end()
+        return
+    try:
+        with reading.watching():
+            show_what_there_is(reading, teller, last, follow)
+            for records in reading.coming():
+                teller.tell(records)
+    except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            click.echo(err=True)  # the prompt is not to follow the ^C
+
+
+def show_what_there_is(reading: Reading, teller: Teller, last: int | None, follow: bool) -> None:
+    if last is not None:
+        records, more = reading.latest(last)
+        if more and not follow:
+            click.echo(f"the latest {last}; --all shows all", err=True)
+        teller.tell(records)
+        return
+    with progress("reading the log", beside_output=teller.to_stdout) as done:
+        for records in reading.pages(done):
+            teller.tell(records)
