@@ -823,7 +823,9 @@ class Agenda:
         if decided_at > entry.latest:
             entry.latest = decided_at
         again = self._pace(entry, decided_at)
-        if request is None and not owed:
+        schedule = entry.schedule
+        in_order = schedule.overlap is QUEUE or schedule.catch_up is ALL
+        if in_order and request is None and not owed:
             self._queue(entry, instant, now, again)
         if entry in self._past or entry.behind is not None:
             self._hold(entry)
@@ -842,16 +844,17 @@ class Agenda:
         return verdict
 
     def _queue(self, entry: Entry, instant: int, now: int, again: Verdict) -> None:
-        """A start by condition was made: is there more to start of what has come due?"""
-        schedule = entry.schedule
+        """A start by condition was made of a task whose starts are all made, in order: is there
+        more of what has come due?"""
+        overlap = entry.schedule.overlap
         if entry.plan.costly:
             return  # it cannot be asked about the past
-        if schedule.overlap is QUEUE:
+        if overlap is QUEUE:
             entry.queued = True
-        elif schedule.catch_up is not ALL or again.until > now:
+        elif again.until > now:
             return
         entry.behind = again.until if again.value else instant
-        if schedule.overlap is ALLOW:
+        if overlap is ALLOW:
             self._push(entry, self.logical)
 
     def refused(self, start: Start) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -711,6 +712,33 @@ def test_what_a_run_takes_is_freed_without_the_garbage_collector(execution: str)
     finally:
         gc.enable()
     assert len(left) == 1 and left[0] < 100  # of as many runs
+
+
+def test_a_run_takes_few_calls() -> None:
+    """Of our functions, from the decision to the ending in the log, ten tasks beside each other."""
+    app = App(cycle_sleep=None)
+    numbers = count()
+    calls = 0
+
+    def counted(frame: Any, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_globals["__name__"].startswith("oncue.")
+
+    async def job() -> None:
+        match next(numbers):
+            case 100:
+                sys.setprofile(counted)
+            case 300:
+                sys.setprofile(None)
+                app.shut_down()
+
+    for number in range(10):
+        app.task("has succeeded at most 40 times", func=job, name=f"job {number}")
+    try:
+        run(app)
+    finally:
+        sys.setprofile(None)
+    assert 0 < calls / 200 < 65
 
 
 # --- no polling ---------------------------------------------------------------------------------
