@@ -378,14 +378,17 @@ class Journal:
             self._wanted |= fresh  # what follows on it was not taken in
             self._fail(error, now)
             return False
+        own, known = self._own, history.tasks
         for record in records:
-            if record.run in self.live and record.seq not in self._own:
+            if record.seq in own:
+                own.remove(record.seq)
+                continue
+            if record.run in self.live:
                 self._lost.add(record.run)
-            if record.seq in self._own:
-                self._own.remove(record.seq)
-            elif record.task not in fresh or record.seq > read_to:
+            if record.task in known and (record.task not in fresh or record.seq > read_to):
                 self.agenda.take(record, now)
-            history.see(record.seq)
+        if records:
+            history.see(records[-1].seq)
         self.dynamic.enter()
         self.answered = now
         unclear = self._watch_skew()

@@ -158,6 +158,28 @@ def test_records_written_while_the_store_was_opened_keep_their_instants() -> Non
     assert stage.live(before, 12)[2:] == ["10.5 a run 10.5", "10.5 a success"]
 
 
+def test_what_nobody_here_asks_for_is_not_kept_and_is_read_once_somebody_does() -> None:
+    stage = Stage()
+    stage.app.task("every 10 seconds", name="a", execution="async")(sleeping(0))
+    known: list[bool] = []
+
+    async def before(call: str) -> None:
+        if call == "follow" and stage.machine.now == 5 * SECOND:
+            other = Record("other", Action.RUN, EPOCH + SECOND, scheduled_at=EPOCH)
+            run = stage.ledger.append(other)
+            stage.ledger.append(Record("other", Action.SUCCESS, other.at, run=run))
+        elif call == "follow" and stage.machine.now >= 10 * SECOND and not known:
+            life = stage.app.session.life
+            assert life is not None
+            known.append("other" in life.agenda.history.tasks)
+            stage.app.task("false", name="other", execution="async")(sleeping(0))
+            stage.app.task("after task 'other'", name="b", execution="async")(sleeping(0))
+
+    found = stage.live(before, 13)
+    assert known and not any(known)
+    assert [line for line in found if " b " in line] == ["10 b run 10", "10 b success"]
+
+
 def test_a_connection_that_was_lost_unnoticed_does_not_keep_an_app_from_ending_in_order() -> None:
     stage = Stage()
     stage.app.task("every 10 seconds", name="a", execution="async")(sleeping(0))
