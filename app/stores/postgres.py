@@ -140,7 +140,7 @@ class PostgresStore(HasWorker):
             lambda link: self._follow(link, position, now)
         )
         self._learn(clock, now, began, ends_at)
-        self._seen = max(self._seen, newest)
+        self._seen = newest
         return records
 
     async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
@@ -351,9 +351,11 @@ class PostgresStore(HasWorker):
         self, link: Connection, position: int, now: int
     ) -> tuple[int, int, int | None, list[Record]]:
         """The newest number, the server's clock, when the next lease ends, and the records."""
-        rows = link.execute(self._text(FOLLOW), (self._id, position, now), prepare=True).fetchall()
-        newest, clock, ends_at = rows[0][:3]
-        return newest, clock, ends_at, [record_of(row[3:]) for row in rows if row[3] is not None]
+        asked = self._id, position, now
+        found = link.execute(self._text(FOLLOW), asked, prepare=True, binary=True)
+        first, *rows = found.fetchall()
+        newest, clock, ends_at = first[:3]
+        return newest, clock, ends_at, [record_of(row[3:]) for row in rows]
 
     def _learn(self, clock: int, now: int, began: float, ends_at: int | None) -> None:
         """The server read its clock at some instant since `began`, when ours said `now`."""

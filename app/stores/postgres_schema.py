@@ -149,7 +149,10 @@ BEGIN
             (SELECT min(expires_at) FROM {p}instance WHERE id <> _instance)
         ),
         record.*
-    FROM {p}log log LEFT JOIN {p}record record ON record.seq > _position ORDER BY record.seq;
+    FROM {p}log log LEFT JOIN {p}record record ON false;
+    RETURN QUERY
+    SELECT NULL::BIGINT, NULL::BIGINT, NULL::BIGINT, record.*
+    FROM {p}record record WHERE record.seq > _position ORDER BY record.seq;
 END $$;
 
 CREATE OR REPLACE FUNCTION {p}join(

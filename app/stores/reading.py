@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from ...engine.civil import FOREVER
 from ...engine.records import Action, Record
 from .protocol import Missed, Query, Registered
 from .schema import Tables
 
+ACTIONS = {str(action): action for action in Action}  # quicker than to ask the type
 COLUMNS = "seq, task, action, at, scheduled_at, attempt, run, run_id, error, until"
 
 
@@ -156,17 +158,7 @@ def limited(count: int, query: Query) -> int:
     return min(most for most in (count, query.newest, query.oldest) if most is not None)
 
 
-def record_of(row: tuple[object, ...]) -> Record:
+def record_of(row: tuple[Any, ...]) -> Record:
+    """Of the COLUMNS."""
     seq, task, action, at, scheduled_at, attempt, run, run_id, error, until = row
-    return Record(
-        str(task),
-        Action(str(action)),
-        at=at,  # type: ignore[arg-type]
-        seq=seq,  # type: ignore[arg-type]
-        scheduled_at=scheduled_at,  # type: ignore[arg-type]
-        attempt=attempt,  # type: ignore[arg-type]
-        run=run,  # type: ignore[arg-type]
-        run_id=run_id,  # type: ignore[arg-type]
-        error=error,  # type: ignore[arg-type]
-        until=until,  # type: ignore[arg-type]
-    )
+    return Record(task, ACTIONS[action], at, seq, scheduled_at, attempt, run, run_id, error, until)
