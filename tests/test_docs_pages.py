@@ -1,4 +1,4 @@
-"""Every fenced block of every page is what happens: `pages.py` says how each kind is run."""
+"""Every fenced block of every page is what happens; a block of a kind that nobody knows fails."""
 
 from __future__ import annotations
 
@@ -11,10 +11,43 @@ import pytest
 from oncue.app.config import Config
 from oncue.app.options import options_of
 from oncue.app.task import Task
-from oncue.tests.pages import BLOCKS, DOCS, ELSEWHERE, PAGES, Block, blocks, run
+from oncue.tests.pages import BLOCKS, DOCS, PAGES, Block, blocks
+from oncue.tests.pages_language import LANGUAGE
+from oncue.tests.pages_programs import PROGRAMS, put_file
+
+KINDS = {**LANGUAGE, **PROGRAMS}
+BY_SPHINX = {"{toctree}", "{eval-rst}", "{note}"}
+"""Directives that the build checks: a warning is an error."""
+
+ELSEWHERE = {
+    (
+        "docs/commands.md",
+        "python",
+    ): "test_cli_{timeline,page}.py, test_simulation.py, test_missed.py",
+    (
+        "docs/commands.md",
+        "console",
+    ): "test_cli_{next,timeline,page}.py, test_simulation.py, test_missed.py",
+    ("docs/migrating-from-rocketry.md", "rocketry"): "test_docs_migrating.py",
+    ("docs/migrating-from-rocketry.md", "console"): "test_docs_migrating.py",
+    ("README.md", "python"): "test_readme.py",
+    ("README.md", "text"): "test_readme.py",
+}
+"""Blocks that another test runs."""
 
 ALL = [block for found in BLOCKS.values() for block in found]
 HERE = [block for block in ALL if (block.page, block.kind) not in ELSEWHERE]
+
+
+def run(block: Block) -> None:
+    if block.kind in BY_SPHINX:
+        return
+    assert block.kind in KINDS, f"{block.failure(block.kind)} is of no known kind"
+    assert block.lines or block.kind == "{literalinclude}", block.failure("it is empty")
+    for other in BLOCKS.get(block.page, ()):
+        if other.line < block.line:
+            put_file(other)
+    KINDS[block.kind](block)
 
 
 @pytest.mark.parametrize("block", HERE, ids=lambda block: f"{block.page}:{block.line}-{block.kind}")
@@ -53,12 +86,29 @@ def test_what_is_run_elsewhere_is_there() -> None:
         ("```text windows\nfrom 2026-03-10 UTC: daily\n  nothing\n```\n", "it is 2026-03-10"),
         ("```text runs\nfrom 2026-03-10 UTC: never\n  2026-03-10 00:00\n```\n", "it is nothing"),
         ("```python\nassert 1 == 2, 'no'\n```\n", "no"),
+        ("```oncue\ntime of day after 10:00\n```\n", "time of day after 10:00"),
+        ("```console\n$ oncue check daily\nall is well\n```\n", "oncue check daily"),
+        ("```console\n$ python -c 'print(1)'\n2\n```\n", "python -c print(1)"),
+        ("```sh\nmake nothing\n```\n", "make nothing"),
+        ("```sh\noncue run --nonsense jobs:app\n```\n", "--nonsense"),
+        ("```sh\ncurl example\n```\n", "curl example"),
+        ("```sh\npip install 'oncue[oracle]'\n```\n", "oracle"),
+        ("```toml\n[tool.oncue]\nnonsense = 1\n```\n", "nonsense"),
+        ("```{timeline} --from 2026-03-10 --zone UTC\nnever\n```\n", "never"),
+        ("```{literalinclude} nowhere.py\n```\n", "nowhere.py"),
     ],
 )
 def test_a_wrong_block_fails(text: str, why: str) -> None:
     (block,) = blocks(text)
     with pytest.raises(AssertionError, match=re.escape(why)):
         run(block)
+
+
+@pytest.mark.parametrize("body", ["daily => daily after 10:00\n", "daliy => time of day\n"])
+def test_a_wrong_cure_fails(body: str) -> None:
+    block = next(block for block in BLOCKS["docs/errors.md"] if block.body.startswith("daliy"))
+    with pytest.raises(AssertionError, match=re.escape(body.strip())):
+        run(block._replace(body=body))
 
 
 @pytest.mark.parametrize(("page", "kind"), [("docs/tasks.md", Task), ("docs/apps.md", Config)])
