@@ -2,7 +2,7 @@
 
 A block `{timeline}` has conditions, one a line, and after its name the options of the command; the
 picture is made when the page is built. The other kinds of blocks are those that the tests run
-(`tests/pages_language.py` says what their lines are); their conditions are lexed by oncue's own lexer.
+(`tests/pages_language.py` says what their lines are); oncue's own lexer reads their conditions.
 """
 
 from __future__ import annotations
