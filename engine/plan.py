@@ -365,4 +365,6 @@ def below(root: Question) -> Iterator[Question]:
 
 def without_retry(root: nodes.Condition) -> nodes.Condition:
     """The condition with every `retry` taken as false: does it start anew, or only again?"""
+    if not (root.operands or isinstance(root, nodes.Retry)):
+        return root
     return rewritten(root, lambda atom: NEVER if isinstance(atom, nodes.Retry) else atom)

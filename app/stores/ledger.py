@@ -6,8 +6,8 @@ task and action, the live runs, and what lies in the look-back that was last ask
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Container, Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import count
 
 from ...engine.civil import FOREVER
@@ -56,6 +56,7 @@ class Ledger:
         self.lookback: dict[str, int] = {}
         self.rows = Rows()
         self.families: set[str] = set()  # those of dynamic tasks that are looked for
+        self._by_task: dict[str, list[int]] | None = None  # numbers, once they are asked for
         self.name: Callable[[], int] = count(1).__next__
         self._lost: set[str] = set()
         self._after: tuple[tuple[int, int], dict[tuple[str, str], int]] = (0, 0), {}
@@ -107,6 +108,8 @@ class Ledger:
         self.lines.append(line)
         self.newest = seq = self.newest + 1
         self.seqs.append(seq)
+        if self._by_task is not None:
+            self._by_task.setdefault(record.task, []).append(seq)
         if self.rows.waiting:
             self.rows.stir((record.task, record.action._value_), seq, record.at)
         if len(self.lines) >= 2 * KEPT:
@@ -160,26 +163,28 @@ class Ledger:
         self._drop(set(doomed))
         return len(missed) + len(doomed)
 
-    def needed(self, lookback: Mapping[str, int], tasks: Container[str] | None = None) -> set[int]:
+    def needed(self, lookback: Mapping[str, int], tasks: Collection[str] | None = None) -> set[int]:
         """The numbers of what `Store.load` gives for a look-back; of these tasks, or of all."""
         heads: dict[tuple[str, str], int] = {}
         runs: dict[tuple[str, str], int] = {}  # the latest of each ending
         ended_by: dict[int, int] = {}
         run_of: dict[int, int] = {}
-        found = {run for held in self.held.values() for run in held}
-        live = {record.task for held in self.held.values() for record in held.values()}
-        for seq, line in zip(self.seqs, self.lines, strict=True):
-            task, action, at, _, _, run, *_ = line
-            if tasks is not None and task not in tasks:
-                found.discard(seq)
-                continue
+        found: set[int] = set()
+        live: set[str] = set()
+        for held in self.held.values():
+            for run, record in held.items():
+                if tasks is None or record.task in tasks:
+                    found.add(run)
+                    live.add(record.task)
+        for seq, line in self._lines_of(tasks):
+            task, action, at, _, _, ended, *_ = line
             if self._is_dynamic(task) and task not in lookback:
                 if task not in self.rows and task not in live:
                     continue  # it is gone, and with it what it has done
             heads[task, action] = seq
-            if run is not None:
-                runs[task, action] = max(run, runs.get((task, action), run))
-                ended_by[run], run_of[seq] = seq, run
+            if ended is not None:
+                runs[task, action] = max(ended, runs.get((task, action), ended))
+                ended_by[ended], run_of[seq] = seq, ended
             if at >= lookback.get(task, FOREVER):
                 found.add(seq)
         found.update(heads.values(), runs.values())
@@ -187,7 +192,28 @@ class Ledger:
         found.update([ended_by[seq] for seq in found if seq in ended_by])
         return found
 
+    def _lines_of(self, tasks: Collection[str] | None) -> Iterable[tuple[int, Line]]:
+        """Those of these tasks, or all, by number. Where there are dynamic tasks, which are asked
+        about again and again, by an index."""
+        if tasks is None:
+            return zip(self.seqs, self.lines, strict=True)
+        if not self.families:
+            pairs = zip(self.seqs, self.lines, strict=True)
+            return ((seq, line) for seq, line in pairs if line[0] in tasks)
+        if self._by_task is None:
+            self._by_task = {}
+            for seq, line in zip(self.seqs, self.lines, strict=True):
+                self._by_task.setdefault(line[0], []).append(seq)
+        by_task = self._by_task
+        found = sorted(seq for task in tasks for seq in by_task.get(task, ()))
+        return [(seq, self.line(seq)) for seq in found]
+
+    def line(self, seq: int) -> Line:
+        """That of a number that there is."""
+        return self.lines[bisect_left(self.seqs, seq)]
+
     def _drop(self, doomed: set[int]) -> None:
+        self._by_task = None
         pairs = zip(self.seqs, self.lines, strict=True)
         kept = [(seq, line) for seq, line in pairs if seq not in doomed]
         self.seqs = [seq for seq, _ in kept]

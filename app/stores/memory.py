@@ -66,9 +66,8 @@ class MemoryStore:
 
     def _load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         ledger = self.ledger
-        needed = ledger.needed(lookback, lookback)
-        pairs = zip(ledger.seqs, ledger.lines, strict=True)
-        return ledger.newest, [record_of(line, seq) for seq, line in pairs if seq in needed]
+        needed = sorted(ledger.needed(lookback, lookback.keys()))
+        return ledger.newest, [record_of(ledger.line(seq), seq) for seq in needed]
 
     def peek(self, lookback: Mapping[str, int], now: int) -> tuple[int, list[Record]]:
         newest, records = self._load(lookback)
