@@ -6,11 +6,6 @@ END = "task 'report' has succeeded today & scheduler has run over 1 second"
 app = App("jobs.db", shut_cond=END)
 
 
-@app.task(on_startup=True)
-def greet():
-    print("here we are")
-
-
 @app.task("daily")
 def report():
     print("the report of today")
