@@ -93,14 +93,14 @@ class Agenda:
         self, name: str, schedule: Schedule, since: int | None = None, waited: int = 0
     ) -> Entry:
         """Plan a task. `since` is from when on nobody has decided what came due of it; None: there
-        was nothing to decide. `waited` is how long it had to wait after its latest run, which was
-        released."""
+        was nothing to decide. `waited` is how long it had to wait after the latest run that was
+        released, as far as was known."""
         if name in self.entries:
             raise ValueError(f"there is a task {name!r} on the agenda already")
         self._defined += 1
         entry = self._enter(name, schedule, self._defined)
         outcome = entry.log.outcome
-        if outcome is not None and waited:
+        if outcome is not None and waited and self._waits_after(entry, outcome.action):
             entry.crash_wait, entry.not_before = waited, outcome.mark.at + waited
         elif outcome is not None and outcome.action is Action.CRASH:
             self._wait_after(entry, outcome.action, outcome.mark.at)
@@ -370,15 +370,19 @@ class Agenda:
     def _wait_after(self, entry: Entry, ending: Action, instant: int) -> None:
         """A run has ended. After one that was released the task waits; one whose lease has to end
         first waits for that."""
-        policy = entry.log.policy
-        if ending is not CRASH:
-            if not policy.undoing & BIT[ending]:
+        if not self._waits_after(entry, ending):
+            if not entry.log.policy.undoing & BIT[ending]:
                 entry.crash_wait = 0
-                return
-            if policy.failure is FailureMode.NONE:
-                return
+            return
         entry.crash_wait = min(max(CRASH_WAIT, 2 * entry.crash_wait), CRASH_WAIT_MOST)
         entry.not_before = max(entry.not_before, instant + entry.crash_wait)
+
+    @staticmethod
+    def _waits_after(entry: Entry, ending: Action) -> bool:
+        policy = entry.log.policy
+        if ending is CRASH:
+            return True
+        return bool(policy.undoing & BIT[ending]) and policy.failure is not FailureMode.NONE
 
     def _changed(self, source: Source, bit: int, instant: int) -> None:
         for plan in self.planner.changed(source, bit):

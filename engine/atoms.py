@@ -17,7 +17,7 @@ from zlib import crc32
 from ..conds.nodes import Retry
 from ..conds.parts import Age, Bound, Count, Past, ThisCycle
 from .civil import BEGINNING, FOREVER, Zone
-from .history import Source, TaskLog, count_after, count_in
+from .history import Run, Source, TaskLog, count_after, count_in
 from .periods import Period, Window, period_of
 from .periods.algebra import Constant, Expression, Span, all_of, opposite
 from .records import Action, bits
@@ -48,11 +48,11 @@ def undoing(log: TaskLog) -> Reads:
     return ((log, actions),) if actions else ()
 
 
-def within_lapses(log: TaskLog, now: int, verdict: Verdict) -> Verdict:
-    """The verdict for as long as the same runs of the log count."""
+def within_lapses(log: TaskLog, now: int, verdict: Verdict, oldest: Run | None = None) -> Verdict:
+    """The verdict for as long as the same runs of the log count; of those from the `oldest` on."""
     if not log.leased:
         return verdict
-    since, until = log.lapses(now)
+    since, until = log.lapses(now, oldest)
     return verdict._replace(since=max(verdict.since, since), until=min(verdict.until, until))
 
 
@@ -177,10 +177,11 @@ class EveryPlan(Plan):
             if now >= due:
                 return Verdict(True, due, FOREVER, self.reads)
             return Verdict(False, BEGINNING, due)
-        return within_lapses(self.log, now, self._since_run(now))
+        latest = self.log.latest_start(now)
+        return within_lapses(self.log, now, self._since_run(latest, now), latest)
 
-    def _since_run(self, now: int) -> Verdict:
-        log, latest = self.log, self.log.latest_start(now)
+    def _since_run(self, latest: Run | None, now: int) -> Verdict:
+        log = self.log
         reads: Reads = ((log, log.policy.starting),)
         if latest is None:
             return Verdict(True, BEGINNING, FOREVER, reads)

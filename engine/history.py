@@ -180,9 +180,11 @@ class TaskLog(Source):
                 return run
         return None
 
-    def lapses(self, now: int) -> tuple[int, int]:
-        """Between which instants around `now` no run is released by time alone."""
-        ends = [self.counted(run) for run in self.leased]
+    def lapses(self, now: int, oldest: Run | None = None) -> tuple[int, int]:
+        """Between which instants around `now` no run is released by time alone; of those from the
+        `oldest` on, or of all."""
+        first = 0 if oldest is None else oldest.mark.seq
+        ends = [self.counted(run) for run in self.leased if run.mark.seq >= first]
         since = max((end for end in ends if end <= now), default=BEGINNING)
         return since, min((end for end in ends if end > now), default=FOREVER)
 

@@ -7,6 +7,7 @@ from oncue.conds.nodes import Func, all_of
 from oncue.engine.decisions import ConditionFailed
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
+from oncue.engine.policy import FailureMode, Policy
 from oncue.engine.records import Action
 from oncue.engine.schedule import Schedule
 from oncue.engine.verdict import STALE
@@ -228,6 +229,16 @@ def test_a_start_taken_back_for_another_run_is_made_when_that_has_ended() -> Non
     assert world.look() == ["a 09:30:00"]
 
 
+def test_an_interval_keeps_in_step_when_an_older_lease_ends() -> None:
+    policy = Policy(FailureMode.NONE, lease=5_000_000)
+    world = World("10:00:00").task("a", "every 2 seconds", policy=policy)
+    assert world.look() == ["a 10:00:00"]
+    world.end("a", FAIL, now="10:00:01")
+    assert world.look("10:00:02") == ["a 10:00:02"]
+    world.end("a", now="10:00:05.500")
+    assert world.look() == ["a 10:00:04"]
+
+
 def test_a_start_that_does_not_consume_waits_before_the_next() -> None:
     world = World("09:00:00").task("a", "time of day after 08:00")
     assert world.look() == ["a 09:00:00"]
@@ -394,6 +405,16 @@ def test_the_phase_of_an_interval_does_not_depend_on_when_it_was_asked() -> None
         world.end("a", now="09:00:25")
         found.append(world.look())
     assert found == [["a 09:00:20"], ["a 09:00:20"]]
+
+
+def test_a_wait_that_is_old_news_does_not_last_once_a_run_has_succeeded() -> None:
+    schedule = Schedule(parse("daily after 10:00"), UTC, policy=Policy(FailureMode.UNLOCK))
+    for ending, first in ((SUCCESS, ["a 10:00:00"]), (FAIL, [])):
+        world = World("09:59:59").record("a", RUN).record("a", ending, run=1)
+        world.agenda.absorb()
+        world.agenda.add("a", schedule, waited=2_000_000)
+        assert world.look("10:00:00") == first
+        assert len(first + world.look("10:00:01")) == 1
 
 
 def test_a_crash_that_is_old_news_makes_the_first_start_wait() -> None:
