@@ -190,7 +190,7 @@ class DynamicTasks:
             key, agenda = member.key, self.agenda
             if key in self.loaded:
                 self.runs.leave_alone(self.loaded[key])  # what still runs of one that was before
-            since = searched_from(member.row)
+            since = searched_from(member.row, agenda.history.of(key))
             self.runs.launchers.pop(key, None)
             self.loaded[key] = member
             self._outdated.discard(key)
@@ -241,8 +241,10 @@ class DynamicTasks:
 
     @staticmethod
     def _is_busy(entry: Entry, now: int) -> bool:
-        """Whether there is something to decide before it can be let go of."""
-        return bool(entry.requests) or (entry.behind is not None and entry.due <= now)
+        """Whether there is something to decide before it can be let go of. What waits after a crash
+        comes back to what it is behind with, and what has no room to that."""
+        soon = entry.due <= now or (entry.due < FOREVER and not entry.crash_wait)
+        return bool(entry.requests) or (entry.behind is not None and soon)
 
     def _rest(self, entry: Entry, member: Member) -> Rest:
         agenda, log = self.agenda, entry.log
@@ -314,11 +316,13 @@ def floor_of(row: Dynamic) -> int:
     return row.since if row.decided is None else max(row.since, row.decided)
 
 
-def searched_from(row: Dynamic) -> int:
+def searched_from(row: Dynamic, log: TaskLog) -> int:
     """From when on there may be something to decide: since it was let go of nothing has changed
-    before it was due, or looked at for a record."""
-    floor = floor_of(row)
+    before it was due, or looked at for a record; but for one that only waited after a crash."""
+    floor, outcome = floor_of(row), log.outcome
     if row.decided is None:
+        return floor
+    if row.wait and outcome is not None and floor < outcome.mark.at:
         return floor
     known = [instant for instant in (row.due, row.look) if instant]
     return max(floor, min(known, default=floor))

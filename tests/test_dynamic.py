@@ -329,6 +329,28 @@ def test_a_condition_is_not_caught_up_with_unless_it_is_said(store: Store) -> No
     assert starts(store, "f:a") == ["12 00:00:00"]
 
 
+def test_what_failed_is_retried_before_what_else_is_caught_up_with(store: Store) -> None:
+    app = App(store, clock=Hands("2026-03-10 07:30"), timezone="UTC")
+    app.schedule_task(family(app)[0], "a", schedule="0 7-10 * * *")
+    app = App(store, clock=Hands("2026-03-10 10:40"), timezone="UTC")
+    begun: list[datetime] = []
+    enough = asyncio.Event()
+
+    @app.dynamic_task(name="f", catch_up="all", failure_mode="unlock")
+    async def function(context: Context) -> None:
+        begun.append(context.scheduled_at)
+        if len(begun) == 4:
+            enough.set()
+        if len(begun) == 1:
+            raise ValueError("once")
+
+    async def story(context: AppContext) -> None:
+        await enough.wait()
+
+    live(app, story)
+    assert [each.hour for each in begun] == [8, 8, 9, 10]
+
+
 def test_an_interval_keeps_its_pace(store: Store) -> None:
     times = "2026-03-10 10:00", "2026-03-10 11:30:10", "2026-03-10 11:30:20"
     lives(store, Hands(times[0]), *times, begin={"interval": "30 min"})
