@@ -2,185 +2,23 @@
 
 The rules are the promises of LANGUAGE §7 and DESIGN §4, derived here anew from the log alone, so
 that nothing of the engine is trusted. A rule is a function from a case to violations; `check`
-applies them all. "Earlier" and "later" are by sequence; clocks are asked only where a rule is about
-time, and then with the evidence's margin.
+applies them all, and those of `requests.py`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
 
-from oncue.engine.policy import ExecutionMode, FailureMode
-from oncue.engine.records import Action, Record
+from oncue.engine.policy import ExecutionMode
+from oncue.engine.records import Action
 from oncue.engine.schedule import CatchUp, Overlap
-from oncue.tests.durability.evidence import SECOND, Effect, Evidence, Kind, Promise
-
-FOREVER = 1 << 62
-RELEASE_WAIT = SECOND
-RELEASE_WAIT_MOST = 60 * SECOND
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    rule: str
-    task: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.rule}: {self.task}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A RUN record and what ended it."""
-
-    begun: Record
-    ending: Record | None
-
-    @property
-    def seq(self) -> int:
-        return self.begun.seq
-
-    @property
-    def scheduled_at(self) -> int:
-        return self.begun.logical
-
-    @property
-    def ended_seq(self) -> int:
-        return FOREVER if self.ending is None else self.ending.seq
-
-    @property
-    def ended_at(self) -> int:
-        return FOREVER if self.ending is None else self.ending.at
-
-    def counts(self, promise: Promise, seq: int = FOREVER, at: int = FOREVER) -> bool:
-        """Whether it counted when the log was known up to `seq`, at an instant."""
-        live = self.ending is None or self.ending.seq > seq
-        if promise.execution is ExecutionMode.AT_MOST_ONCE or live:
-            return True
-        assert self.ending is not None
-        match self.ending.action:
-            case Action.CRASH:
-                return False
-            case Action.FAIL if promise.failure is FailureMode.UNLOCK:
-                return False
-            case Action.FAIL if promise.failure is FailureMode.NONE:
-                return at < self.counted_until(promise)
-            case _:
-                return True
-
-    def counted_until(self, promise: Promise) -> int:
-        """Until when it kept another from being started, by the clock."""
-        if self.ending is None:
-            return FOREVER
-        if self.ending.action is Action.FAIL and promise.failure is FailureMode.NONE:
-            return max(self.ended_at, self.ending.until or self.begun.at + promise.lease)
-        return self.ended_at
-
-
-class Gap(NamedTuple):
-    begin: int
-    end: int
-
-
-class Case:
-    """The evidence, sorted for the rules."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        self.evidence = evidence
-        self.log = evidence.log
-        self.margin = evidence.margin
-        endings: dict[int, Record] = {}
-        for record in self.log:
-            if record.action is not Action.RUN and record.run is not None:
-                endings.setdefault(record.run, record)
-        self._busy_of: dict[str, list[Gap]] = {}
-        self.runs: dict[str, list[Run]] = defaultdict(list)
-        for record in self.log:
-            if record.action is Action.RUN:
-                self.runs[record.task].append(Run(record, endings.get(record.seq)))
-
-    @cached_property
-    def by_token(self) -> dict[int, Run]:
-        return {run.seq: run for runs in self.runs.values() for run in runs}
-
-    def effects(self, kind: Kind) -> Iterator[Effect]:
-        return (effect for effect in self.evidence.effects if effect.kind is kind)
-
-    def promised(self) -> Iterator[tuple[Promise, list[Run]]]:
-        for promise in self.evidence.promises.values():
-            yield promise, self.runs.get(promise.task, [])
-
-    @cached_property
-    def end(self) -> int:
-        return max((span.end for span in self.evidence.spans), default=0)
-
-    def idle(self, promise: Promise, begin: int, end: int) -> Gap | None:
-        """The first time in [begin, end) for which some instance was up without a break, longer
-        than the margin, and nothing kept it from starting the task."""
-        for free in self.free(promise, begin, end):
-            for span in self.evidence.spans:
-                gap = Gap(max(free.begin, span.begin), min(free.end, span.end))
-                if gap.end - gap.begin > self.margin:
-                    return gap
-        return None
-
-    def free(self, promise: Promise, begin: int, end: int) -> Iterator[Gap]:
-        """[begin, end) without the task's own runs and what it waits after those."""
-        busy = self._busy(promise)
-        for gap in busy[bisect_right(busy, begin, key=lambda gap: gap.end) :]:
-            if gap.begin > begin:
-                yield Gap(begin, min(gap.begin, end))
-            begin = max(begin, gap.end)
-            if begin >= end:
-                return
-        yield Gap(begin, end)
-
-    def _busy(self, promise: Promise) -> list[Gap]:
-        """Apart from each other, in order."""
-        found = self._busy_of.get(promise.task)
-        if found is None:
-            found = self._busy_of[promise.task] = []
-            for gap in sorted(self._runs_and_waits(promise)):
-                if found and gap.begin <= found[-1].end:
-                    found[-1] = Gap(found[-1].begin, max(gap.end, found[-1].end))
-                else:
-                    found.append(gap)
-        return found
-
-    def _runs_and_waits(self, promise: Promise) -> Iterator[Gap]:
-        wait = 0
-        for run in self.runs[promise.task]:
-            crashed = run.ending is not None and run.ending.action is Action.CRASH
-            waits = crashed or not run.counts(promise)
-            wait = min(max(RELEASE_WAIT, 2 * wait), RELEASE_WAIT_MOST) if waits else 0
-            until = max(run.counted_until(promise), self.known_at(run.ending))
-            yield Gap(run.begun.at, until + wait)
-
-    def known_at(self, record: Record | None) -> int:
-        """When others could know of it."""
-        if record is None:
-            return FOREVER
-        return max(record.at, self._written.get((record.task, record.run_id, record.action), 0))
-
-    @cached_property
-    def _written(self) -> dict[tuple[str, str | None, Action | None], int]:
-        effects = reversed(list(self.effects(Kind.WRITTEN)))  # the first is what counts
-        return {(e.task, e.run_id, e.action): e.at for e in effects}
-
-    def counting_before(self, promise: Promise, number: int) -> Run | None:
-        """The latest run that counted when the run of that number was claimed."""
-        runs = self.runs[promise.task]
-        run = runs[number]
-        before = reversed(runs[:number])
-        return next((r for r in before if r.counts(promise, run.seq, run.begun.at)), None)
-
+from oncue.tests.durability import requests
+from oncue.tests.durability.case import Case, Run, Violation, succeeded, undone
+from oncue.tests.durability.evidence import Evidence, Kind, Promise
+from oncue.tests.durability.requests import is_of_another_life
 
 # --- the log by itself --------------------------------------------------------------------------
 
@@ -220,7 +58,7 @@ def two_runs_are_live_at_once_only_where_allowed(case: Case) -> Iterator[Violati
     for promise, runs in case.promised():
         if promise.overlap is not Overlap.ALLOW:
             for one, other in pairwise(runs):
-                if other.seq < one.ended_seq:
+                if other.seq < one.ended_seq and not is_of_another_life(case, one, other):
                     what = f"run {other.seq} was claimed while run {one.seq} was live"
                     yield Violation("lease", promise.task, what)
 
@@ -288,10 +126,6 @@ def an_interval_keeps_its_phase(case: Case) -> Iterator[Violation]:
             if before is not None and (run.scheduled_at - before.scheduled_at) % promise.every:
                 what = f"{run.scheduled_at} is not in step with {before.scheduled_at}"
                 yield Violation("phase", promise.task, what)
-
-
-def succeeded(runs: Iterable[Run]) -> list[Run]:
-    return [r for r in runs if r.ending is not None and r.ending.action is Action.SUCCESS]
 
 
 # --- the log beside what the tasks wrote --------------------------------------------------------
@@ -373,7 +207,7 @@ def no_window_is_left_undone(case: Case) -> Iterator[Violation]:
             if run.counts(promise):
                 served.setdefault(promise.cell(run.scheduled_at), run.begun.at)
         given_up = {promise.cell(at) for task, at in noted if task == promise.task}
-        begin = min(span.begin for span in case.evidence.spans)
+        begin = case.owed_from(promise)
         cell = promise.cell(begin)
         if cell[0] < begin:  # for an instance whose clock is ahead it may have been over
             cell = promise.cell(cell[1])
@@ -412,7 +246,7 @@ def no_interval_is_left_undone(case: Case) -> Iterator[Violation]:
     for promise, runs in case.promised():
         if promise.every is None or not case.evidence.spans:
             continue
-        due = min(span.begin for span in case.evidence.spans)
+        due = case.owed_from(promise)
         for run in runs:
             if run.counts(promise):
                 gap = case.idle(promise, due, run.begun.at)
@@ -431,16 +265,10 @@ def no_success_goes_unheard(case: Case) -> Iterator[Violation]:
         counting = [run for run in runs if run.counts(promise)]
         for cause in succeeded(case.runs[promise.after]):
             begun = (run.begun.at for run in counting if run.seq > cause.ended_seq)
-            known = case.known_at(cause.ending)
+            known = max(case.known_at(cause.ending), case.owed_from(promise))
             gap = case.idle(promise, known, min(begun, default=case.end))
             if gap is not None:
                 yield undone(promise, f"what comes after run {cause.seq}", gap)
-
-
-def undone(promise: Promise, what: str, gap: Gap) -> Violation:
-    long = (gap.end - gap.begin) / SECOND
-    text = f"{what} was not run though an instance was up for {long:.3f} s from {gap.begin} on"
-    return Violation("undone", promise.task, text)
 
 
 Rule = Callable[[Case], Iterator[Violation]]
@@ -462,6 +290,7 @@ RULES: tuple[Rule, ...] = (
     no_window_is_left_undone,
     no_interval_is_left_undone,
     no_success_goes_unheard,
+    *requests.RULES,
 )
 
 

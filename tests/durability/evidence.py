@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from oncue.app.stores.dynamic import Dynamic
 from oncue.engine.decisions import Missed
 from oncue.engine.policy import ExecutionMode, FailureMode
 from oncue.engine.records import Action, Record
@@ -29,17 +30,27 @@ SECOND = 1_000_000
 
 class Kind(StrEnum):
     """BEGAN and ENDED are of a run's code; WRITTEN: the store has said that it has a record of the
-    run; READY: the instance has begun to look at what is due."""
+    run; READY: the instance has begun to look at what is due. SCHEDULING and UNSCHEDULING: it is
+    about to ask the store to schedule a dynamic task, or not to any more; then that was DONE, or
+    has FAILED, whatever came of it. GONE: the instance is dead."""
 
     BEGAN = "began"
     ENDED = "ended"
     WRITTEN = "written"
     READY = "ready"
+    SCHEDULING = "scheduling"
+    UNSCHEDULING = "unscheduling"
+    DONE = "done"
+    FAILED = "failed"
+    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`token` is the run's fencing token, `run_id` its label; `action` is what was written."""
+    """`token` is the run's fencing token, `run_id` its label; `action` is what was written.
+    `request` names what was asked, or what the run was scheduled by; `scheduled_at` is then when
+    it is to run once, `position` the newest number of the log before it was asked, or after it was
+    done."""
 
     kind: Kind
     instance: str
@@ -49,6 +60,8 @@ class Effect:
     token: int | None = None
     run_id: str | None = None
     action: Action | None = None
+    request: str | None = None
+    position: int | None = None
 
 
 class Span(NamedTuple):
@@ -67,7 +80,9 @@ Cell = Callable[[int], tuple[int, int]]
 class Promise:
     """How a task was defined. Its occurrences are one of: the windows of `cell`, each to be run
     once; every `every` microseconds from its last `scheduled_at`, without drift; each success of
-    the task `after`. `lease` is how long a run under NONE counts that failed."""
+    the task `after`. `lease` is how long a run under NONE counts that failed. A `dynamic`
+    task is owed nothing before it was scheduled; one that has none of these occurrences is
+    scheduled, changed and unscheduled again and again."""
 
     task: str
     execution: ExecutionMode = ExecutionMode.AT_LEAST_ONCE
@@ -78,13 +93,16 @@ class Promise:
     cell: Cell | None = None
     every: int | None = None
     after: str | None = None
+    dynamic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """`exclusive` are pairs of tasks whose conditions exclude each other. `settled`: at the end
-    instances were up for long enough to end everything that was begun. `margin` is how long an
-    instance may take to do what it is up for."""
+    instances were up for long enough to end everything that was begun, and left in order. `margin`
+    is how long an instance may take to do what it is up for. `rows` are the dynamic tasks there
+    are at the end; `lapses` are when an instance that was not up may have held some. A request
+    without an answer may have been `in_doubt` for so long since it failed."""
 
     log: Sequence[Record]
     effects: Sequence[Effect] = ()
@@ -94,6 +112,9 @@ class Evidence:
     exclusive: Sequence[tuple[str, str]] = ()
     settled: bool = True
     margin: int = SECOND
+    rows: Sequence[Dynamic] = ()
+    lapses: Sequence[Span] = ()
+    in_doubt: int = 0
 
 
 def every_cell(length: int) -> Cell:

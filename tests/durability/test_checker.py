@@ -11,7 +11,8 @@ from oncue.engine.decisions import Missed
 from oncue.engine.policy import ExecutionMode, FailureMode
 from oncue.engine.records import Action, Record
 from oncue.engine.schedule import CatchUp, Overlap
-from oncue.tests.durability.checker import RULES, Case, Rule, check
+from oncue.tests.durability.case import Case
+from oncue.tests.durability.checker import RULES, Rule, check
 from oncue.tests.durability.evidence import (
     SECOND,
     Effect,

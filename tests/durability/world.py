@@ -16,6 +16,7 @@ from typing import cast
 
 from oncue import App
 from oncue.app.errors import OncueError, StoreError
+from oncue.app.stores.dynamic import Wanted
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import LogLost, Query, Store
@@ -88,6 +89,7 @@ class Instance:
         self._cut_until = 0
         self._up_since: int | None = None
         self._losing: asyncio.TimerHandle | None = None
+        self._lapsed_since: int | None = None
         random = Random(world.random.getrandbits(64))
         skew = random.uniform(-world.weather.skew, world.weather.skew)
         clock = WorldClock(world.machine, round(skew * SECOND))
@@ -98,6 +100,7 @@ class Instance:
         store = HookedStore(self.inner, self._before, self._after, self._written)
         self.app.session.store = cast(Store, store)
         self.player.define(self.app, roles)
+        self.asking: asyncio.Task[None] | None = None
         self.main = self.loop.create_task(self.app.session.serve(self._begun))
         self.main.add_done_callback(self._ended)
 
@@ -116,7 +119,7 @@ class Instance:
     async def _after(self, call: str) -> None:
         await asyncio.sleep(self.world.random.uniform(*USUALLY))
         await self._weather()
-        if self._failing:
+        if self._failing and not self.is_cut_off:
             self._failing = False
             self.up()
 
@@ -135,7 +138,13 @@ class Instance:
     def _ended(self, main: asyncio.Future[None]) -> None:
         """An instance gives up for good when its store fails for long; nothing else ends it."""
         self.down()
-        if not self.alive or main.cancelled() or main.exception() is None:
+        if self.asking is not None:
+            self.asking.cancel()
+        if not self.alive or main.cancelled():
+            return
+        self.world.effects.append(Effect(Kind.GONE, self.name, self.world.now))
+        if main.exception() is None:
+            self._lapse_over()
             return
         self._lose_later()  # it could not leave
         if not isinstance(main.exception(), OncueError):
@@ -148,6 +157,7 @@ class Instance:
     def die(self) -> None:
         self.down()
         self.alive = False
+        self.world.effects.append(Effect(Kind.GONE, self.name, self.world.now))
         self.world.machine.drop(self.loop)
         if self.world.random.random() < 0.5:  # on this host it is seen at once, else by its lease
             self.lose()
@@ -182,22 +192,36 @@ class Instance:
 
     def lose(self) -> None:
         self.world.ledger.lose(self.inner.id)
+        self._lapse_over()
 
     # --- notes ----------------------------------------------------------------------------
 
     def _begun(self) -> None:
         self._ready = True
         self.up()
+        self.asking = self.loop.create_task(self.player.ask_for_all(self.app, self._newest))
 
     def up(self) -> None:
         """It has begun, its store answers, and it is not stopped."""
         if self._ready and not self._failing and self._up_since is None:
             self._up_since = self.world.now
+            self._lapse_over()
+
+    def _lapse_over(self) -> None:
+        """It holds no dynamic task of which it knows nothing."""
+        if self._lapsed_since is not None:
+            self.world.lapses.append(Span(self.name, self._lapsed_since, self.world.now))
+            self._lapsed_since = None
 
     def down(self) -> None:
+        if self._lapsed_since is None:
+            self._lapsed_since = self.world.now
         if self._up_since is not None:
             self.world.spans.append(Span(self.name, self._up_since, self.world.now))
             self._up_since = None
+
+    async def _newest(self) -> int:
+        return self.world.ledger.newest
 
     def _effect(self, effect: Effect) -> None:
         if self.alive:
@@ -226,6 +250,7 @@ class World:
         self.calm = False
         self.surprises: list[str] = []
         self.spans: list[Span] = []
+        self.lapses: list[Span] = []
         self.effects: list[Effect] = []
         self.instances: list[Instance] = []
         self._places = instances
@@ -267,6 +292,8 @@ class World:
             MemoryStore(self.ledger).missed(),
             exclusive,
             margin=self._margin,
+            rows=MemoryStore(self.ledger).dynamic(Wanted()),
+            lapses=self.lapses,
         )
 
     @property
@@ -284,6 +311,8 @@ class World:
                 instance.carry_on()
         await asyncio.sleep(SETTLING)
         for place in places:
+            if place.done():
+                place.result()
             place.cancel()
         for instance in self.living():
             instance.down()
