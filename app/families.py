@@ -10,7 +10,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -210,12 +210,12 @@ class Family(Task[P, R]):
         values, config = member.values, self.session.config.values
         if self._schedules_of[0] is not self.values or self._schedules_of[1] is not config:
             self._schedules, self._schedules_of = {}, (self.values, config)
-        timed = timetable.is_timed(values)
+        timed = member.way != "start_cond"
         known = self._schedules.get(timed)
         if known is None:
             known = self._schedules[timed] = schedule_of(member)
         zone = values.get("timezone") or self.session.config.timezone
-        return replace(known, start_cond=timetable.starting(values), zone=zone)
+        return known.at(timetable.condition_of(member.way, values[member.way]), zone)
 
 
 First = Callable[[Condition, Zone], int]
@@ -235,6 +235,7 @@ class Member(Task[..., Any]):
 
     family: Family[..., Any]
     row: Dynamic
+    way: str  # by which of the options it starts
     _schedule: Schedule
 
     def __init__(self, family: Family[..., Any], row: Dynamic) -> None:
@@ -247,9 +248,9 @@ class Member(Task[..., Any]):
         put("_waiting", ())
         put("family", family)
         put("row", row)
-        said = said_in(row.text, family)
-        said["args"] = {**family.args, **said["args"]}
-        put("values", {**family.values, **said})
+        way, said, args = said_in(row.text, family)
+        put("way", way)
+        put("values", {**family.values, **said, "args": {**family.args, **args}})
         put("_schedule", family.schedule_of(self))
 
     @property
@@ -300,22 +301,27 @@ def way_of(said: Said) -> str:
     return f"{name} {WRITERS[name](said[name])}"
 
 
-def said_in(text: str, family: Family[..., Any]) -> Said:
-    """The options in the text of a row. Raises what `Family.read` does, where the app has changed
-    since it was written."""
+def said_in(text: str, family: Family[..., Any]) -> tuple[str, Said, Said]:
+    """By which option a task starts, what is said of it, and its `args`. Raises what `Family.read`
+    does, where the app has changed since that was written."""
     texts = json.loads(text)
     args = texts.pop("args")
     known = family.session.read_texts
-    said: Said = {"args": args}
+    said: Said = {}
     for name, given in texts.items():
+        if name != "timezone":
+            way = name
+        if name == "execute_at":
+            said[name] = datetime.fromisoformat(given)
+            continue
         value = known.get((name, given))
-        if value is None:
+        if value is None:  # many tasks may say the same
             value = options.options_of(Family)[name].read(given, name, family)
             if len(known) >= MOST_TEXTS:
                 known.clear()
             known[name, given] = value
         said[name] = value
-    return said
+    return way, said, args
 
 
 MOST_TEXTS = 10_000

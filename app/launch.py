@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from ..engine.records import Record
 from .binding import NOTHING, asks_for_flag, collect, prepare, refuse_lacking
 from .context import Context, OwnPulse
 from .executors import NO_ARGUMENTS, Call, Ending, Running
-from .families import Member
+from .families import Family, Member
 from .options import json_values
 from .work import DelayedFunction
 
@@ -112,10 +113,24 @@ class Launchers(dict[str, Launcher]):
         super().__init__()
         self._session = session
         self._task_of = task_of
+        self._of_families: dict[Family[..., Any], tuple[Any, Any, Launcher]] = {}
 
     def __missing__(self, name: str) -> Launcher:
-        launcher = self[name] = Launcher(self._session, self._task_of(name))
-        return launcher
+        task = self._task_of(name)
+        made = self._of(task) if isinstance(task, Member) else Launcher(self._session, task)
+        self[name] = made
+        return made
+
+    def _of(self, member: Member) -> Launcher:
+        """As those of other tasks of its family are, of which there may be many."""
+        family, config = member.family, self._session.config.values
+        values, of_config, known = self._of_families.get(family, (None, None, None))
+        if known is None or values is not family.values or of_config is not config:
+            known = Launcher(self._session, member)
+            self._of_families[family] = family.values, config, known
+        made = copy(known)
+        made.task, made.name, made.version = member, member.name, member.row.version
+        return made
 
     def renew(self, task: Task[..., Any]) -> None:
         """The task, or something that is said of it, is another."""

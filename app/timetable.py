@@ -72,16 +72,19 @@ def is_timed(values: Mapping[str, Any]) -> bool:
     return any(values.get(name) is not None for name in CONDITIONS)
 
 
+def condition_of(name: str, given: Any) -> Condition:
+    """What starts a task by this option."""
+    make = CONDITIONS.get(name)
+    found: Condition = given if make is None else make(given)
+    return found
+
+
 def starting(values: Mapping[str, Any]) -> Condition:
     """What starts a task with these options."""
-    said = values.get("start_cond")
-    if said is not None:
-        found: Condition = said
-        return found
-    for name, make in CONDITIONS.items():
+    for name in WAYS:
         given = values.get(name)
         if given is not None:
-            return make(given)
+            return condition_of(name, given)
     return NEVER
 
 

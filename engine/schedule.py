@@ -17,6 +17,7 @@ from .policy import COMMIT, Policy
 SECOND = 1_000_000
 MISFIRE_GRACE = 60 * SECOND
 NEVER = Constant(False)
+put = object.__setattr__
 
 
 class CatchUp(StrEnum):
@@ -67,6 +68,15 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.end_cond == NEVER:
             object.__setattr__(self, "end_cond", NEVER)  # the one that is asked for by identity
+
+    def at(self, start_cond: Condition, zone: Zone) -> Schedule:
+        """The same for another condition, made quickly: there may be many."""
+        other = object.__new__(Schedule)
+        for name in Schedule.__slots__:
+            put(other, name, getattr(self, name))
+        put(other, "start_cond", start_cond)
+        put(other, "zone", zone)
+        return other
 
     @property
     def condition(self) -> Condition:
