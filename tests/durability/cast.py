@@ -237,7 +237,7 @@ class Player:
         is calm."""
         for role in self._asked:
             if role.way is not None:
-                await self._schedule(app, role, newest, None, role.way)
+                await self.schedule(app, role, newest, None, role.way)
         while self._asked and not self.calm:
             await asyncio.sleep(self._random.uniform(*PAUSE))
             await self._ask(app, self._random.choice(self._asked), newest)
@@ -245,20 +245,21 @@ class Player:
     async def _ask(self, app: App, role: Role, newest: Newest) -> None:
         choice = self._random.random()
         if role.way is not None:
-            await self._schedule(app, role, newest, None, role.way)
+            await self.schedule(app, role, newest, None, role.way)
         elif choice < 0.3:
             asking = partial(app.unschedule_task, role.family, role.task.partition(":")[2])
             await self._note(Kind.UNSCHEDULING, role, newest, None, asking)
         elif choice < 0.5:
-            await self._schedule(app, role, newest, None, {"interval": "1 s"})
+            await self.schedule(app, role, newest, None, {"interval": "1 s"})
         else:
             due = self._clock.now() + round(self._random.uniform(*AHEAD) * SECOND)
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=due)
-            await self._schedule(app, role, newest, due, {"execute_at": at})
+            await self.schedule(app, role, newest, due, {"execute_at": at})
 
-    async def _schedule(
+    async def schedule(
         self, app: App, role: Role, newest: Newest, due: int | None, way: Mapping[str, Any]
     ) -> None:
+        """A dynamic task; `due` is when it is to run once."""
         family, _, name = role.task.partition(":")
         asking = partial(app.schedule_task, family, name, request=self._label(), **way)
         await self._note(Kind.SCHEDULING, role, newest, due, asking)

@@ -40,6 +40,7 @@ class PrimaryAndStandby:
 
     skew = 0.0
     settling = 8.0
+    in_doubt = 24.0
 
     def __init__(self, primary: PostgresServer, standby: PostgresServer) -> None:
         self.address = standby.address()

@@ -4,22 +4,25 @@
 
 runs the groups of tasks of these numbers (none: all) on the store, by a clock that is SKEW seconds
 ahead, and writes to the file EFFECTS what it does, until SIGTERM. From SIGUSR1 on its tasks do not
-fail any more. A server is waited for, however long it is away.
+fail any more, and no dynamic ones are asked for. A server is waited for, however long it is away.
 """
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, cast
 
 from oncue import App
 from oncue.app.clock import FunctionClock
-from oncue.app.stores.protocol import Store
+from oncue.app.errors import StoreError
+from oncue.app.stores.protocol import Query, Store
 from oncue.engine.records import Record
 from oncue.tests.durability.cast import CAST, Player, Role
 from oncue.tests.durability.evidence import EffectFile, Kind
@@ -55,6 +58,14 @@ def make(
     return app
 
 
+async def newest(app: App) -> int | None:
+    try:
+        found = await asyncio.to_thread(app.session.store.read, Query(newest=1))
+    except StoreError:
+        return None
+    return found[-1].seq if found else 0
+
+
 def main(store: str, effects: str, name: str, seed: str, skew: str, *groups: str) -> None:
     ahead = float(skew)
     clock = FunctionClock(lambda: time.time() + ahead)
@@ -63,6 +74,12 @@ def main(store: str, effects: str, name: str, seed: str, skew: str, *groups: str
     player = Player(name, clock, random, write, ("async", "thread"))
     roles = [role for group in wanted for role in group]
     app = make(store, player, roles, clock=clock, silence_task_logging="://" in store)
+    asking: list[asyncio.Task[None]] = []
+
+    @app.session.hook_startup()
+    def ask() -> Iterator[None]:
+        yield
+        asking.append(asyncio.ensure_future(player.ask_for_all(app, partial(newest, app))))
 
     def calm(number: int, frame: object) -> None:
         player.calm = True

@@ -11,6 +11,7 @@ printed: n, the point, and the exit code of the second life.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -18,22 +19,31 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from oncue import FailureMode
+from oncue import App, FailureMode
 from oncue.app.clock import SystemClock
 from oncue.app.executors import EXECUTIONS
 from oncue.app.executors.protocol import Call, Running
 from oncue.app.stores import sqlite
-from oncue.tests.durability.cast import AT_MOST_ONCE, Player, Role, when
-from oncue.tests.durability.evidence import SECOND, Effect, EffectFile, Promise
+from oncue.tests.durability.cast import AT_MOST_ONCE, Player, Role, dynamic, when
+from oncue.tests.durability.evidence import (
+    SECOND,
+    Effect,
+    EffectFile,
+    Kind,
+    Promise,
+    read_effects,
+)
 from oncue.tests.durability.instance import make
 
 MODULE = "oncue.tests.durability.lives"
 HOUR = 3600 * SECOND
+PAST = datetime(2026, 1, 1, tzinfo=UTC)
 BESIDE = 6  # lives at a time: they mostly wait
 SHORT = (0.0, 0.02)
 ROLES = (
@@ -49,8 +59,29 @@ ROLES = (
         SHORT,
     ),
     Role(Promise("heard", after="least"), when("after task 'least'"), SHORT),
+    Role(
+        dynamic("shot:a", failure=FailureMode.UNLOCK),
+        {"failure_mode": "unlock"},
+        SHORT,
+        way={"execute_at": PAST},
+    ),
+    Role(
+        dynamic("lone:a", execution=AT_MOST_ONCE),
+        {"execution_mode": "at_most_once"},
+        SHORT,
+        way={"execute_at": PAST},
+    ),
+    Role(
+        dynamic("told:a", failure=FailureMode.COMMIT, after="shot:a"),
+        {"failure_mode": "commit"},
+        SHORT,
+        way={"start_cond": "after task 'shot:a'"},
+    ),
 )
-END = "task 'heard' has finished & task 'plain' has finished"
+END = (
+    "task 'heard' has finished & task 'plain' has finished & task 'told:a' has finished "
+    "& ~task 'lone:a' is running"
+)
 
 
 class Points:
@@ -88,7 +119,22 @@ def live(folder: Path, number: int, name: str, fatal: int) -> None:
     watch_executors(points)
     watch_statements(points)
     player = Player(name, SystemClock(), Random(0), write)
-    make(str(folder / f"{number}.db"), player, ROLES, before, after, shut_cond=END).run()
+    app = make(str(folder / f"{number}.db"), player, ROLES, before, after, shut_cond=END)
+    known = read_effects(folder / f"{number}.effects")
+    asyncio.run(schedule(app, player, {e.task for e in known if e.kind is Kind.DONE}))
+    app.run()
+
+
+async def schedule(app: App, player: Player, done: set[str]) -> None:
+    """What no life before has scheduled, before anything runs."""
+    for role in ROLES:
+        if role.way is not None and role.task not in done:
+            due = round(PAST.timestamp() * SECOND) if "execute_at" in role.way else None
+            await player.schedule(app, role, unknown, due, role.way)
+
+
+async def unknown() -> None:
+    """How far the log is."""
 
 
 def watch_executors(points: Points) -> None:
@@ -141,6 +187,8 @@ def all_lives(folder: Path, step: int) -> Iterator[tuple[int, str, int]]:
         if pid in first:
             number = first.pop(pid)
             if os.WIFSIGNALED(status):
+                gone = Effect(Kind.GONE, "one", SystemClock().now())
+                EffectFile(folder / f"{number}.effects").write(gone)
                 second[fork(folder, number, "two", 0)] = number
             else:
                 over = True

@@ -12,15 +12,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
 from oncue.app.stores import store_at
+from oncue.app.stores.dynamic import Wanted
 from oncue.app.stores.protocol import Query
 from oncue.tests.durability.cast import CAST, EXCLUSIVE
-from oncue.tests.durability.evidence import SECOND, Evidence, Kind, Span, read_effects
+from oncue.tests.durability.evidence import (
+    SECOND,
+    Effect,
+    EffectFile,
+    Evidence,
+    Kind,
+    Span,
+    read_effects,
+)
 from oncue.tests.durability.instance import MODULE
 from oncue.tests.durability.sites import Site, Victim
 
@@ -55,6 +65,12 @@ class Process:
     was_cut_off: bool = False
     up_since: int | None = None
     ups: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def lapses(self) -> Iterator[Span]:
+        """Between those."""
+        for (_, begin), (end, _) in pairwise(self.ups):
+            yield Span(self.name, begin, end)
 
     def signal(self, number: int) -> None:
         self.popen.send_signal(number)
@@ -107,6 +123,7 @@ class Nemesis:
         self._lives = lives
         self._patients: list[Patient] = []
         self._effects = folder / "effects"
+        self._write = EffectFile(self._effects).write
         self._groups = list(groups) or list(range(len(CAST)))
         self._born = 0
         self._living: list[Process] = []
@@ -232,6 +249,7 @@ class Nemesis:
         process.down()
         self._living.remove(process)
         self._gone.append(process)
+        self._write(Effect(Kind.GONE, process.name, now()))
         if surprise is not None:
             self.surprises.append(f"{surprise}\n{process.errors.read_text()[-2000:]}")
 
@@ -283,6 +301,13 @@ class Nemesis:
             for begin, end in process.ups
             if end > ready[process.name]
         ]
+        lapses = [lapse for process in self._gone for lapse in process.lapses]
+        in_doubt = round(self._site.in_doubt * SECOND)
+        lapses += [
+            Span(process.name, end, end + in_doubt)
+            for process in self._gone
+            for _, end in process.ups[-1:]
+        ]
         strange = {process.name for process in self._gone if process.strange}
         self.surprises += [
             f"{each.instance} started {each.task} by a clock that is off"
@@ -301,6 +326,9 @@ class Nemesis:
             store.missed(),
             exclusive,
             margin=MARGIN + round(2 * self._site.skew * SECOND),
+            rows=store.dynamic(Wanted()),
+            lapses=lapses,
+            in_doubt=in_doubt,
         )
 
 

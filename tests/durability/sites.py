@@ -31,11 +31,13 @@ class Victim(Protocol):
 
 class Site(Protocol):
     """`address` is of the store itself. `skew` is how many seconds an instance's clock may be off,
-    `settling` how many it takes for all to be well again after the last death."""
+    `settling` how many it takes for all to be well again after the last death, `in_doubt` how many
+    until nothing comes any more of a call without an answer, and what the dead held is free."""
 
     address: str
     skew: float
     settling: float
+    in_doubt: float
     victims: Sequence[Victim]
 
     def way(self, place: int) -> str:
@@ -47,6 +49,7 @@ class FileSite:
 
     skew = 0.0
     settling = 8.0
+    in_doubt = 0.0
     victims: Sequence[Victim] = ()
 
     def __init__(self, path: Path) -> None:
@@ -109,6 +112,7 @@ class ServerSite:
 
     skew = 1.9  # just below max_skew
     settling = 24.0  # a lease of 15 s, and what is done after that
+    in_doubt = 24.0
 
     def __init__(self, server: Server, places: int) -> None:
         self._server = server
