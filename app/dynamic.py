@@ -181,7 +181,7 @@ class DynamicTasks:
                 log.known = session.is_known(log.task)
         return {row.task, *(log.task for log in logs)}
 
-    def enter(self) -> None:
+    def enter(self, now: int) -> None:
         """The logs of what was taken have been read."""
         arrived, self._arrived = self._arrived, []
         if self.closed:
@@ -190,7 +190,7 @@ class DynamicTasks:
             key, agenda = member.key, self.agenda
             if key in self.loaded:
                 self.runs.leave_alone(self.loaded[key])  # what still runs of one that was before
-            since = searched_from(member.row, agenda.history.of(key))
+            since = min(searched_from(member.row, agenda.history.of(key)), now)
             self.runs.launchers.pop(key, None)
             self.loaded[key] = member
             self._outdated.discard(key)

@@ -389,7 +389,7 @@ class Journal:
                 self.agenda.take(record, now)
         if records:
             history.see(records[-1].seq)
-        self.dynamic.enter()
+        self.dynamic.enter(now)
         self.answered = now
         unclear = self._watch_skew()
         if not (self._unsaved or self._unwritten):

@@ -110,8 +110,11 @@ class Agenda:
 
     def search(self, name: str, since: int) -> bool:
         """What came due of a task since then was decided by nobody, but for what has run; whether
-        there is anything to decide."""
+        there is anything to decide. Nothing is decided before that, be it later than the latest
+        decision here."""
         entry = self.entries[name]
+        if since > self.logical:
+            entry.not_before = max(entry.not_before, since)
         if entry.log.logical:
             since = max(since, entry.log.logical[-1])
         if since >= self.logical or entry.plan.costly:

@@ -407,6 +407,13 @@ def test_the_phase_of_an_interval_does_not_depend_on_when_it_was_asked() -> None
     assert found == [["a 09:00:20"], ["a 09:00:20"]]
 
 
+def test_nothing_is_decided_from_before_it_is_known_that_nobody_has() -> None:
+    world = World("10:00:00")
+    world.look()
+    world.task("a", "daily", since="10:00:05")
+    assert world.look("10:00:10") == ["a 10:00:05"]
+
+
 def test_a_wait_that_is_old_news_does_not_last_once_a_run_has_succeeded() -> None:
     schedule = Schedule(parse("daily after 10:00"), UTC, policy=Policy(FailureMode.UNLOCK))
     for ending, first in ((SUCCESS, ["a 10:00:00"]), (FAIL, [])):
