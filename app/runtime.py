@@ -226,7 +226,7 @@ class Runtime:
         tasks."""
         logs = [source for source in plan.sources if isinstance(source, TaskLog)]
         for log in logs:
-            log.known = log.task in self.session
+            log.known = self.session.is_known(log.task)
         self.journal.want({*tasks, *(log.task for log in logs)}, self.clock.now())
 
     def changed(self, task: Task[..., Any], option: str) -> None:
@@ -245,6 +245,15 @@ class Runtime:
         if (before.start_cond, before.zone) != (schedule.start_cond, schedule.zone):
             self._register(task)
         self.agenda.change(task.name, self._schedule(task))
+
+    def define_family(self) -> None:
+        """There is a family more, of dynamic tasks that conditions may wait for."""
+        for name, log in list(self.planner.history.tasks.items()):
+            if not log.known and self.session.is_known(name):
+                log.known = True
+                self.journal.want({name}, self.clock.now())
+                self.agenda.rewritten(name)
+        self.dynamic.rouse("")
 
     def _register(self, task: Task[..., Any]) -> None:
         """Its condition counts from now on."""

@@ -182,7 +182,7 @@ class Session:
                 raise DefinitionError(f"the task {task!r} would be one of the family {name!r}")
         family.join(self)
         self.families[name] = family
-        self._apply(lambda life: life.dynamic.expect(0))
+        self._apply(lambda life: life.define_family())
 
     def family(self, task: Any) -> AnyFamily:
         """The family of that name, itself or of that function. Raises DefinitionError."""

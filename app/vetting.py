@@ -55,10 +55,10 @@ def warn_of_unknown(agenda: Agenda, session: Session) -> None:
     asked of it is false."""
     unknown: set[Plan] = set()
     for name, log in agenda.history.tasks.items():
-        log.known = name in session
+        log.known = session.is_known(name)
         if not log.known:
             unknown.update(log.readers)
-    names = [task.name for task in session] if unknown else []
+    names = [name for name in agenda.history.tasks if session.is_known(name)] if unknown else []
     said: dict[Condition, list[str]] = {}  # by condition, which many tasks may have
     for entry in agenda.entries.values():
         if entry.plan not in unknown:

@@ -186,6 +186,43 @@ def test_a_task_waits_for_records_of_others() -> None:
     assert seen.names == "after after both first"
 
 
+@pytest.mark.parametrize("lives", [1, 2])
+def test_other_conditions_read_what_dynamic_tasks_do(
+    store: Store, lives: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the life in which they ran, and in one in which they do not."""
+    for number in range(lives):
+        app = App(store, timezone="UTC", shut_cond="task 'f:a' has succeeded & after task 'f:a'")
+        remind, _ = family(app)
+        app.task("after task 'f:a'", func=lambda: None, name="next", execution="main")
+        app.schedule_task(remind, "a", start_cond="daily")
+        if number + 1 == lives:
+            asyncio.run(asyncio.wait_for(app.serve(), LIMIT))
+        else:
+            live(app, done)
+    assert "f:a" not in caplog.text
+
+
+async def done(context: AppContext) -> None:
+    """Nothing more."""
+
+
+def test_a_family_may_come_later_than_who_waits_for_its_tasks() -> None:
+    app = App(timezone="UTC")
+    ran = asyncio.Event()
+
+    @app.task("after task 'f:a'")
+    async def next_() -> None:
+        ran.set()
+
+    async def story(context: AppContext) -> None:
+        remind, seen = family(app)
+        await context.schedule_task(remind, "a", execute_at=PAST)
+        await ran.wait()
+
+    live(app, story)
+
+
 def test_a_start_by_a_record_is_at_its_instant() -> None:
     app = App(timezone="UTC")
     remind, seen = family(app)

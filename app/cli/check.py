@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ...conds.diagnostic import Diagnostic, Severity
-from ...conds.lint import arrange
+from ...conds.lint import arrange, named_tasks
 from ...conds.lint import lint as tree_lint
-from ...conds.nodes import Condition
+from ...conds.nodes import Condition, postorder
 from ...engine.lint import lint as window_lint
 from ...grammar.errors import ConditionSyntaxError
 from ...grammar.format import blocks, only_comments
@@ -153,11 +153,17 @@ def of_node(place: str, node: Condition, app: App, starts: bool = True) -> Check
     except ConditionSyntaxError:
         text = None
     hints = [
-        *tree_lint(node, tasks=tuple(task.name for task in app)),
+        *tree_lint(node, tasks=known_tasks(node, app)),
         *window_lint(node, app.session.config.timezone),
     ]
     found = [strict(hint) for hint in arrange(hints, text) if starts or hint.code in ALWAYS_ASKED]
     return Checked(place, text or str(node), found)
+
+
+def known_tasks(node: Condition, app: App) -> tuple[str, ...]:
+    """Those of the app, and of those that the condition names, which may be dynamic."""
+    named = (name for part in postorder(node) for name in named_tasks(part))
+    return (*(task.name for task in app), *filter(app.session.is_known, named))
 
 
 ALWAYS_ASKED = frozenset(("unknown-task", "keyword-name"))
