@@ -367,7 +367,7 @@ class Journal:
                 return False
         history = self.agenda.history
         self._noticed, self._looked = False, now
-        fresh, read_to = set[str](), history.position
+        fresh, read_to, patience = set[str](), history.position, self.store.patience
         try:
             if anew:
                 fresh, read_to = await self._read_anew(now)
@@ -399,7 +399,8 @@ class Journal:
         self.look_at = min(now + self.store.patience, self.upkeep.due, self._lease_end(now))
         if self._noticed:
             self.look_at = min(self.look_at, now + NOTICE_PAUSE)
-        if self._wanted or self._reread or unclear:
+        left = self.store.patience > patience or any(r.action is Action.CRASH for r in records)
+        if self._wanted or self._reread or unclear or left:  # what the others held is free
             self.look_at = now
         return True
 

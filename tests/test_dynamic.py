@@ -366,6 +366,31 @@ def test_a_condition_is_not_caught_up_with_unless_it_is_said(store: Store) -> No
     assert starts(store, "f:a") == ["12 00:00:00"]
 
 
+def test_what_the_last_other_held_is_looked_for_as_soon_as_that_is_gone() -> None:
+    ledger = Ledger()
+    app = App(clock=Hands("2026-03-10 10:00"), timezone="UTC")
+    app.session.store = MemoryStore(ledger)
+    remind, _ = family(app)
+    other = MemoryStore(ledger)
+
+    async def story(context: AppContext) -> None:
+        await other.open(0)
+        await context.schedule_task(remind, "a", execute_at=FAR)
+        rows, _ = await other.take({"f": 1}, from_datetime(FAR, UTC_ZONE))
+        assert len(rows) == 1
+        life = app.session.life
+        assert life is not None
+        life.journal.notice()  # so that it knows of the other
+        life._wake()
+        await asyncio.sleep(0.05)
+        ledger.lose(other.id)
+        while other.id in ledger.instances:
+            await asyncio.sleep(0)
+        assert life.journal.wake_at <= app.session.clock.now()
+
+    live(app, story)
+
+
 def test_what_failed_is_retried_before_what_else_is_caught_up_with(store: Store) -> None:
     app = App(store, clock=Hands("2026-03-10 07:30"), timezone="UTC")
     app.schedule_task(family(app)[0], "a", schedule="0 7-10 * * *")
