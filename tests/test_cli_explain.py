@@ -169,3 +169,22 @@ def test_asking_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     again.task("daily", func=print, name="a")
     assert str(again["a"].status) == "crash"
     assert [record.action for record in again.session.get_repo()] == ["run"]
+
+
+DYNAMIC = """
+from oncue import App, Context
+app = App("log.db", timezone="UTC")
+
+@app.dynamic_task()
+async def order(context: Context): ...
+
+app.schedule_task(order, "4711", start_cond="daily & after task 'order:12'")
+"""
+
+
+def test_why_a_dynamic_task_is_not_running(folder: Path) -> None:
+    (folder / "orders.py").write_text(DYNAMIC)
+    found = oncue("orders:app", "--task", "order:4711")
+    assert (found.exit_code, "✗ after task 'order:12'" in found.output) == (0, True)
+    unknown = oncue("orders:app", "--task", "order:1")
+    assert (unknown.exit_code, "there is no task 'order:1'" in unknown.output) == (2, True)

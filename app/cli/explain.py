@@ -58,6 +58,8 @@ def explain_(
         oncue explain "daily after 10:00 & after task 'extract'" --at "2026-03-10 09:00"
         oncue explain "has failed today" --log log.jsonl --task load
         oncue explain jobs:app --task load
+
+    A dynamic task is called FAMILY:NAME.
     """
     if task is not None and is_target(what):
         if at is not None or lines is not None or zone is not None:
@@ -78,8 +80,11 @@ def is_target(what: str) -> bool:
 
 def of_app(target: str, task: str) -> Explanation:
     app = app_at(target)
-    refuse_unknown(app, [task])
-    return app.explain(task)
+    try:
+        return app.explain(task)  # which may be a dynamic one
+    except KeyError:
+        refuse_unknown(app, [task])
+        raise
 
 
 def of_condition(
