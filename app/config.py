@@ -170,6 +170,12 @@ class Config:
         "of the tasks that are due, and of all whenever it is looked at (every 5 s), so that rows "
         "changed or removed by others count. By indexed look-ups, some for each task.",
     )
+    strict_names = Option[bool](
+        options.switch,
+        False,
+        doc="Whether a condition that names no task there is keeps the app from starting, or is "
+        "warned of.",
+    )
     silence_cond_check = Option[bool](
         options.switch, False, doc="Whether a condition that raises is false, or ends the app."
     )

@@ -31,7 +31,7 @@ from .answers import explanation, next_due
 from .binding import bound
 from .clock import stopwatch
 from .dynamic import DynamicTasks
-from .errors import OncueError, SchedulerExit, SchedulerRestart
+from .errors import DefinitionError, OncueError, SchedulerExit, SchedulerRestart
 from .families import Member
 from .hooks import finish
 from .journal import SECOND, Journal, scheduler_log
@@ -39,7 +39,7 @@ from .missed import tell_missed
 from .runs import Runs
 from .signals import Signals
 from .stores.protocol import Refused
-from .vetting import refuse_missing, refuse_unsendable, warn_of_unknown
+from .vetting import name_unknown, refuse_missing, refuse_unsendable
 
 if TYPE_CHECKING:
     from .session import Session
@@ -379,6 +379,8 @@ class Runtime:
             self._compile()
             await self.journal.load({t.name: registered_as(t) for t in self.session}, now)
             self._plan_all()
+            if self._unknown and self.session.config.strict_names:
+                raise DefinitionError("; ".join(self._unknown))
             for task in self.session:
                 self._ask_what_waited(task)
         except BaseException:
@@ -413,7 +415,7 @@ class Runtime:
         for task in self.session:
             self._plan(task)
         self.loaded = True
-        warn_of_unknown(self.agenda, self.session)
+        self._unknown = name_unknown(self.agenda, self.session)
 
     def _plan(self, task: Task[..., Any]) -> None:
         self.runs.launchers.renew(task)

@@ -50,9 +50,10 @@ def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in parameters.items() if not isinstance(v, BaseArgument)}
 
 
-def warn_of_unknown(agenda: Agenda, session: Session) -> None:
+def name_unknown(agenda: Agenda, session: Session) -> list[str]:
     """Name the tasks that conditions wait for and that do not exist; until one does, what is
-    asked of it is false."""
+    asked of it is false. What was said."""
+    lines: list[str] = []
     unknown: set[Plan] = set()
     for name, log in agenda.history.tasks.items():
         log.known = session.is_known(name)
@@ -68,4 +69,7 @@ def warn_of_unknown(agenda: Agenda, session: Session) -> None:
             hints = lint(condition, tasks=names)
             said[condition] = [hint.message for hint in hints if hint.code == UNKNOWN_TASK]
         for message in said[condition]:
-            scheduler_log.warning("task %s: %s", entry.name, message)
+            lines.append(f"task {entry.name}: {message}")
+    for line in lines:
+        scheduler_log.warning("%s", line)
+    return lines

@@ -38,7 +38,9 @@ def test_every_option_has_a_meaning_and_the_defaults_are_those_of_rocketry() -> 
         "health_max_age": config.health_max_age,
         "max_skew": config.max_skew,
         "concurrency_limit": None,
+        "batch_size": 100,
         "keep": None,
+        "strict_names": False,
         "cycle_sleep": config.cycle_sleep,
         "max_process_count": None,
         "tasks_as_daemon": True,
@@ -160,3 +162,14 @@ def test_another_clock_may_be_given_by_a_function() -> None:
     app = App(time_func=lambda: 1_773_136_800.5, timezone="UTC", shut_cond="true")
     task = app.task("daily after 11:00", func=print, name="a")
     assert str(task.next_due) == "2026-03-10 11:00:00+00:00"
+
+
+def test_strict_names_keep_an_app_from_starting_that_waits_for_no_task() -> None:
+    app = App(strict_names=True)
+    app.task("after task 'extrat'", func=print, name="load")
+    app.task("daily", func=print, name="extract")
+    with pytest.raises(DefinitionError, match="task load: no task is called 'extrat': 'extract'"):
+        app.run()
+    app["load"].start_cond = "after task 'extract'"
+    app.session.config.shut_cond = "always"
+    app.run()
