@@ -71,7 +71,7 @@ def what_is_to_run_once_does(case: Case) -> Iterator[Violation]:
         if not is_asked(promise):
             continue
         for name, request in case.requests[promise.task].items():
-            if request.due is None:
+            if request.due is None or is_too_late(case, request):
                 continue
             of = [run for run in runs if case.asked_by.get(run.seq) == name]
             for number, run in enumerate(of):
@@ -91,9 +91,50 @@ def what_is_to_run_once_does(case: Case) -> Iterator[Violation]:
                 yield undone(promise, f"what {name} asked for {request.due}", gap)
 
 
+def is_too_late(case: Case, request: Request) -> bool:
+    """Whether the task had run for an instant, by a clock that is ahead, after which it was asked
+    to run once before that."""
+    known = (request.done or request.asked).position or 0
+    return any(
+        run.scheduled_at >= (request.due or 0)
+        and run.seq <= known
+        and case.asked_by.get(run.seq) != request.asked.request
+        for run in case.runs[request.asked.task]
+    )
+
+
 def is_asked(promise: Promise) -> bool:
     """Whether what it is changes all the time."""
     return promise.dynamic and (promise.cell, promise.every, promise.after) == (None, None, None)
+
+
+def what_begins_anew_starts_at_once(case: Case) -> Iterator[Violation]:
+    """An interval that is scheduled when there was no such task any more knows of no run."""
+    for promise, runs in case.promised():
+        if not is_asked(promise):
+            continue
+        for name, request in case.requests[promise.task].items():
+            if request.done is None or not request.schedules or request.due is not None:
+                continue
+            others = list(others_of(case, promise.task, request))
+            until = min((other.asked.at for other in others), default=case.end)
+            if not was_removed(case, promise.task, request, others):
+                continue
+            asked = request.asked.position or 0
+            served = min((run.begun.at for run in runs if run.seq > asked), default=FOREVER)
+            gap = case.idle(promise, request.done.at, min(until, served, case.end))
+            if gap is not None:
+                yield undone(promise, f"what {name} asked anew", gap)
+
+
+def was_removed(case: Case, task: str, request: Request, others: list[Request]) -> bool:
+    """Whether there was no such task when it was asked."""
+    before = [r for r in case.requests[task].values() if r.begun < request.begun]
+    if not before or any(other in before for other in others):
+        return False
+    last = max(before, key=lambda r: r.over)
+    beside = any(r is not last and r.over > last.begun for r in before)
+    return last.done is not None and not last.schedules and not beside
 
 
 def what_is_left_is_what_was_asked(case: Case) -> Iterator[Violation]:
@@ -112,7 +153,7 @@ def what_is_left_is_what_was_asked(case: Case) -> Iterator[Violation]:
         left = None if there is None else json.loads(there.text)["args"]["request"]
         done = {case.asked_by.get(run.seq) for run in succeeded(runs)}
         for name, request in case.requests[promise.task].items():
-            over = request.due is not None and name in done
+            over = request.due is not None and (name in done or is_too_late(case, request))
             last = request.done is not None and not any(others_of(case, promise.task, request))
             if there is not None and left == name and over and there.look != 0:
                 yield Violation("rows", promise.task, f"what {name} asked is over, and is there")
@@ -128,5 +169,6 @@ Rule = Callable[[Case], Iterator[Violation]]
 RULES: tuple[Rule, ...] = (
     nothing_starts_as_it_was,
     what_is_to_run_once_does,
+    what_begins_anew_starts_at_once,
     what_is_left_is_what_was_asked,
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from oncue.app.stores.dynamic import Dynamic
 from oncue.engine.decisions import Missed
 from oncue.engine.policy import ExecutionMode, FailureMode
 from oncue.engine.records import Action, Record
@@ -210,6 +211,74 @@ def test_a_success_that_nobody_heard_is_found() -> None:
 
 
 UP = [Span("i", 0, 99 * SECOND)]
+ASKED = Promise("f:a", catch_up=CatchUp.ONCE, dynamic=True)
+
+
+def asked(*lines: str) -> list[Effect]:
+    """Effects from lines such as `scheduling x at 3 for 5` and `done x at 3`, of the instance `i`;
+    `#7` at the end is the newest record then, `by 4` the run that began."""
+    found: list[Effect] = []
+    for line in lines:
+        kind, name, *rest = line.replace("#", "# ").split()
+        said = dict(zip(rest[::2], map(float, rest[1::2]), strict=True))
+        due = round(said["for"] * SECOND) if "for" in said else None
+        at, run = round(said["at"] * SECOND), round(said["by"]) if "by" in said else None
+        position = round(said.get("#", 0))
+        found.append(Effect(Kind(kind), "i", at, "f:a", due, run, None, None, name, position))
+    return found
+
+
+def asked_and(lines: list[str], *requests: str, row: str | None = None, up: int = 20) -> list[str]:
+    """The rules that a life breaks of which a row by a request is left."""
+    text = f'{{"args": {{"request": "{row}"}}}}'
+    rows = [Dynamic("f:a", "f", text, "", 1, 0, 0, None, None, None, 0, 0, None)]
+    life = Evidence(
+        log(*[line.replace("a ", "f:a ", 1) for line in lines]),
+        asked(*requests),
+        {"f:a": ASKED},
+        [Span("i", 0, up * SECOND)],
+        rows=rows if row else (),
+    )
+    return sorted({found.rule for found in check(life)} - {"success"})
+
+
+X = ["scheduling x at 1 for 5", "done x at 1"]
+RAN = ["a run 5", "a success 6 of 1"]
+BY_X = "began x at 5 for 5 by 1"
+AGAIN = ["a run 7 for 5", "a success 8 of 3"]
+REMOVED = [*X, "unscheduling y at 2", "done y at 2"]
+CHANGED = [*X, "scheduling z at 2 for 9", "done z at 2"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "requests", "row", "broken"),
+    [
+        (RAN, [*X, BY_X], None, []),
+        (RAN, [*X, BY_X], "x", ["rows"]),
+        ([], X, "x", ["undone"]),
+        ([], X[:1], "x", []),  # nobody knows whether that was done
+        ([], X, None, ["rows", "undone"]),
+        ([*RAN, *AGAIN], [*X, BY_X, "began x at 7 for 5 by 3"], None, ["served"]),
+        ([], REMOVED, None, []),
+        ([], REMOVED, "x", ["rows"]),
+        (RAN, [*REMOVED, BY_X], None, ["unscheduled"]),
+        (RAN, [*REMOVED[:3], BY_X], None, []),  # it may have been before
+        (RAN, [*CHANGED, BY_X], "z", ["outdated", "undone"]),
+        ([], [*REMOVED, "scheduling w at 3", "done w at 3"], "w", ["undone"]),
+        (["a run 3"], ["scheduling w at 3", "done w at 3"], "w", ["settled"]),
+    ],
+)
+def test_what_was_asked_of_a_dynamic_task_is_done(
+    lines: list[str], requests: list[str], row: str | None, broken: list[str]
+) -> None:
+    assert asked_and(lines, *requests, row=row) == broken
+
+
+def test_a_dynamic_task_that_is_held_for_ever_is_found() -> None:
+    row = Dynamic("f:a", "f", '{"args": {"request": "x"}}', "", 1, 0, 0, None, 1, 1, 0, 0, "i")
+    assert [found.rule for found in check(Evidence([], rows=[row]))] == ["rows"]
+
+
 BAD = (
     Evidence(log("a run 0 #2", "a run 0 #1", "a success 1 of 9"), (), {"a": ONCE}),
     Evidence(log("a run 0", "c run 0"), exclusive=[("a", "c")]),
@@ -218,6 +287,9 @@ BAD = (
     Evidence(LIFE, [], {"a": WINDOW, "b": AFTER}, UP),
     Evidence(LIFE, [BEGAN, BEGAN], {"a": ONCE}),
     Evidence(log("b run 0"), [Effect(Kind.WRITTEN, "i", 0, "a")], {"b": AFTER}),
+    Evidence([], asked(*X), {"f:a": ASKED}, UP),
+    Evidence([], asked(BY_X), {"f:a": ASKED}),
+    Evidence([], asked(*REMOVED, "scheduling w at 3", "done w at 3"), {"f:a": ASKED}, UP),
 )
 
 

@@ -15,6 +15,7 @@ from oncue.app.stores import memory
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.protocol import Claim, Finish
 from oncue.app.stores.protocol import judge as judge_steps
+from oncue.app.stores.rows import Rows
 from oncue.engine.agenda import Agenda
 from oncue.engine.policy import ExecutionMode, FailureMode, Policy
 from oncue.tests.durability.simulate import judge
@@ -84,8 +85,39 @@ def a_finish_is_taken_without_a_lease(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-def what_is_due_is_looked_at_a_little_late(patch: pytest.MonkeyPatch) -> None:
+def what_is_due_is_looked_at_late_by_one_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Agenda, "wake", property(lambda self: None))
+
+
+# --- of dynamic tasks ---------------------------------------------------------------------------
+
+
+def what_the_dead_held_stays_held(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Rows, "release_all", lambda self, instance, but=(): None)
+
+
+def a_record_wakes_nobody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Rows, "stir", lambda self, key, seq, at: None)
+
+
+def a_claim_asks_for_no_version(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Rows, "is_of", lambda self, task, version: True)
+
+
+def what_has_run_once_is_not_removed(patch: pytest.MonkeyPatch) -> None:
+    rested = Rows.rest
+    patch.setattr(Rows, "rest", lambda self, r, own: rested(self, r._replace(done=False), own))
+
+
+def what_is_taken_is_known_to_nobody(patch: pytest.MonkeyPatch) -> None:
+    """As if there were no records of it."""
+    take = memory.MemoryStore.take
+
+    async def taken(self: memory.MemoryStore, shares: Any, now: int) -> Any:
+        rows, first = await take(self, shares, now)
+        return [row._replace(born=self.ledger.newest) for row in rows], first
+
+    patch.setattr(memory.MemoryStore, "take", taken)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +130,12 @@ def what_is_due_is_looked_at_a_little_late(patch: pytest.MonkeyPatch) -> None:
         (a_crash_releases_whatever_the_mode, {"at most once"}),
         (nobody_looks_for_leases_that_are_over, {"settled"}),
         (a_finish_is_taken_without_a_lease, {"endings"}),
-        (what_is_due_is_looked_at_a_little_late, {"undone"}),
+        (what_is_due_is_looked_at_late_by_one_alone, {"undone"}),
+        (what_the_dead_held_stays_held, {"rows"}),
+        (a_record_wakes_nobody, {"undone"}),
+        (a_claim_asks_for_no_version, {"outdated", "unscheduled"}),
+        (what_has_run_once_is_not_removed, {"rows"}),
+        (what_is_taken_is_known_to_nobody, {"served"}),
     ],
 )
 def test_a_planted_bug_is_found(
@@ -106,8 +143,9 @@ def test_a_planted_bug_is_found(
 ) -> None:
     plant(monkeypatch)
     found: set[str] = set()
+    instances = 1 if plant is what_is_due_is_looked_at_late_by_one_alone else 3
     for seed in range(SEEDS):
-        wrong = judge(seed, 3, 20.0)[1]
+        wrong = judge(seed, instances, 20.0)[1]
         found |= {each.partition(":")[0] for each in wrong} & rules
         if found:
             break
