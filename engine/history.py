@@ -251,7 +251,7 @@ class TaskLog(Source):
 
     def has(self, record: Record) -> bool:
         """Whether a record of the task's name is of this one."""
-        return (record.run or record.seq) > self.born
+        return not self.born or (record.run or record.seq) > self.born
 
     def add(self, record: Record, mark: Mark | None = None) -> Mark:
         """Take in a record; `mark` is the place it was promised already."""
