@@ -1,6 +1,6 @@
 """The real runtime on a virtual time, under faults that a seed decides.
 
-`ONCUE_SEEDS` says how many seeds, `ONCUE_FIRST_SEED` the first: by default a few hundred that are
+`ONCUE_SEEDS` says how many seeds, `ONCUE_FIRST_SEED` the first: by default 150 that are
 always the same. A seed that is bad names the command that replays it.
 """
 
@@ -14,7 +14,7 @@ import pytest
 
 from oncue.tests.durability.simulate import MODULE
 
-SEEDS = int(os.environ.get("ONCUE_SEEDS", "200"))
+SEEDS = int(os.environ.get("ONCUE_SEEDS", "150"))
 FIRST = int(os.environ.get("ONCUE_FIRST_SEED", "0"))
 
 
