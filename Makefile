@@ -25,6 +25,7 @@ test: set-up-test .view/oncue ## the whole check: ruff, mypy, pytest (ARGS="-k w
 nightly: set-up-test .view/oncue ## the laws of the language on 100,000 examples each, durability for long: hours (ARGS="-k printer")
 	ONCUE_CHAOS_SECONDS=1200 ONCUE_DEATHS_STEP=1 ONCUE_SEEDS=20000 ONCUE_FIRST_SEED=$$(date +%s) \
 	    $(PY) -m pytest tests/durability -s $(ARGS)
+	ONCUE_NIGHTLY=1 $(PY) -m pytest tests/test_dynamic.py -k due_at_once $(ARGS)
 	$(PY) -m pytest tests/property/test_language.py --hypothesis-profile=nightly $(ARGS)
 
 coverage: set-up-test ## branch coverage of conds, grammar and engine; fails under 95 %
