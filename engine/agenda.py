@@ -279,7 +279,7 @@ class Agenda:
         task, action = record.task, record.action
         entry = self.entries.get(task)
         log = self.history.of(task) if entry is None else entry.log
-        if not log.has(record):
+        if log.born and not log.has(record):
             return log
         log.add(record, mark)
         if instant < self.logical:
