@@ -726,7 +726,7 @@ def test_a_row_that_cannot_be_read_here_is_left_alone_and_said(
 ) -> None:
     app = App(store, timezone="UTC")
     remind, _ = family(app)
-    app.define("business hours", "time of day after 09:00")
+    app.define("business hours", "time of day")
     app.schedule_task(remind, "a", start_cond="daily & business hours")
     app.schedule_task(remind, "b", execute_at=PAST)
     other = App(store, timezone="UTC")
