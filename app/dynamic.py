@@ -21,8 +21,9 @@ from ..engine.items import Entry
 from ..engine.records import FINISHED, Action, Key
 from ..engine.verdict import Parameter, named
 from .families import Family, Member, is_local
-from .stores.dynamic import PARAMETER, Awaited, Dynamic, Rest
+from .stores.dynamic import PARAMETER, Awaited, Dynamic, Rest, family_of
 from .stores.protocol import Answer, Refused
+from .vetting import logs_of
 
 if TYPE_CHECKING:
     from .runs import Runs
@@ -163,7 +164,7 @@ class DynamicTasks:
         """Make plans of a row; the tasks whose logs they read."""
         planner, session = self.agenda.planner, self.session
         try:
-            family = session.families[row.task.partition(":")[0]]
+            family = session.families[family_of(row.task)]
             member = Member(family, row)
             schedule = member.plan
             plan = planner.plan(schedule.condition, row.task, schedule.zone)
@@ -175,11 +176,7 @@ class DynamicTasks:
         own = planner.history.of(row.task)
         own.born, own.known = row.born, True
         self._arrived.append(member)
-        logs = [source for source in plan.sources if isinstance(source, TaskLog)]
-        for log in logs:
-            if log is not own:
-                log.known = session.is_known(log.task)
-        return {row.task, *(log.task for log in logs)}
+        return {row.task, *(log.task for log in logs_of(plan, session))}
 
     def enter(self, now: int) -> None:
         """The logs of what was taken have been read."""

@@ -22,7 +22,7 @@ from ..engine.atoms import Scheduler
 from ..engine.civil import FOREVER
 from ..engine.decisions import ConditionFailed, Start, Stop
 from ..engine.explain import Explanation
-from ..engine.history import History, TaskLog
+from ..engine.history import History
 from ..engine.plan import Planner
 from ..engine.schedule import NEVER, Request, Schedule
 from ..engine.verdict import Plan
@@ -39,7 +39,7 @@ from .missed import tell_missed
 from .runs import Runs
 from .signals import Signals
 from .stores.protocol import Refused
-from .vetting import name_unknown, refuse_missing, refuse_unsendable
+from .vetting import logs_of, name_unknown, refuse_missing, refuse_unsendable
 
 if TYPE_CHECKING:
     from .session import Session
@@ -224,9 +224,7 @@ class Runtime:
     def _want(self, plan: Plan, *tasks: str) -> None:
         """Before the next decision, read what a plan made just now needs of the log, and of these
         tasks."""
-        logs = [source for source in plan.sources if isinstance(source, TaskLog)]
-        for log in logs:
-            log.known = self.session.is_known(log.task)
+        logs = logs_of(plan, self.session)
         self.journal.want({*tasks, *(log.task for log in logs)}, self.clock.now())
 
     def changed(self, task: Task[..., Any], option: str) -> None:
@@ -398,8 +396,7 @@ class Runtime:
         """Why a dynamic task starts or does not, by what the store says, without opening it."""
         now, schedule = self.clock.now(), member.plan
         plan = self.planner.plan(schedule.condition, member.key, schedule.zone)
-        for log in (source for source in plan.sources if isinstance(source, TaskLog)):
-            log.known = self.session.is_known(log.task)
+        logs_of(plan, self.session)
         self.planner.history.of(member.key).born = member.row.born
         self.journal.peek({}, now, member.key)
         self.agenda.add(member.key, schedule)

@@ -44,7 +44,7 @@ from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
 from .scheduling import Scheduling
-from .stores.dynamic import Wanted
+from .stores.dynamic import Wanted, family_of
 from .stores.protocol import Store
 from .task import LiveRun, Task
 
@@ -168,8 +168,8 @@ class Session:
             self._add(task)
 
     def _refuse_of_family(self, name: str) -> None:
-        family, colon, _ = name.partition(":")
-        if colon and family in self.families:
+        family = family_of(name)
+        if family != name and family in self.families:
             raise DefinitionError(f"the name {name!r} is one of a task of the family {family!r}")
 
     def add_family(self, family: AnyFamily) -> None:
@@ -196,7 +196,7 @@ class Session:
 
     def is_known(self, name: str) -> bool:
         """Whether there is such a task, or a family that may have it."""
-        return name in self._tasks or name.partition(":")[0] in self.families
+        return name in self._tasks or family_of(name) in self.families
 
     def _add(self, task: AnyTask) -> None:
         task.join(self)
@@ -566,7 +566,7 @@ class Session:
 
     def _member(self, key: Any) -> Member | None:
         """The dynamic task that the log knows by this name."""
-        family = self.families.get(key.partition(":")[0]) if isinstance(key, str) else None
+        family = self.families.get(family_of(key)) if isinstance(key, str) else None
         rows = [] if family is None else self.store.dynamic(Wanted(tasks=(key,)))
         return Member(family, rows[0]) if family is not None and rows else None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..conds.lint import lint
 from ..conds.nodes import Condition
 from ..engine.agenda import Agenda
+from ..engine.history import TaskLog
 from ..engine.schedule import NEVER
 from ..engine.verdict import Plan
 from .arguments import BaseArgument
@@ -48,6 +49,14 @@ def refuse_unsendable(task: Task[..., Any]) -> None:
 def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Those that are values already."""
     return {k: v for k, v in parameters.items() if not isinstance(v, BaseArgument)}
+
+
+def logs_of(plan: Plan, session: Session) -> list[TaskLog]:
+    """The logs that a plan reads, each told whether there is such a task."""
+    logs = [source for source in plan.sources if isinstance(source, TaskLog)]
+    for log in logs:
+        log.known = session.is_known(log.task)
+    return logs
 
 
 def name_unknown(agenda: Agenda, session: Session) -> list[str]:

@@ -128,3 +128,31 @@ class Wanted(NamedTuple):
 
 Shares = Mapping[str, int]
 """Of each shard, how many tasks at most."""
+
+
+def family_of(name: str) -> str:
+    """Of a dynamic task by its name in the log, or of a shard."""
+    return name.partition(":")[0]
+
+
+def condition_of(wanted: Wanted, mark: str, among: str) -> str:
+    """What is wanted as the condition of a statement: `mark` makes of a field's name the place of
+    its value, `among` is how a task is one of `tasks`."""
+    states = {
+        State.SCHEDULED: "look > {now}",
+        State.DUE: "look <= {now}",
+        State.HELD: "holder IS NOT NULL",
+        State.WAITING: "look IS NULL AND holder IS NULL AND waits > 0",
+        State.SPENT: "look IS NULL AND holder IS NULL AND waits = 0",
+    }
+    parts = {
+        "family": "task > {family} || ':' AND task < {family} || ';'",
+        "tasks": among,
+        "state": states[wanted.state] if wanted.state is not None else "",
+        "since": "look >= {since}",
+        "until": "look < {until}",
+        "after": "task > {after}",
+    }
+    places = {name: mark.format(name) for name in Wanted._fields}
+    asked = [part for name, part in parts.items() if getattr(wanted, name) is not None]
+    return " AND ".join(["true", *(part.format(**places) for part in asked)])

@@ -14,8 +14,8 @@ from ...engine.civil import FOREVER
 from ...engine.decisions import Missed
 from ...engine.records import Action, Record
 from ..clock import uptime
+from .dynamic import family_of
 from .rows import Rows
-from .sweep import family_of
 
 KEPT = 100_000
 

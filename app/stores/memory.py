@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from ...engine.records import Action, Record
-from .dynamic import Awaited, Dynamic, Planned, Rest, Shares, Wanted
+from .dynamic import Awaited, Dynamic, Planned, Rest, Shares, Wanted, family_of
 from .ledger import Held, Ledger, by_instant, record_of
 from .protocol import (
     CLOCK_CHECK,
@@ -26,7 +26,6 @@ from .protocol import (
     Step,
     judge,
 )
-from .sweep import family_of
 from .watching import looking
 
 

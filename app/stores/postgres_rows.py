@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ...engine.civil import FOREVER
-from .dynamic import PIECE, Awaited, Dynamic, Planned, Shares, State, Wanted
+from .dynamic import PIECE, Awaited, Dynamic, Planned, Shares, Wanted, condition_of
 from .postgres_link import Connection
 
 COLUMNS = (
@@ -314,14 +314,6 @@ LET_GO = "SELECT {p}release(ARRAY [%s], %s::TEXT[])"
 ROUSE = "SELECT {p}rouse(%s, %s::TEXT[], %s::TEXT[], %s)"
 LEAVE = "SELECT {p}leave(%s)"
 
-STATES = {
-    State.SCHEDULED: "look > %(now)s",
-    State.DUE: "look <= %(now)s",
-    State.HELD: "holder IS NOT NULL",
-    State.WAITING: "look IS NULL AND holder IS NULL AND waits > 0",
-    State.SPENT: "look IS NULL AND holder IS NULL AND waits = 0",
-}
-
 
 class RowWriter:
     """Writes for one instance."""
@@ -388,25 +380,10 @@ def pieces(planned: Sequence[Planned]) -> list[Sequence[Planned]]:
 
 def rows_of(link: Connection, text: Callable[[str], bytes], wanted: Wanted) -> list[Dynamic]:
     """Those that are wanted, by name."""
-    parts = ["true"]
-    if wanted.family is not None:
-        parts.append("task > %(family)s || ':' AND task < %(family)s || ';'")
-    if wanted.tasks is not None:
-        parts.append("task = ANY (%(tasks)s::TEXT[])")
-    if wanted.state is not None:
-        parts.append(STATES[wanted.state])
-    if wanted.since is not None:
-        parts.append("look >= %(since)s")
-    if wanted.until is not None:
-        parts.append("look < %(until)s")
-    if wanted.after is not None:
-        parts.append("task > %(after)s")
+    condition = condition_of(wanted, "%({})s", "task = ANY (%(tasks)s::TEXT[])")
     given: dict[str, Any] = {**wanted._asdict(), "tasks": list(wanted.tasks or ())}
     found = link.execute(
-        text(
-            f"SELECT {COLUMNS} FROM {{p}}dynamic WHERE {' AND '.join(parts)} "
-            "ORDER BY task LIMIT %(most)s"
-        ),
+        text(f"SELECT {COLUMNS} FROM {{p}}dynamic WHERE {condition} ORDER BY task LIMIT %(most)s"),
         given,
     )
     return [Dynamic(*row) for row in found]

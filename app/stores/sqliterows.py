@@ -8,19 +8,12 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from ...engine.civil import FOREVER
-from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, State, Wanted
+from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, Wanted, condition_of
 from .schema import Tables
 
 COLUMNS = (
     "task, shard, text, condition, version, born, since, decided, due, look, wait, waits, holder"
 )
-STATES = {
-    State.SCHEDULED: "look > :now",
-    State.DUE: "look <= :now",
-    State.HELD: "holder IS NOT NULL",
-    State.WAITING: "look IS NULL AND holder IS NULL AND waits > 0",
-    State.SPENT: "look IS NULL AND holder IS NULL AND waits = 0",
-}
 
 
 class RowWriter:
@@ -193,27 +186,14 @@ class RowWriter:
 
 def rows_of(db: sqlite3.Connection, tables: Tables, wanted: Wanted) -> list[Dynamic]:
     """Those that are wanted, by name."""
-    parts = ["true"]
-    if wanted.family is not None:
-        parts.append("task > :family || ':' AND task < :family || ';'")
-    if wanted.tasks is not None:
-        parts.append("task IN (SELECT value FROM json_each(:tasks))")
-    if wanted.state is not None:
-        parts.append(STATES[wanted.state])
-    if wanted.since is not None:
-        parts.append("look >= :since")
-    if wanted.until is not None:
-        parts.append("look < :until")
-    if wanted.after is not None:
-        parts.append("task > :after")
+    condition = condition_of(wanted, ":{}", "task IN (SELECT value FROM json_each(:tasks))")
     given = {
         **wanted._asdict(),
         "tasks": json.dumps(wanted.tasks),
         "most": -1 if wanted.most is None else wanted.most,
     }
     found = db.execute(
-        f"SELECT {COLUMNS} FROM {tables.dynamic} WHERE {' AND '.join(parts)} "
-        "ORDER BY task LIMIT :most",
+        f"SELECT {COLUMNS} FROM {tables.dynamic} WHERE {condition} ORDER BY task LIMIT :most",
         given,
     )
     return [Dynamic(*row) for row in found]

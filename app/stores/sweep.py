@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
+from .dynamic import family_of
+
 SWEPT = 1000  # records that are looked at in one transaction to drop the old
 
 Seen = tuple[int, str, int]
@@ -48,8 +50,3 @@ class Sweep:
         more = any(at < before for *_, at in seen)
         self.position = seen[-1][0] if more else 0
         return doomed, more
-
-
-def family_of(name: str) -> str:
-    """Of a dynamic task, or of a shard."""
-    return name.partition(":")[0]
