@@ -20,13 +20,14 @@ import logging
 import multiprocessing
 import os
 import pickle
+import select
 import signal
 import sys
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from queue import SimpleQueue
 
 from ...engine.records import Action
@@ -66,6 +67,18 @@ class Died(Exception):
     """The worker is gone."""
 
 
+def ready_of(pipe: Connection, sentinel: int) -> Callable[[float | None], list[int]]:
+    """Says which of the two have something to be read, after so many milliseconds at most: what
+    `multiprocessing.connection.wait` does, which builds a selector each time it is asked."""
+    if sys.platform == "win32":
+        both = {pipe: pipe.fileno(), sentinel: sentinel}
+        return lambda most: [both[each] for each in wait(both, most and most / 1000)]
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    poll.register(sentinel, select.POLLIN)
+    return lambda most: [each for each, _ in poll.poll(most)]
+
+
 class Child:
     """A worker process, from the outside. Its keeper talks to it; `terminate` and `kill` come
     from other threads."""
@@ -85,12 +98,13 @@ class Child:
             finally:
                 theirs.close()
             self._process = process
+            self._ready = ready_of(self._pipe, process.sentinel)
             self.ready = False
             _children.add(self)
 
     @property
     def alive(self) -> bool:
-        return not wait([self._process.sentinel], 0)
+        return self._process.sentinel not in self._ready(0)
 
     def run(
         self, parcel: bytes, beat: Callable[[], int | None] | None = None
@@ -119,7 +133,7 @@ class Child:
     def _receive(self) -> bytes:
         """The next message; those that were sent before the worker died are not lost."""
         try:
-            if self._pipe in wait([self._pipe, self._process.sentinel]):
+            if self._pipe.fileno() in self._ready(None):
                 return self._pipe.recv_bytes()
         except (EOFError, OSError):
             pass
