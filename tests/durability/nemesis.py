@@ -7,6 +7,7 @@ Only processes that were started here are ever signalled.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -19,8 +20,8 @@ from pathlib import Path
 from random import Random
 
 from oncue.app.stores import store_at
-from oncue.app.stores.dynamic import Wanted
-from oncue.app.stores.protocol import Query
+from oncue.app.stores.dynamic import Dynamic, Wanted
+from oncue.app.stores.protocol import Query, Store
 from oncue.tests.durability.cast import CAST, EXCLUSIVE
 from oncue.tests.durability.evidence import (
     SECOND,
@@ -326,10 +327,22 @@ class Nemesis:
             store.missed(),
             exclusive,
             margin=MARGIN + round(2 * self._site.skew * SECOND),
-            rows=store.dynamic(Wanted()),
+            rows=asyncio.run(rows_of(store)),
             lapses=lapses,
             in_doubt=in_doubt,
         )
+
+
+async def rows_of(store: Store) -> list[Dynamic]:
+    """The dynamic tasks there are, those woken for which a record came when nobody looked any
+    more."""
+    now = round(time.time() * SECOND)
+    await store.open(now)
+    try:
+        await store.take({"nobody": 1}, now)
+        return store.dynamic(Wanted())
+    finally:
+        await store.close()
 
 
 def some_seed() -> int:

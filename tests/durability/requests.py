@@ -139,7 +139,7 @@ def was_removed(case: Case, task: str, request: Request, others: list[Request]) 
 
 def what_is_left_is_what_was_asked(case: Case) -> Iterator[Violation]:
     """In the end there is what was scheduled last, and nothing that has run once or was removed,
-    unless that is looked at next; nobody holds it."""
+    unless it is to be looked at by now; nobody holds it."""
     if not case.evidence.settled:
         return
     rows = {row.task: row for row in case.evidence.rows}
@@ -155,7 +155,8 @@ def what_is_left_is_what_was_asked(case: Case) -> Iterator[Violation]:
         for name, request in case.requests[promise.task].items():
             over = request.due is not None and (name in done or is_too_late(case, request))
             last = request.done is not None and not any(others_of(case, promise.task, request))
-            if there is not None and left == name and over and there.look != 0:
+            asleep = there is not None and (there.look is None or there.look > case.end)
+            if left == name and over and asleep:
                 yield Violation("rows", promise.task, f"what {name} asked is over, and is there")
             if last and request.schedules and not over and left != name:
                 what = f"{name} was asked last and is not over, but there is {left}"
