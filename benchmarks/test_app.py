@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from oncue.conds.nodes import all_of
 
 LINKS = 50
 RUNS = 5_000
+BRIEFLY = 500
 BESIDE = 100
 
 
@@ -51,9 +52,9 @@ def test_end_of_a_to_start_of_b(benchmark: BenchmarkFixture, kind: str, tmp_path
 async def nothing() -> None: ...
 
 
-def runs(address: str | None) -> None:
+def run(address: str | None, count: int) -> None:
     """Tasks that start again as soon as they have ended, `BESIDE` of them beside each other."""
-    each = RUNS // BESIDE
+    each = count // BESIDE
     app = App(address, cycle_sleep=None)
     names = [f"task {n}" for n in range(BESIDE)]
     for name in names:
@@ -61,18 +62,19 @@ def runs(address: str | None) -> None:
         app.task(condition, func=nothing, name=name, execution="async")
     app.session.config.shut_cond = all_of(*(succeeded(name) >= each for name in names))
     asyncio.run(asyncio.wait_for(app.serve(), 60))
-    assert app.session.get_repo().filter_by(action="success").count() == RUNS
+    assert app.session.get_repo().filter_by(action="success").count() == count
 
 
 @pytest.mark.parametrize("kind", ["memory", "full", "normal"])
-def test_runs_a_second(benchmark: BenchmarkFixture, kind: str, tmp_path: Path) -> None:
+def test_runs_a_second(benchmark: BenchmarkFixture, kind: str, tmp_path: Path, brief: bool) -> None:
     """Of a coroutine that does nothing; `full` and `normal` are how an SQLite file is synced."""
-    numbers = count()
+    numbers = itertools.count()
+    runs, rounds = (BRIEFLY, 1) if brief else (RUNS, 5)
 
     def once() -> None:
         file = tmp_path / f"{next(numbers)}.db"
-        runs(None if kind == "memory" else f"sqlite:{file}?synchronous={kind}")
+        run(None if kind == "memory" else f"sqlite:{file}?synchronous={kind}", runs)
 
-    benchmark.pedantic(once, rounds=1 if benchmark.disabled else 5)
+    benchmark.pedantic(once, rounds=rounds)
     if benchmark.stats is not None:
-        benchmark.extra_info["runs a second"] = round(RUNS / benchmark.stats.stats.median)
+        benchmark.extra_info["runs a second"] = round(runs / benchmark.stats.stats.median)

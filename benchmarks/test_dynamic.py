@@ -32,14 +32,6 @@ STORES = ["memory", "sqlite", *SERVERS]
 
 
 @pytest.fixture
-def brief(request: pytest.FixtureRequest) -> bool:
-    """Whether they are only to be seen to run."""
-    config = request.config
-    asked = float(config.getoption("benchmark_max_time"))
-    return bool(config.getoption("benchmark_disable")) or asked < 0.1
-
-
-@pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | None]:
     """The address of an empty one."""
     kind = request.param

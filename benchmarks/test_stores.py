@@ -25,6 +25,7 @@ from oncue.app.stores.sqlite import CHECKPOINT_PAGES, SqliteStore
 from oncue.engine.records import Action, Record
 
 RUNS = 5_000
+BRIEFLY = 200
 AT = 1_800_000_000_000_000
 LABEL = "f" * 32
 HEAD = (
@@ -34,14 +35,14 @@ HEAD = (
 LATE = 1 << 60  # a position that no record is newer than
 
 
-async def ours(store: Store, beside: int) -> float:
-    """Seconds for `RUNS` runs, so many at a time."""
+async def ours(store: Store, beside: int, runs: int) -> float:
+    """Seconds for the runs, so many at a time."""
     await store.open(AT)
     tasks = [f"task {n}" for n in range(beside)]
     starts = [Record(t, Action.RUN, AT, scheduled_at=AT, attempt=0, run_id=LABEL) for t in tasks]
     live: list[int] = []
     began = time.perf_counter()
-    for _ in range(RUNS // beside):
+    for _ in range(runs // beside):
         steps: list[Claim | Finish] = [
             Finish(Record(task, Action.SUCCESS, AT, run=run, run_id=LABEL))
             for task, run in zip(tasks, live, strict=False)
@@ -56,7 +57,7 @@ async def ours(store: Store, beside: int) -> float:
     return took
 
 
-def bare(path: Path, beside: int, synchronous: str) -> float:
+def bare(path: Path, beside: int, runs: int, synchronous: str) -> float:
     """Seconds for the same rows by `sqlite3` alone."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for statement in statements(SCHEMA, Tables("")):
@@ -68,7 +69,7 @@ def bare(path: Path, beside: int, synchronous: str) -> float:
         live: list[int] = []
         numbers = count(1)
         began = time.perf_counter()
-        for _ in range(RUNS // beside):
+        for _ in range(runs // beside):
             rows: list[tuple[object, ...]] = [
                 (next(numbers), task, "success", AT, None, None, run, LABEL, None, None)
                 for task, run in zip(tasks, live, strict=False)
@@ -93,32 +94,33 @@ def bare(path: Path, beside: int, synchronous: str) -> float:
 @pytest.mark.parametrize("beside", [1, 10, 100])
 @pytest.mark.parametrize("synchronous", ["full", "normal"])
 def test_runs_that_a_file_takes(
-    benchmark: BenchmarkFixture, synchronous: str, beside: int, tmp_path: Path
+    benchmark: BenchmarkFixture, brief: bool, synchronous: str, beside: int, tmp_path: Path
 ) -> None:
+    runs, rounds = (BRIEFLY, 1) if brief else (RUNS, 5)
     took: list[float] = []
     ratios: list[float] = []
     files = count()
 
     def once() -> None:
         store = SqliteStore(str(tmp_path / f"{next(files)}.db"), synchronous=synchronous)
-        took.append(asyncio.run(ours(store, beside)))
+        took.append(asyncio.run(ours(store, beside, runs)))
 
     def before() -> None:
-        ratios.append(bare(tmp_path / f"{next(files)}.db", beside, synchronous))
+        ratios.append(bare(tmp_path / f"{next(files)}.db", beside, runs, synchronous))
 
-    rounds = 1 if benchmark.disabled else 5
     benchmark.pedantic(once, setup=before, rounds=rounds)
-    benchmark.extra_info["runs a second"] = round(RUNS / median(took))
+    benchmark.extra_info["runs a second"] = round(runs / median(took))
     pairs = zip(ratios, took, strict=True)
     benchmark.extra_info["of a bare loop"] = round(median(alone / own for alone, own in pairs), 2)
 
 
 @pytest.mark.parametrize("beside", [1, 100])
-def test_runs_that_memory_takes(benchmark: BenchmarkFixture, beside: int) -> None:
+def test_runs_that_memory_takes(benchmark: BenchmarkFixture, brief: bool, beside: int) -> None:
+    runs, rounds = (BRIEFLY, 1) if brief else (RUNS, 5)
     took: list[float] = []
 
     def once() -> None:
-        took.append(asyncio.run(ours(MemoryStore(), beside)))
+        took.append(asyncio.run(ours(MemoryStore(), beside, runs)))
 
-    benchmark.pedantic(once, rounds=1 if benchmark.disabled else 5)
-    benchmark.extra_info["runs a second"] = round(RUNS / median(took))
+    benchmark.pedantic(once, rounds=rounds)
+    benchmark.extra_info["runs a second"] = round(runs / median(took))
