@@ -99,8 +99,8 @@ class Proxy:
         if self._way is Way.CLOSED:
             await self._listen()
         self._way = way
-        if way is Way.CLOSED and self._server is not None:
-            self._server.close()
+        if way is Way.CLOSED:
+            await self._deafen()
             self._cut()
         self._tell()
 
@@ -117,9 +117,18 @@ class Proxy:
         for pair in list(self._pairs):
             pair.cut()
 
+    async def _deafen(self) -> None:
+        """Take no connections any more. One that is accepted in the turn of the loop in which its
+        server is closed is lost, and never closed: so that is for the next turn."""
+        server, self._server = self._server, None
+        if server is not None:
+            for listening in server.sockets:
+                self._loop.remove_reader(listening.fileno())
+            await asyncio.sleep(0)
+            server.close()
+
     async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        await self._deafen()
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
             self._cut()
             await asyncio.wait(others, timeout=0.1)

@@ -157,7 +157,8 @@ def what_is_left_is_what_was_asked(case: Case) -> Iterator[Violation]:
             last = request.done is not None and not any(others_of(case, promise.task, request))
             asleep = there is not None and (there.look is None or there.look > case.end)
             if left == name and over and asleep:
-                yield Violation("rows", promise.task, f"what {name} asked is over, and is there")
+                what = f"what {name} asked is over, and is there: {there}"
+                yield Violation("rows", promise.task, what)
             if last and request.schedules and not over and left != name:
                 what = f"{name} was asked last and is not over, but there is {left}"
                 yield Violation("rows", promise.task, what)
