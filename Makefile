@@ -16,11 +16,11 @@ help: ## say what each command does
 demo: set-up-core ## run examples/morning.py: conditions at work, in under 15 seconds
 	@$(PY) examples/morning.py
 
-test: set-up-test .view/oncue ## the whole check: ruff, mypy, pytest (ARGS="-k wheel" goes to pytest)
+test: set-up-test .view/oncue ## the whole check: ruff, mypy, pytest on all cores (ARGS="-k wheel" goes to pytest)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 nightly: set-up-test .view/oncue ## the laws of the language on 100,000 examples each, durability for long: hours (ARGS="-k printer")
 	ONCUE_CHAOS_SECONDS=1200 ONCUE_DEATHS_STEP=1 ONCUE_SEEDS=20000 ONCUE_FIRST_SEED=$$(date +%s) \
