@@ -330,7 +330,7 @@ class Runtime:
     def _silenced(self, task: str, error: Exception) -> None:
         """A condition raised, and is false."""
         whose = f"a condition of task {task}" if task else "the shut_cond"
-        scheduler_log.error("%s failed: %r", whose, error)
+        scheduler_log.error("%s failed: %r", whose, error, exc_info=error)
 
     # --- a life ---------------------------------------------------------------------------
 
@@ -563,7 +563,7 @@ class Runtime:
 
     def _fail(self, what: str, error: BaseException | None) -> None:
         """Something that is not silenced: the app stops in order, with this as the cause."""
-        scheduler_log.error("%s", what)
+        scheduler_log.error("%s", what, exc_info=None if isinstance(error, OncueError) else error)
         if self._failure is None:
             self._failure = OncueError(what)
             self._failure.__cause__ = error

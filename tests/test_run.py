@@ -252,3 +252,43 @@ def test_a_stopped_process_goes_on_with_nothing_repeated_and_nothing_lost(folder
     seconds = sorted(blinks + [int(datetime.fromisoformat(at).timestamp()) for at in lost])
     assert len(lost) >= 1
     assert seconds == list(range(seconds[0], seconds[-1] + 1))  # each of them once
+
+
+RAISING = """
+from oncue import App
+
+app = App()
+
+def asked():
+    return 1 / 0
+
+@app.cond("it is time")
+def is_time():
+    return asked()
+
+@app.task("it is time")
+def never(): ...
+"""
+
+HOOKED = """
+from oncue import App
+
+app = App()
+
+@app.session.hook_scheduler_cycle()
+def look():
+    raise LookupError("nothing there")
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "where"), [(RAISING, "in asked"), (HOOKED, "in look")], ids=["condition", "hook"]
+)
+def test_where_it_came_from_is_in_the_log_of_what_has_ended(
+    folder: Path, text: str, where: str
+) -> None:
+    (folder / "jobs.py").write_text(text)
+    out, errors = oncue(folder, "run", "jobs:app").communicate(timeout=LIMIT)
+    assert out.count("Traceback") == 1
+    assert where in out
+    assert len(errors.splitlines()) == 1

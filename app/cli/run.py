@@ -7,7 +7,10 @@ import sys
 
 import click
 
+from ..errors import OncueError
 from .target import app_at, target_argument
+
+scheduler_log = logging.getLogger("oncue.scheduler")
 
 
 @click.command("run")
@@ -33,4 +36,10 @@ def run(target: str, production: bool) -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stdout
     )
-    app.run()
+    try:
+        app.run()
+    except OncueError:
+        raise  # it says what would be right, and the log where it came from
+    except Exception as error:
+        scheduler_log.error("the app has ended: %r", error, exc_info=error)
+        raise
