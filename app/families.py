@@ -10,8 +10,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..conds.cost import cost
@@ -43,12 +42,18 @@ P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 Said = dict[str, Any]
 """Options of a task of a family, read."""
+Texts = tuple[tuple[str, str], ...]
+"""The same as they stand in its row, but for `args`."""
+Manner = tuple[Said, Schedule]
+"""All its options but for its own `args`, and what the agenda knows of it."""
 
 SAID = (*timetable.WAYS, "timezone", "args")
 """What is said of each task of a family; everything else of the family."""
 NOT_SAID = (*timetable.WAYS, "on_startup", "on_shutdown", "permanent", "enabled")
 """What a family cannot say."""
 MAX_COST = 100
+MOST_MANNERS = 5_000
+DECODER = json.JSONDecoder()
 _versions = random.SystemRandom()
 
 PartitionSelector = Callable[[int, str], int]
@@ -96,7 +101,8 @@ class Family(Task[P, R]):
                     f"{name} is not for a dynamic task; schedule_task says when each one starts"
                 )
         self._schedules: dict[bool, Schedule] = {}
-        self._schedules_of: tuple[Any, Any] = None, None
+        self._manners: dict[Texts, Manner] = {}
+        self._manners_of: tuple[Any, Any] = None, None
         super().__init__(work, **given)
 
     def enter(self, session: Session) -> None:
@@ -205,17 +211,32 @@ class Family(Task[P, R]):
 
     # --- schedules --------------------------------------------------------------------------
 
-    def schedule_of(self, member: Member) -> Schedule:
-        """What the agenda knows of one of its tasks."""
-        values, config = member.values, self.session.config.values
-        if self._schedules_of[0] is not self.values or self._schedules_of[1] is not config:
-            self._schedules, self._schedules_of = {}, (self.values, config)
-        timed = member.way != "start_cond"
-        known = self._schedules.get(timed)
-        if known is None:
-            known = self._schedules[timed] = schedule_of(member)
+    def manner_of(self, member: Member) -> Manner:
+        """The options of one of its tasks and what the agenda knows of it, the same for all that
+        are scheduled with the same words. Raises what `read` does, where the app has changed since
+        that was written."""
+        config = self.session.config.values
+        if self._manners_of[0] is not self.values or self._manners_of[1] is not config:
+            self._schedules, self._manners = {}, {}
+            self._manners_of = self.values, config
+        found = self._manners.get(member.texts)
+        if found is None:
+            if len(self._manners) >= MOST_MANNERS:
+                self._manners.clear()
+            found = self._manners[member.texts] = self._manner_of(member)
+        return found
+
+    def _manner_of(self, member: Member) -> Manner:
+        known = options.options_of(Family)
+        said = {name: known[name].read(given, name, self) for name, given in member.texts}
+        (way,) = (name for name in said if name != "timezone")
+        vars(member)["values"] = values = {**self.values, **said}
+        timed = way != "start_cond"
+        schedule = self._schedules.get(timed)
+        if schedule is None:
+            schedule = self._schedules[timed] = schedule_of(member)
         zone = values.get("timezone") or self.session.config.timezone
-        return known.at(timetable.condition_of(member.way, values[member.way]), zone)
+        return values, schedule.at(timetable.condition_of(way, said[way]), zone)
 
 
 First = Callable[[Condition, Zone], int]
@@ -235,23 +256,26 @@ class Member(Task[..., Any]):
 
     family: Family[..., Any]
     row: Dynamic
-    way: str  # by which of the options it starts
+    texts: Texts
+    _args: Said
     _schedule: Schedule
 
     def __init__(self, family: Family[..., Any], row: Dynamic) -> None:
-        put = partial(object.__setattr__, self)
-        put("function", family.function)
-        put("needs", family.needs)
-        put("awaited", family.awaited)
-        put("_name", row.task)
-        put("_session", family.session)
-        put("_waiting", ())
-        put("family", family)
-        put("row", row)
-        way, said, args = said_in(row.text, family)
-        put("way", way)
-        put("values", {**family.values, **said, "args": {**family.args, **args}})
-        put("_schedule", family.schedule_of(self))
+        texts, _ = DECODER.raw_decode(row.text)
+        args = texts.pop("args")
+        vars(self).update(  # past our own: there may be many
+            function=family.function,
+            needs=family.needs,
+            awaited=family.awaited,
+            family=family,
+            row=row,
+            texts=tuple(texts.items()),
+            _name=row.task,
+            _session=family.session,
+            _waiting=(),
+            _args=args,
+        )
+        self.renew()
 
     @property
     def name(self) -> str:
@@ -274,8 +298,10 @@ class Member(Task[..., Any]):
         return self._schedule
 
     def renew(self) -> None:
-        """The app's options are others."""
-        self._schedule = self.family.schedule_of(self)
+        """The options of the app, or of the family, are others."""
+        values, schedule = self.family.manner_of(self)
+        args = {**values["args"], **self._args} if "args" in values else self._args
+        vars(self).update(values={**values, "args": args}, _schedule=schedule)
 
 
 # --- the text of a row ----------------------------------------------------------------------------
@@ -299,29 +325,3 @@ def way_of(said: Said) -> str:
     """What starts it, in words: another text is another condition."""
     (name,) = (name for name in timetable.WAYS if said.get(name) is not None)
     return f"{name} {WRITERS[name](said[name])}"
-
-
-def said_in(text: str, family: Family[..., Any]) -> tuple[str, Said, Said]:
-    """By which option a task starts, what is said of it, and its `args`. Raises what `Family.read`
-    does, where the app has changed since that was written."""
-    texts = json.loads(text)
-    args = texts.pop("args")
-    known = family.session.read_texts
-    said: Said = {}
-    for name, given in texts.items():
-        if name != "timezone":
-            way = name
-        if name == "execute_at":
-            said[name] = datetime.fromisoformat(given)
-            continue
-        value = known.get((name, given))
-        if value is None:  # many tasks may say the same
-            value = options.options_of(Family)[name].read(given, name, family)
-            if len(known) >= MOST_TEXTS:
-                known.clear()
-            known[name, given] = value
-        said[name] = value
-    return way, said, args
-
-
-MOST_TEXTS = 10_000

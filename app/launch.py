@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..engine.civil import FOREVER
 from ..engine.decisions import Start
 from ..engine.records import Record
-from .binding import NOTHING, asks_for_flag, collect, prepare, refuse_lacking
+from .binding import CONTEXT, NOTHING, asks_for_flag, collect, prepare, refuse_lacking
 from .context import Context, OwnPulse
 from .executors import NO_ARGUMENTS, Call, Ending, Running
 from .families import Family, Member
@@ -33,6 +32,7 @@ class Launcher:
     __slots__ = (
         "blocks",
         "execution",
+        "given",
         "label",
         "name",
         "on_loop",
@@ -42,6 +42,7 @@ class Launcher:
         "task",
         "version",
         "wants_context",
+        "zone",
     )
 
     def __init__(self, session: Session, task: Task[..., Any]) -> None:
@@ -56,6 +57,29 @@ class Launcher:
         self.name = task.name
         self.plain = task.needs is NOTHING and not task.parameters
         self.wants_context = task.needs.wants_context or isinstance(task.function, DelayedFunction)
+        self.zone = task.timezone or session.config.timezone
+        self.given = self._given(task)
+
+    @staticmethod
+    def _given(task: Task[..., Any]) -> frozenset[str] | None:
+        """The parameters of a function that asks for nothing but the context, where they are given
+        it as it is; None: there is more to do."""
+        if task.parameters or task.execution == "process" or task.needs.anything:
+            return None
+        arguments = task.needs.arguments
+        alone = all(arguments.get(name) is CONTEXT for name in task.needs.names)
+        return task.needs.names if alone else None
+
+    def of(self, member: Member) -> Launcher:
+        """The same for another task of its family, made quickly."""
+        other = Launcher.__new__(Launcher)
+        other.session, other.execution, other.blocks = self.session, self.execution, self.blocks
+        other.pooled, other.on_loop, other.label = self.pooled, self.on_loop, self.label
+        other.plain, other.given = self.plain, self.given
+        other.wants_context = self.wants_context
+        other.task, other.name, other.version = member, member.name, member.row.version
+        other.zone = member.plan.zone
+        return other
 
     def context(self, live: Live, extend: Extend) -> Context:
         """What a run of it knows of itself."""
@@ -69,7 +93,7 @@ class Launcher:
             attempt=record.attempt or 0,
             token=live.seq,
             lease=live.lease,
-            zone=task.timezone or session.config.timezone,
+            zone=self.zone,
             pulse=OwnPulse(partial(extend, live), lambda: live.held_until),
         )
 
@@ -84,26 +108,28 @@ class Launcher:
         raises."""
         if self.plain and not parameters:
             return Call(self.task.function, done, NO_ARGUMENTS, self.name)
-        task = self.task
-        values = collect(task.needs, self.session.parameters, task.parameters, parameters)
-        refuse_lacking(task.needs, values)
-        flag = threading.Event() if asks_for_flag(values) else None
-        prepared = prepare(
-            task.function,
-            values,
-            task=task,
-            session=self.session,
-            flag=flag,
-            context=context,
-            in_process=self.execution == "process",
-            materialize=self.session.config.param_materialize,  # type: ignore[arg-type]
-        )
-        function, beat = prepared.function, None
+        task, flag, beat = self.task, None, None
+        if self.given is None or parameters:
+            values = collect(task.needs, self.session.parameters, task.parameters, parameters)
+            refuse_lacking(task.needs, values)
+            flag = threading.Event() if asks_for_flag(values) else None
+            function, arguments = prepare(
+                task.function,
+                values,
+                task=task,
+                session=self.session,
+                flag=flag,
+                context=context,
+                in_process=self.execution == "process",
+                materialize=self.session.config.param_materialize,  # type: ignore[arg-type]
+            )
+        else:
+            function, arguments = task.function, dict.fromkeys(self.given, context)
         if context is not None and isinstance(pulse := context.pulse, OwnPulse):
             beat = pulse.from_elsewhere
             if self.on_loop:
                 function = pulse.within(function)
-        return Call(function, done, prepared.arguments, task.name, flag, beat)
+        return Call(function, done, arguments, self.name, flag, beat)
 
 
 class Launchers(dict[str, Launcher]):
@@ -128,9 +154,7 @@ class Launchers(dict[str, Launcher]):
         if known is None or values is not family.values or of_config is not config:
             known = Launcher(self._session, member)
             self._of_families[family] = family.values, config, known
-        made = copy(known)
-        made.task, made.name, made.version = member, member.name, member.row.version
-        return made
+        return known.of(member)
 
     def renew(self, task: Task[..., Any]) -> None:
         """The task, or something that is said of it, is another."""

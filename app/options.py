@@ -254,7 +254,13 @@ def json_object(given: Any, name: str, owner: Speaker) -> dict[str, Any]:
 
 def json_values(given: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The same of all, as copies. Raises DefinitionError for what JSON cannot say."""
-    return {key: json_value(value, f"{name}[{key!r}]") for key, value in given.items()}
+    return {
+        key: value if type(value) in SCALARS else json_value(value, f"{name}[{key!r}]")
+        for key, value in given.items()
+    }
+
+
+SCALARS = (str, int, bool, type(None))
 
 
 def json_value(given: Any, where: str) -> Any:

@@ -70,7 +70,6 @@ class Session:
         self._clock = clock
         self._tasks: dict[str, AnyTask] = {}
         self.families: dict[str, AnyFamily] = {}
-        self.read_texts: dict[tuple[str, str], Any] = {}  # of rows of dynamic tasks, what they mean
         self._said: dict[tuple[tuple[str, int], ...], dict[str, Any]] = {}
         self.hooks = Hooks(self)
         self.middlewares: list[Middleware] = []

@@ -38,7 +38,7 @@ from .plan import Composite, Planner, without_retry
 from .policy import FailureMode
 from .records import BIT, Action, Record, new
 from .schedule import NEVER, SECOND, CatchUp, Overlap, Request, Schedule
-from .verdict import Plan, Verdict, touches
+from .verdict import STALE, Plan, Verdict, touches
 
 CYCLE_SLEEP = SECOND // 10
 CRASH_WAIT = SECOND
@@ -142,7 +142,8 @@ class Agenda:
         self.entries[name] = entry
         if log.policy != schedule.policy:
             log.adopt(schedule.policy)
-            self.rewritten(name)
+            if any(reader.verdict is not STALE for reader in log.readers):
+                self.rewritten(name)
         self._subscribe(entry)
         self._push(entry, self.logical)
         self._watch_live(entry)

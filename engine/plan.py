@@ -8,11 +8,11 @@ term reads; it is true until the earliest of all and reads what all read; an *or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from ..conds import nodes, parts, points
 from ..conds.rewrite import rewritten
@@ -154,6 +154,17 @@ def as_it_is(function: Callable[..., object], task: str) -> Callable[..., object
 
 
 Question = tuple[nodes.Condition, str, Zone]  # a condition, the task it is of, and its zone
+Operand = tuple[nodes.Condition, bool, Zone]  # whether its plan is of one task alone
+
+
+class Part(NamedTuple):
+    """A node of a condition, in its zone. `own`: its plan is of one task alone; that of windows is
+    the same for every task. `operands` are what it is made of."""
+
+    node: nodes.Condition
+    own: bool
+    zone: Zone
+    operands: tuple[Operand, ...]
 
 
 @dataclass(slots=True)
@@ -175,20 +186,21 @@ class Planner:
 
     def plan(self, node: nodes.Condition, task: str, zone: Zone | None = None) -> Plan:
         """The plan of `node` as a condition of `task`; None is the system's zone."""
-        root = question(node, task, zone or zone_of(None))
-        plan = self._plans.get(root)
-        if plan is None:
-            for asked in reversed(list(below(root))):
-                plan = self._plans.get(asked) or self._keep(asked, self._compile(*asked))
-        assert plan is not None  # the root is what is asked last
-        return plan
+        parts = parts_of(node, zone or zone_of(None))
+        whole, plans = parts[-1], self._plans
+        root = (whole.node, task if whole.own else "", whole.zone)
+        if root not in plans:
+            for part in parts:
+                asked = (part.node, task if part.own else "", part.zone)
+                if asked not in plans:
+                    self._keep(asked, self._compile(part, task))
+        return plans[root]
 
-    def _keep(self, asked: Question, plan: Plan) -> Plan:
+    def _keep(self, asked: Question, plan: Plan) -> None:
         self._plans[asked] = plan
         for source in plan.sources:
             if plan not in source.readers[-1:]:  # a zone's plan is that of its term
                 source.tell(plan)
-        return plan
 
     def lookback(self, now: int, tasks: Iterable[str] | None = None) -> dict[str, int]:
         """Of these tasks, or of each that plans read: the instant from which on they need every
@@ -232,11 +244,12 @@ class Planner:
             cells = self._cells[node, zone] = Cells(period_of(node, zone))
         return cells
 
-    def _compile(self, node: nodes.Condition, task: str, zone: Zone) -> Plan:
-        """The plan of a node whose operands have theirs."""
-        if is_window(node) and not isinstance(node, nodes.Constant):
+    def _compile(self, part: Part, task: str) -> Plan:
+        """The plan of a part whose operands have theirs."""
+        node, own, zone, operands = part
+        if not own and not isinstance(node, nodes.Constant):
             return WindowPlan(period_of(node, zone))
-        terms = tuple(self._plans[asked] for asked in operands(node, task, zone))
+        terms = tuple(self._plans[term, task if of_one else "", z] for term, of_one, z in operands)
         log = self.history.of
         match node:
             case nodes.Constant(value):
@@ -329,18 +342,28 @@ class Planner:
             plan.forget()
 
 
-def question(node: nodes.Condition, task: str, zone: Zone) -> Question:
-    """Windows are the same for every task."""
-    return (node, "" if is_window(node) else task, zone)
+@lru_cache(maxsize=1024)
+def parts_of(root: nodes.Condition, zone: Zone) -> tuple[Part, ...]:
+    """What a condition is made of, each before what it is in; many tasks may have the same."""
+    found: list[Part] = []
+    stack = [operand(root, zone)]
+    while stack:
+        node, own, there = stack.pop()
+        below = operands(node, there) if own else ()  # none of a window is split
+        found.append(Part(node, own, there, below))
+        stack += below
+    return tuple(reversed(found))
 
 
-def operands(node: nodes.Condition, task: str, zone: Zone) -> list[Question]:
-    """What the plan of a node is made of: windows side by side are one, and none is split."""
-    if is_window(node):
-        return []
+def operand(node: nodes.Condition, zone: Zone) -> Operand:
+    return node, not is_window(node), zone
+
+
+def operands(node: nodes.Condition, zone: Zone) -> tuple[Operand, ...]:
+    """What the plan of a node is made of: windows side by side are one."""
     match node:
         case nodes.Zoned(term, name):
-            return [question(term, task, zone_of(name))]
+            return (operand(term, zone_of(name)),)
         case nodes.All(terms) | nodes.Any(terms):
             windows = tuple(term for term in terms if is_window(term))
             if len(windows) > 1:
@@ -351,20 +374,16 @@ def operands(node: nodes.Condition, task: str, zone: Zone) -> list[Question]:
             terms = tuple(nodes.AfterTasks((name,), outcome) for name in names)
         case _:
             terms = node.operands
-    return [question(term, task, zone) for term in terms]
-
-
-def below(root: Question) -> Iterator[Question]:
-    """The question and all it is made of, each before its operands."""
-    stack = [root]
-    while stack:
-        asked = stack.pop()
-        yield asked
-        stack += operands(*asked)
+    return tuple(operand(term, zone) for term in terms)
 
 
 def without_retry(root: nodes.Condition) -> nodes.Condition:
     """The condition with every `retry` taken as false: does it start anew, or only again?"""
-    if not (root.operands or isinstance(root, nodes.Retry)):
-        return root
+    if root.operands:
+        return _without_retry(root)
+    return NEVER if isinstance(root, nodes.Retry) else root
+
+
+@lru_cache(maxsize=1024)
+def _without_retry(root: nodes.Condition) -> nodes.Condition:
     return rewritten(root, lambda atom: NEVER if isinstance(atom, nodes.Retry) else atom)

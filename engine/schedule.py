@@ -64,10 +64,17 @@ class Schedule:
     enabled: bool = True
     standing: bool = True
     pooled: bool = False
+    condition: Condition = field(init=False, repr=False, compare=False)
+    """What has to hold for a start."""
 
     def __post_init__(self) -> None:
         if self.end_cond == NEVER:
-            object.__setattr__(self, "end_cond", NEVER)  # the one that is asked for by identity
+            put(self, "end_cond", NEVER)  # the one that is asked for by identity
+        put(self, "condition", self._condition(self.start_cond))
+
+    def __hash__(self) -> int:
+        """By what tells most of them apart, quickly."""
+        return hash((self.start_cond, self.zone))
 
     def at(self, start_cond: Condition, zone: Zone) -> Schedule:
         """The same for another condition, made quickly: there may be many."""
@@ -76,12 +83,10 @@ class Schedule:
             put(other, name, getattr(self, name))
         put(other, "start_cond", start_cond)
         put(other, "zone", zone)
+        put(other, "condition", self._condition(start_cond))
         return other
 
-    @property
-    def condition(self) -> Condition:
-        """What has to hold for a start."""
-        starting = self.start_cond
+    def _condition(self, starting: Condition) -> Condition:
         if self.retries is not None:
             starting = any_of(starting, self.retries)
         return starting if self.end_cond is NEVER else all_of(starting, Not(self.end_cond))
