@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.agenda import MANY, Agenda
 from ..engine.civil import FOREVER
-from ..engine.history import PROVISIONAL, TaskLog
+from ..engine.history import NO_MARKS, PROVISIONAL, TaskLog
 from ..engine.items import Entry
 from ..engine.records import FINISHED, Action, Key
 from ..engine.verdict import Parameter, named
@@ -54,6 +54,7 @@ class DynamicTasks:
         self._first = 0  # when there is something to be had
         self._arrived: list[Member] = []  # whose logs are still to be read
         self._unsettled: dict[str, None] = {}  # those that may be at rest, in order
+        self._ended: dict[str, None] = {}  # since that was last asked; most of them are
         self._outdated: set[str] = set()  # those that are of another version by now
         self._unreadable: dict[str, Rest] = {}
         self._full: set[str] = set()  # shards that had more than they were asked for
@@ -81,7 +82,9 @@ class DynamicTasks:
             return 0
         limit = self.session.config.concurrency_limit
         waiting = len(self._unsettled)
-        room = MANY if limit is None else limit - len(self.runs.live) - waiting
+        room = MANY
+        if limit is not None:
+            room = limit - len(self.runs.live) - waiting - len(self._ended)
         return max(0, min(self.session.config.batch_size - waiting, room))
 
     def expect(self, instant: int) -> None:
@@ -174,9 +177,14 @@ class DynamicTasks:
             self._unreadable[row.task] = Rest(row.task, row.version, again, floor_of(row))
             return set()
         own = planner.history.of(row.task)
+        wanted = {log.task for log in logs_of(plan, session)} if plan.sources != (own,) else set()
+        if own.last is NO_MARKS and is_new(row):
+            wanted.discard(row.task)  # there is no record
+        else:
+            wanted.add(row.task)
         own.born, own.known = row.born, True
         self._arrived.append(member)
-        return {row.task, *(log.task for log in logs_of(plan, session))}
+        return wanted
 
     def enter(self, now: int) -> None:
         """The logs of what was taken have been read."""
@@ -207,7 +215,7 @@ class DynamicTasks:
         if self._left_out:
             self._first = 0
         if key in self.loaded:
-            self._unsettled[key] = None
+            self._ended[key] = None
 
     def outdate(self, key: str) -> None:
         """It was scheduled anew, or unscheduled."""
@@ -222,11 +230,13 @@ class DynamicTasks:
         if self.closed:
             return []
         found = list(self._unreadable.values())
+        self._unsettled.update(self._ended)
+        self._ended.clear()
         for key in list(self._unsettled):
             entry, member = self.agenda.entries[key], self.loaded[key]
             if key in self._outdated:
                 found.append(Rest(key, member.row.version, None, floor_of(member.row)))
-            elif self._runs_here(entry):
+            elif entry.log.live and self._runs_here(entry):
                 del self._unsettled[key]
             elif not self._is_busy(entry, now):
                 found.append(self._rest(entry, member))
@@ -262,7 +272,8 @@ class DynamicTasks:
     def _awaited(self, entry: Entry, member: Member) -> Iterable[Awaited]:
         """What could change its answer before time does."""
         own = entry.log
-        for read in named(tuple(each for each in entry.reads if each[0] is not own)):
+        others = tuple(each for each in entry.reads if each[0] is not own)
+        for read in named(others) if others else ():
             match read:
                 case Key(task, action):
                     yield task, str(action)
@@ -273,7 +284,7 @@ class DynamicTasks:
         if is_local(entry.schedule.start_cond):
             yield LOCAL
         for source in entry.plan.sources:
-            if isinstance(source, TaskLog) and not source.known:
+            if source is not own and isinstance(source, TaskLog) and not source.known:
                 yield source.task, PARAMETER
                 yield LOCAL
 
@@ -294,6 +305,7 @@ class DynamicTasks:
             self._unreadable.pop(key, None)
             return
         self._unsettled.pop(key, None)
+        self._ended.pop(key, None)
         self._outdated.discard(key)
         if self.agenda.entries[key].log.live:
             self.runs.leave_alone(member)
@@ -313,11 +325,17 @@ def floor_of(row: Dynamic) -> int:
     return row.since if row.decided is None else max(row.since, row.decided)
 
 
+def is_new(row: Dynamic) -> bool:
+    """Whether nobody has ever taken it since it is there, or has read otherwise: who lets go of one
+    that is, or finds it let go of, has something to say, be it that it is due at once."""
+    return row.decided is None and bool(row.look) and row.look == row.due
+
+
 def searched_from(row: Dynamic, log: TaskLog) -> int:
     """From when on there may be something to decide: since it was let go of nothing has changed
     before it was due, or looked at for a record; but for one that only waited after a crash."""
     floor, outcome = floor_of(row), log.outcome
-    if row.decided is None:
+    if row.decided is None and not is_new(row):
         return floor
     if row.wait and outcome is not None and floor < outcome.mark.at:
         return floor

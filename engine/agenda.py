@@ -556,6 +556,8 @@ class Agenda:
     def _owed(self, entry: Entry) -> Verdict:
         """Whether what the latest run was to do has still to be done: `since` is that run's
         instant. If not, `until` is when that may be another."""
+        if not entry.log.starts:
+            return NOTHING_OWED
         if entry.log.lapse(self.logical):
             self.planner.rewritten(entry.log)
         run = entry.log.owed(self.logical)

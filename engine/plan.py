@@ -187,20 +187,20 @@ class Planner:
     def plan(self, node: nodes.Condition, task: str, zone: Zone | None = None) -> Plan:
         """The plan of `node` as a condition of `task`; None is the system's zone."""
         parts = parts_of(node, zone or zone_of(None))
-        whole, plans = parts[-1], self._plans
-        root = (whole.node, task if whole.own else "", whole.zone)
-        if root not in plans:
+        node, own, there, _ = parts[-1]
+        plan = self._plans.get((node, task if own else "", there))
+        if plan is None:
             for part in parts:
-                asked = (part.node, task if part.own else "", part.zone)
-                if asked not in plans:
-                    self._keep(asked, self._compile(part, task))
-        return plans[root]
+                asked = part.node, task if part.own else "", part.zone
+                plan = self._plans.get(asked) or self._keep(asked, self._compile(part, task))
+        assert plan is not None  # the whole is what comes last
+        return plan
 
-    def _keep(self, asked: Question, plan: Plan) -> None:
+    def _keep(self, asked: Question, plan: Plan) -> Plan:
         self._plans[asked] = plan
         for source in plan.sources:
-            if plan not in source.readers[-1:]:  # a zone's plan is that of its term
-                source.tell(plan)
+            source.tell(plan)
+        return plan
 
     def lookback(self, now: int, tasks: Iterable[str] | None = None) -> dict[str, int]:
         """Of these tasks, or of each that plans read: the instant from which on they need every
@@ -254,8 +254,6 @@ class Planner:
         match node:
             case nodes.Constant(value):
                 return ConstantPlan(value)
-            case nodes.Zoned() | nodes.Defined():
-                return terms[0]
             case nodes.All() | nodes.Every(range=parts.Between() | parts.After() | parts.Before()):
                 return AllPlan(terms)
             case nodes.Any():
@@ -356,14 +354,21 @@ def parts_of(root: nodes.Condition, zone: Zone) -> tuple[Part, ...]:
 
 
 def operand(node: nodes.Condition, zone: Zone) -> Operand:
-    return node, not is_window(node), zone
+    """The plan of what is said in a zone, or by a name, is that of what is said."""
+    while not is_window(node):
+        match node:
+            case nodes.Zoned(term, name):
+                node, zone = term, zone_of(name)
+            case nodes.Defined(_, term):
+                node = term
+            case _:
+                return node, True, zone
+    return node, False, zone
 
 
 def operands(node: nodes.Condition, zone: Zone) -> tuple[Operand, ...]:
     """What the plan of a node is made of: windows side by side are one."""
     match node:
-        case nodes.Zoned(term, name):
-            return (operand(term, zone_of(name)),)
         case nodes.All(terms) | nodes.Any(terms):
             windows = tuple(term for term in terms if is_window(term))
             if len(windows) > 1:

@@ -18,13 +18,15 @@ COLUMNS = (
 
 class RowWriter:
     """Writes by a connection, in transactions of its callers, for one instance. `waited_for` is
-    whether anybody waits for a record, as of `learn`."""
+    whether anybody waits for a record, as of `learn`; `_versions` are those of tasks taken since,
+    while nobody has scheduled any."""
 
     def __init__(self, db: sqlite3.Connection, tables: Tables, instance: str) -> None:
         self._db = db
         self._tables = t = tables
         self._instance = instance
         self.waited_for = True
+        self._versions: dict[str, int] = {}
         marks = ", ".join("?" * 13)
         self._schedule = (
             f"INSERT INTO {t.dynamic} ({COLUMNS}) VALUES ({marks}) ON CONFLICT (task) DO UPDATE "
@@ -41,27 +43,25 @@ class RowWriter:
         )
         self._first = f"SELECT min(look) FROM {t.dynamic} WHERE shard = ? AND look IS NOT NULL"
         self._hold = f"UPDATE {t.dynamic} SET look = NULL, holder = ? WHERE task = ?"
-        own = f"SELECT 1 FROM {t.dynamic} WHERE task = :task AND holder = :own"
-        self._unwait = f"DELETE FROM {t.waiting} WHERE waiter = :task AND EXISTS ({own})"
+        own = f"SELECT 1 FROM {t.dynamic} WHERE task = ?1 AND holder = ?2"
+        self._unwait = f"DELETE FROM {t.waiting} WHERE waiter = ?1 AND EXISTS ({own})"
         self._wait = (
-            f"INSERT OR IGNORE INTO {t.waiting} SELECT :source, :action, :position, :task "
-            f"WHERE EXISTS ({own} AND version = :version)"
-        )
-        self._rest = (
-            f"UPDATE {t.dynamic} SET decided = :decided, due = :due, look = :due, wait = :wait, "
-            "waits = :waits, holder = NULL "
-            "WHERE task = :task AND version = :version AND holder = :own"
+            f"INSERT OR IGNORE INTO {t.waiting} SELECT ?4, ?5, ?6, ?1 "
+            f"WHERE EXISTS ({own} AND version = ?3)"
         )
         self._stir_again = (
             f"INSERT OR IGNORE INTO {t.stirred} SELECT head.task, head.action, record.at "
             f"FROM {t.head} head JOIN {t.record} record ON record.seq = head.seq "
-            "WHERE head.task = :source AND head.action = :action AND head.seq > :position"
+            "WHERE head.task = ? AND head.action = ? AND head.seq > ?"
         )
-        self._remove = (
-            f"DELETE FROM {t.dynamic} WHERE task = :task AND version = :version AND holder = :own"
+        held = "WHERE task = ?1 AND holder = ?2 AND version = ?3"
+        self._rest = (
+            f"UPDATE {t.dynamic} SET decided = ?4, due = ?5, look = ?5, wait = ?6, waits = ?7, "
+            f"holder = NULL {held}"
         )
+        self._remove = f"DELETE FROM {t.dynamic} {held}"
         self._release = (
-            f"UPDATE {t.dynamic} SET look = 0, holder = NULL WHERE task = :task AND holder = :own"
+            f"UPDATE {t.dynamic} SET look = 0, holder = NULL WHERE task = ?1 AND holder = ?2"
         )
         self._stir = (
             f"INSERT OR IGNORE INTO {t.stirred} "
@@ -70,6 +70,7 @@ class RowWriter:
 
     def learn(self) -> None:
         """Others may have written."""
+        self._versions.clear()
         self.waited_for = bool(self._one(f"SELECT EXISTS (SELECT 1 FROM {self._tables.waiting})"))
 
     def _one(self, statement: str, *values: object) -> object:
@@ -77,14 +78,18 @@ class RowWriter:
         return found
 
     def is_of(self, task: str, version: int) -> bool:
+        if (known := self._versions.get(task)) is not None:
+            return known == version
         of = f"SELECT 1 FROM {self._tables.dynamic} WHERE task = ? AND version = ?"
         return self._db.execute(of, (task, version)).fetchone() is not None
 
     def schedule(self, tasks: Sequence[Planned], now: int, newest: int) -> None:
+        self._versions.clear()
         rows = [(*p[:4], p.version, newest, now, None, p.due, p.due, 0, 0, None) for p in tasks]
         self._db.executemany(self._schedule, rows)
 
     def unschedule(self, tasks: Sequence[str]) -> set[str]:
+        self._versions.clear()
         t, asked = self._tables, (json.dumps(tasks),)
         these = "IN (SELECT value FROM json_each(?))"
         self._db.execute(f"DELETE FROM {t.waiting} WHERE waiter {these}", asked)
@@ -111,6 +116,7 @@ class RowWriter:
             for row in self._db.execute(self._due, (shard, now, share))
         ]
         self._db.executemany(self._hold, [(self._instance, row.task) for row in rows])
+        self._versions.update((row.task, row.version) for row in rows)
         return rows
 
     def rouse(self, keys: Iterable[Awaited], now: int) -> None:
@@ -142,27 +148,33 @@ class RowWriter:
 
     def rest(self, rests: Sequence[Rest]) -> None:
         """Let go of them, once the records of the same commit are written."""
-        own = {"own": self._instance}
-        said = [{**rest._asdict(), "waits": len(rest.reads), **own} for rest in rests]
+        own = self._instance
+        held = [(rest.task, own) for rest in rests]
         if self.waited_for:
-            self._db.executemany(self._unwait, said)
+            self._db.executemany(self._unwait, held)
         waits = [
-            {"source": source, "action": action, **each}
-            for rest, each in zip(rests, said, strict=True)
-            for source, action in rest.reads
+            (rest.task, own, rest.version, *key, rest.position)
+            for rest in rests
+            for key in rest.reads
         ]
         if waits:
             self.waited_for = True
             self._db.executemany(self._wait, waits)
-            self._db.executemany(self._stir_again, waits)
-        done = [each for each in said if each["done"]]
-        left = [each for each in said if not each["done"]]
+            self._db.executemany(self._stir_again, [wait[3:] for wait in waits])
+        done = [(each.task, own, each.version) for each in rests if each.done]
+        left = [
+            (each.task, own, each.version, each.decided, each.due, each.wait, len(each.reads))
+            for each in rests
+            if not each.done
+        ]
         changed = 0
-        for statement, those in ((self._rest, left), (self._remove, done)):
+        for statement, those in ((self._remove, done), (self._rest, left)):
             if those:
                 changed += self._db.executemany(statement, those).rowcount
         if changed < len(rests):
-            self._db.executemany(self._release, said)
+            self._db.executemany(self._release, held)
+        for rest in rests:
+            self._versions.pop(rest.task, None)
 
     def stir(self, records: Iterable[tuple[object, object, object]]) -> None:
         """There are records of these tasks and actions, and of these instants."""

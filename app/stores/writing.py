@@ -6,6 +6,7 @@ the newest number and its own leases without asking.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,9 @@ Others = list[tuple[str, bool]]
 Row = tuple[object, ...]
 """A record, by COLUMNS."""
 
+NORMAL = 1
+"""The `synchronous` by which a commit does not wait for the disk."""
+
 
 class Writer:
     """Writes by a connection, for one instance. `_version` is what `data_version` was when
@@ -55,6 +59,7 @@ class Writer:
         self._conditions: dict[str, str] = {}  # as this instance has registered them
         self._current: set[str] = set()  # tasks whose condition reads so, as of `_version`
         self._missing = False  # whether occurrences are noted as missed
+        ((self._synchronous,),) = db.execute("PRAGMA synchronous")
         self.rows = RowWriter(db, tables, instance)
         self._sweep = Sweep()
         t = tables
@@ -83,8 +88,12 @@ class Writer:
             "WHERE this.seq > ? ORDER BY this.seq LIMIT ?"
         )
 
+    def _transaction(self, *, lasting: bool = True) -> transaction:
+        """If not `lasting`, a loss of power may undo it, though not what comes after it alone."""
+        return transaction(self._db, synchronous=self._synchronous if lasting else NORMAL)
+
     def commit(self, steps: Sequence[Step]) -> list[Answer]:
-        with transaction(self._db):
+        with self._transaction():
             self._know()
             version, self._version = self._version, None  # unless all goes well
             answers = self._write(steps)
@@ -195,7 +204,7 @@ class Writer:
         others = others_than(db, t, self._instance)
         if not any(gone for _, gone in others) and not crashes(db, t, [], now, 0):
             return others
-        with transaction(db):
+        with self._transaction():
             gone = [id_ for id_, is_gone in others_than(db, t, self._instance) if is_gone]
             written = crashes(db, t, gone, now, newest_of(db, t))
             self.rows.learn()
@@ -209,11 +218,11 @@ class Writer:
     # --- dynamic tasks --------------------------------------------------------------------
 
     def schedule(self, tasks: Sequence[Planned], now: int) -> None:
-        with transaction(self._db):
+        with self._transaction():
             self.rows.schedule(tasks, now, newest_of(self._db, self._tables))
 
     def unschedule(self, tasks: Sequence[str]) -> set[str]:
-        with transaction(self._db):
+        with self._transaction():
             return self.rows.unschedule(tasks)
 
     def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
@@ -221,24 +230,24 @@ class Writer:
         look = self.rows.next_look(shares)
         if look > now or not any(shares.values()):
             return [], look
-        with transaction(self._db):
+        with self._transaction(lasting=False):
             self._know()
             taken = self.rows.take(shares, now)
         return taken, self.rows.next_look(shares)
 
     def let_go(self, but: Sequence[str]) -> None:
-        with transaction(self._db):
+        with self._transaction():
             self.rows.let_go(but)
 
     def rouse(self, keys: Sequence[Awaited], now: int) -> None:
-        with transaction(self._db):
+        with self._transaction():
             self.rows.rouse(keys, now)
 
     # --- tasks ----------------------------------------------------------------------------
 
     def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
         db, t = self._db, self._tables
-        with transaction(db):
+        with self._transaction():
             db.executemany(
                 f"INSERT INTO {t.task} (name, condition, since) VALUES (?, ?, ?) "
                 "ON CONFLICT (name) DO UPDATE SET condition = excluded.condition, "
@@ -250,7 +259,7 @@ class Writer:
             return {name: Registered(*db.execute(known, (name,)).fetchone()) for name in conditions}
 
     def decided(self, tasks: Mapping[str, int]) -> None:
-        with transaction(self._db) as db:
+        with self._transaction() as db:
             db.executemany(
                 f"UPDATE {self._tables.task} SET decided = ?2 WHERE name = ?1 "
                 "AND (decided IS NULL OR decided < ?2) AND (?3 IS NULL OR condition = ?3)",
@@ -261,7 +270,7 @@ class Writer:
         """Drop what is old of the next `SWEPT` records; how many, and whether there are more to
         look at."""
         db, t = self._db, self._tables
-        with transaction(db):
+        with self._transaction():
             dropped = db.execute(
                 f"DELETE FROM {t.missed} WHERE (task, scheduled_at) IN (SELECT task, scheduled_at "
                 f"FROM {t.missed} WHERE coalesce(until, scheduled_at) < ? "
@@ -286,12 +295,20 @@ class Writer:
 class transaction:
     """BEGIN … COMMIT, or ROLLBACK on any exception."""
 
-    def __init__(self, db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        begin: str = "BEGIN IMMEDIATE",
+        synchronous: int | None = None,
+    ) -> None:
         self._db = db
         self._begin = begin
+        self._synchronous = synchronous
 
     def __enter__(self) -> sqlite3.Connection:
         self._roll_back()  # what could not be before
+        if self._synchronous is not None:
+            self._db.execute(f"PRAGMA synchronous = {self._synchronous}")
         self._db.execute(self._begin)
         return self._db
 
@@ -335,21 +352,14 @@ def crashes(
 ) -> list[Record]:
     """The `crash` of each live run whose lease is over, or whose instance is gone or was never
     there; numbered from the newest on."""
-    lost = frozenset(gone)
-    leases = db.execute(
-        f"SELECT run, instance, host, {t.lease}.expires_at, {t.lease}.expires_up FROM {t.lease} "
-        f"LEFT JOIN {t.instance} ON id = instance ORDER BY run"
+    over = f"iif(host = ?, {t.lease}.expires_up <= ?, {t.lease}.expires_at <= ?)"
+    runs = db.execute(
+        f"SELECT run FROM {t.lease} LEFT JOIN {t.instance} ON id = instance WHERE host IS NULL "
+        f"OR instance IN (SELECT value FROM json_each(?)) OR {over} ORDER BY run",
+        (json.dumps(gone), here(), uptime(), wall()),
     ).fetchall()
-    up, at = uptime(), wall()
-    runs = [
-        run
-        for run, instance, host, expires_at, expires_up in leases
-        if host is None
-        or instance in lost
-        or (expires_at is not None and (expires_up <= up if host == here() else expires_at <= at))
-    ]
     of_run = f"SELECT task, run_id FROM {t.record} WHERE seq = ?"
-    found = [(run, *db.execute(of_run, (run,)).fetchone()) for run in runs]
+    found = [(run, *db.execute(of_run, (run,)).fetchone()) for (run,) in runs]
     return [
         Record(task, Action.CRASH, now, newest + number, run=run, run_id=label)
         for number, (run, task, label) in enumerate(found, 1)
