@@ -21,7 +21,7 @@ from ..engine.items import Entry
 from ..engine.records import FINISHED, Action, Key
 from ..engine.verdict import Parameter, named
 from .families import Family, Member, is_local
-from .stores.dynamic import PARAMETER, Awaited, Dynamic, Rest, family_of
+from .stores.dynamic import PARAMETER, Awaited, Dynamic, Rest, family_of, floor_of
 from .stores.protocol import Answer, Refused
 from .vetting import logs_of
 
@@ -60,6 +60,7 @@ class DynamicTasks:
         self._full: set[str] = set()  # shards that had more than they were asked for
         self._left_out = False  # whether something was not looked for, since no process is free
         self._turn = 0
+        self._set_back = True  # whether the clock may have been, since what the store says
         self._roused = {LOCAL}
         self._unsure = False
 
@@ -127,6 +128,17 @@ class DynamicTasks:
             wanted |= self._arrive(row, now)
         return wanted
 
+    def set_back(self, now: int) -> None:
+        """The clock was."""
+        self.began = min(self.began, now)
+        self._set_back = True
+
+    async def look_again(self, now: int, beyond: int) -> None:
+        """At what was decided later than that, if the clock was set back."""
+        if self._set_back and self.session.families and not self.closed:
+            await self.session.store.set_back(now, beyond)
+            self._set_back, self._first = False, 0
+
     def _shares(self) -> dict[str, int]:
         """How many of each shard: the same of all families, and of all parts of a family; but more
         of those that had more than the last time. What needs a process is not looked for while none
@@ -186,16 +198,20 @@ class DynamicTasks:
         self._arrived.append(member)
         return wanted
 
-    def enter(self, now: int) -> None:
-        """The logs of what was taken have been read."""
+    def enter(self, now: int, beyond: int) -> None:
+        """The logs of what was taken have been read. One that has records later than `beyond` is by
+        a clock that was set back: they are read as at the latest decision, and so each time."""
         arrived, self._arrived = self._arrived, []
         if self.closed:
             return  # they are let go of with the store
         for member in arrived:
             key, agenda = member.key, self.agenda
+            log = agenda.history.of(key)
+            if log.is_later_than(beyond):
+                log.set_back(min(floor_of(member.row), now))
             if key in self.loaded:
                 self.runs.leave_alone(self.loaded[key])  # what still runs of one that was before
-            since = min(searched_from(member.row, agenda.history.of(key)), now)
+            since = min(searched_from(member.row, log), now)
             self.runs.launchers.pop(key, None)
             self.loaded[key] = member
             self._outdated.discard(key)
@@ -320,14 +336,9 @@ class DynamicTasks:
             self.agenda.enable(key, False)
 
 
-def floor_of(row: Dynamic) -> int:
-    """Up to when all that came due was decided."""
-    return row.since if row.decided is None else max(row.since, row.decided)
-
-
 def is_new(row: Dynamic) -> bool:
-    """Whether nobody has ever taken it since it is there, or has read otherwise: who lets go of one
-    that is, or finds it let go of, has something to say, be it that it is due at once."""
+    """Whether nobody has ever taken it: who lets go of one says up to when it was decided, or that
+    it is due at once."""
     return row.decided is None and bool(row.look) and row.look == row.due
 
 

@@ -151,10 +151,15 @@ class Journal:
         """Records later than now, which take time to read, are by a clock that was set back since;
         not those of an instance whose clock is a little ahead."""
         now = self._clock.now()
-        by_server = self.store.skew is not None and self.max_skew is not None
-        apart = 2 * (self.max_skew or 0) if by_server else MAX_SKEW
-        if any(record.at > now + apart for record in records):
+        beyond = now + self._apart
+        if any(record.at > beyond for record in records):
             self.agenda.history.set_back(now)
+
+    @property
+    def _apart(self) -> int:
+        """How far ahead the clock of another instance may be."""
+        by_server = self.store.skew is not None and self.max_skew is not None
+        return 2 * (self.max_skew or 0) if by_server else MAX_SKEW
 
     def want(self, tasks: set[str], now: int) -> None:
         """Read the logs of these tasks anew before anything more is decided."""
@@ -374,6 +379,9 @@ class Journal:
             history.position = min(history.position, read_to)  # the log may be shorter than it was
             records = await self.store.follow(history.position, self._clock.now())
             await self.upkeep.see_to(now)
+            unclear = self._watch_skew()
+            if not self.skewed:
+                await self.dynamic.look_again(now, now + self._apart)
         except StoreError as error:
             self._wanted |= fresh  # what follows on it was not taken in
             self._fail(error, now)
@@ -389,9 +397,8 @@ class Journal:
                 self.agenda.take(record, now)
         if records:
             history.see(records[-1].seq)
-        self.dynamic.enter(now)
+        self.dynamic.enter(now, now + self._apart)
         self.answered = now
-        unclear = self._watch_skew()
         if not (self._unsaved or self._unwritten):
             self._answers_again()
         elif not self._unsaved:

@@ -493,6 +493,7 @@ class Runtime:
         if now < self.agenda.logical:
             self.journal.want_all(now)  # the look-back is another now
             self.journal.upkeep.set_back(now)
+            self.dynamic.set_back(now)
         if not (self.runs.stops or self._once) and self._is_over(now):
             self.shut_down()
         for record in self.runs.drain():

@@ -351,10 +351,16 @@ class TaskLog(Source):
         ]
         self.room = ROOM + len(self.finished) + len(self.starts)
 
+    def is_later_than(self, now: int) -> bool:
+        """Whether anything is."""
+        if self.last is NO_MARKS:
+            return False
+        return any(times and times[-1] > now for times in (*self.times.values(), self.logical))
+
     def set_back(self, now: int) -> None:
         """The clock says `now`, whatever the log says: what is later is read as now where elapsed
         time counts, and stays where it was where windows do."""
-        if not any(times and times[-1] > now for times in (*self.times.values(), self.logical)):
+        if not self.is_later_than(now):
             return
         for times in (self.finished, *self.times.values()):
             times[bisect_right(times, now) :] = [now] * count_after(times, now)

@@ -367,6 +367,61 @@ def test_a_condition_is_not_caught_up_with_unless_it_is_said(store: Store) -> No
     assert starts(store, "f:a") == ["12 00:00:00"]
 
 
+async def put(app: App, clock: Hands, at: str) -> None:
+    """The clock says so now, and the app has noticed."""
+    clock.set(at)
+    life, now = app.session.life, clock.now()
+    assert life is not None
+    life.call(lambda: None)
+    while not now <= life.agenda.logical < now + 60_000_000:
+        await asyncio.sleep(0)
+    await settled(app)
+
+
+BACK = "10:00", "11:00:10", "11:30", "12:00:10", "13:10", "14:00:10"
+BACK_TWICE = "10:00", "11:00:10", "11:30", "10:30", "11:20", "12:00:10", "13:10", "14:00:10"
+
+
+@pytest.mark.parametrize(
+    ("begin", "times"),
+    [
+        ({"start_cond": "daily between 11:00 and 12:00"}, BACK_TWICE),
+        ({"start_cond": "daily between 11:00 and 12:00 & after task 'other'"}, BACK_TWICE),
+        ({"start_cond": "daily"}, BACK_TWICE),
+        ({"start_cond": "has not succeeded today"}, BACK_TWICE),
+        ({"schedule": "0 11,13 * * *"}, BACK_TWICE),
+        ({"execute_at": datetime(2026, 3, 2, 12, 30)}, BACK_TWICE),
+        ({"execute_at": datetime(2026, 3, 2, 14)}, BACK_TWICE),
+        ({"start_cond": "every 30 min"}, BACK),
+        ({"interval": "1 hour"}, BACK),
+    ],
+)
+def test_when_the_clock_is_set_back_it_does_what_other_tasks_do(
+    store: Store, begin: dict[str, Any], times: tuple[str, ...]
+) -> None:
+    clock = Hands("2026-03-02 13:00")
+    app = App(store, clock=clock, timezone="UTC")
+    remind, _ = family(app)
+    app.task("hourly", name="other", func=lambda: None, execution="async")
+    app.task(name="same", func=lambda: None, execution="async", **begin)
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", **begin)
+        await settled(app)
+        for at in times:
+            await put(app, clock, f"2026-03-02 {at}")
+
+    live(app, story)
+    assert starts(store, "f:a") == starts(store, "same") != []
+
+
+def test_a_life_that_begins_before_the_latest_has_ended_looks_again(store: Store) -> None:
+    begin = {"start_cond": "daily between 11:00 and 12:00"}
+    times = "2026-03-02 13:00", "2026-03-02 10:00", "2026-03-02 11:30", "2026-03-02 11:10"
+    lives(store, Hands(times[0]), *times, begin=begin)
+    assert [each[:5] for each in starts(store, "f:a")] == ["02 11"]
+
+
 def test_what_the_last_other_held_is_looked_for_as_soon_as_that_is_gone() -> None:
     ledger = Ledger()
     app = App(clock=Hands("2026-03-10 10:00"), timezone="UTC")

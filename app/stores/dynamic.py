@@ -130,6 +130,11 @@ Shares = Mapping[str, int]
 """Of each shard, how many tasks at most."""
 
 
+def floor_of(row: Dynamic) -> int:
+    """Up to when all that came due was decided."""
+    return row.since if row.decided is None else row.decided
+
+
 def family_of(name: str) -> str:
     """Of a dynamic task by its name in the log, or of a shard."""
     return name.partition(":")[0]

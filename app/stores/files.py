@@ -22,7 +22,7 @@ from pathlib import Path
 from ..errors import StoreError
 
 APPLICATION_ID = 0x6F6E6375  # "oncu"
-VERSION = 3
+VERSION = 4
 
 
 def refuse_what_is_not_ours(path: Path) -> None:

@@ -227,6 +227,9 @@ class MemoryStore:
     async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
         self.ledger.rows.rouse(keys, now)
 
+    async def set_back(self, now: int, beyond: int) -> None:
+        self.ledger.rows.set_back(now, beyond)
+
     def dynamic(self, wanted: Wanted) -> list[Dynamic]:
         return self.ledger.rows.find(wanted)
 

@@ -191,6 +191,9 @@ class PostgresStore(HasWorker):
         if keys:
             await self._ask_own(lambda link: self._rows.rouse(link, keys, now))
 
+    async def set_back(self, now: int, beyond: int) -> None:
+        await self._ask_own(lambda link: self._rows.set_back(link, now, beyond))
+
     async def close(self) -> None:
         if self._worker is not None:
             await self._call(self._close)

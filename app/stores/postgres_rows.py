@@ -46,6 +46,10 @@ CREATE TABLE {p}stirred (
 """Who is `waiting` has read the records of a task and action up to `position`; what is `stirred`
 has newer ones, the first of them at an instant, by which not all are woken yet."""
 
+BY_DECIDED = """
+CREATE INDEX {p}dynamic_by_decided ON {p}dynamic (coalesce(decided, since)) WHERE holder IS NULL;
+"""
+
 ROW_FUNCTIONS = """
 CREATE OR REPLACE FUNCTION {p}release(_holders TEXT[], _but TEXT[]) RETURNS VOID
 LANGUAGE plpgsql AS $$
@@ -288,10 +292,37 @@ BEGIN
         _now
     );
 END $$;
+
+CREATE OR REPLACE FUNCTION {p}set_back(_instance TEXT, _now BIGINT, _beyond BIGINT)
+RETURNS BOOLEAN LANGUAGE plpgsql {indexed} AS $$
+DECLARE
+    _latest BIGINT := (
+        SELECT coalesce(decided, since) FROM {p}dynamic WHERE holder IS NULL
+        ORDER BY coalesce(decided, since) DESC LIMIT 1
+    );
+    _found BIGINT;
+BEGIN
+    IF _latest IS NULL OR _latest <= _beyond THEN
+        RETURN false;
+    END IF;
+    PERFORM FROM {p}log FOR UPDATE;
+    UPDATE {p}dynamic dynamic SET
+        since = least(since, _now), decided = CASE WHEN decided IS NOT NULL THEN _now END,
+        due = NULL, look = 0
+    FROM (
+        SELECT task FROM {p}dynamic WHERE holder IS NULL AND coalesce(decided, since) > _beyond
+        ORDER BY coalesce(decided, since) LIMIT {piece}
+    ) later
+    WHERE dynamic.task = later.task;
+    GET DIAGNOSTICS _found = ROW_COUNT;
+    PERFORM {p}tell(_instance, 0);
+    RETURN _found = {piece};
+END $$;
 """
 """`take` gives the rows as they were, and last when there is more to be had; nothing if the
-instance is not there any more, and has to join first. `wake` and `rouse` tell whether there may be
-more who wait. What is asked goes by the indexes however few rows there were when it was planned."""
+instance is not there any more, and has to join first. `wake`, `rouse` and `set_back` tell whether
+there may be more. What is asked goes by the indexes however few rows there were when it was
+planned."""
 
 FIXED = {
     "piece": PIECE,
@@ -312,6 +343,7 @@ UNSCHEDULE = "CALL {p}unschedule(%s, %s::TEXT[], NULL)"
 TAKE = "SELECT * FROM {p}take(%s, %s, %s::TEXT[], %s::BIGINT[], %s)"
 LET_GO = "SELECT {p}release(ARRAY [%s], %s::TEXT[])"
 ROUSE = "SELECT {p}rouse(%s, %s::TEXT[], %s::TEXT[], %s)"
+SET_BACK = "SELECT {p}set_back(%s, %s, %s)"
 LEAVE = "SELECT {p}leave(%s)"
 
 
@@ -368,6 +400,11 @@ class RowWriter:
         more = True
         while more:
             ((more,),) = link.execute(self._text(ROUSE), (self._instance, tasks, actions, now))
+
+    def set_back(self, link: Connection, now: int, beyond: int) -> None:
+        more = True
+        while more:
+            ((more,),) = link.execute(self._text(SET_BACK), (self._instance, now, beyond))
 
 
 def as_json(planned: Iterable[Planned]) -> str:

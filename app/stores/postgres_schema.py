@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from ..errors import StoreError
 from .postgres_link import Connection
-from .postgres_rows import FIXED, ROW_FUNCTIONS, ROW_TABLES
+from .postgres_rows import BY_DECIDED, FIXED, ROW_FUNCTIONS, ROW_TABLES
 from .reading import COLUMNS
 
-VERSION = 2
+VERSION = 3
 
 TABLES = (
     """
@@ -53,6 +53,7 @@ CREATE TABLE {p}task (
 INSERT INTO {p}log (version, newest) VALUES ({version}, 0);
 """
     + ROW_TABLES
+    + BY_DECIDED
 )
 """A head is the latest record of a task and action, and the latest run that such a record ended. A
 lease without an end is its instance's. A `link` is the number of an instance's latest connection:
@@ -304,7 +305,7 @@ and has to join first. Whether an error of `commit` came before or after the wri
 NEWER, LOST, SUPERSEDED = -1, -2, -3
 """What `commit` answers for a step that is refused."""
 
-MIGRATIONS: tuple[str, ...] = (ROW_TABLES,)
+MIGRATIONS: tuple[str, ...] = (ROW_TABLES, BY_DECIDED)
 """The statements that bring the tables of a namespace up from version 1 on, in order. The functions
 are made anew after them: one that takes or gives something else than before is to be dropped."""
 

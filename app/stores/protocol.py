@@ -239,6 +239,10 @@ class Store(Protocol):
     async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
         """Whoever waits for one of these is due now."""
 
+    async def set_back(self, now: int, beyond: int) -> None:
+        """The clock was, and says `now`: what was decided, or scheduled, later than `beyond` is so
+        since now, and due at once. To ask costs nothing where there is none."""
+
     def dynamic(self, wanted: Wanted) -> list[Dynamic]:
         """The dynamic tasks, by name. Blocks, as `read` does."""
 

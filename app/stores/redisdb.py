@@ -133,6 +133,9 @@ class RedisStore(HasWorker):
         if keys:
             await self._call(lambda writer: writer.rouse(keys, now))
 
+    async def set_back(self, now: int, beyond: int) -> None:
+        await self._call(lambda writer: writer.set_back(now, beyond))
+
     async def close(self) -> None:
         self._left.set()
         if self._worker is not None:

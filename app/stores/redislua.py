@@ -208,6 +208,7 @@ local function rest(n)
         call('ZADD', P .. 'waiting:' .. key, position, task)
         row[#row + 1] = key
     end
+    call('ZADD', BY_DECIDED, ARGV[n + 4], task)
     row[DUE], row[DECIDED], row[WAIT] = ARGV[n + 3], ARGV[n + 4], ARGV[n + 6]
     let_go(task, row, row[DUE])
 end

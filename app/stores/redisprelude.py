@@ -23,6 +23,7 @@ dynamic        hash: a dynamic task → its row, a JSON list of texts: shard, te
                version, born, since, decided, due, look, wait, holder (nothing for None), and
                `ACTION TASK` of each that it waits for
 name           zset, all at 0: the dynamic tasks, to be read by name
+decided        zset by up to when all was decided, or since when it is there: the dynamic tasks
 look:SHARD     zset by `look`: the dynamic tasks to be looked at
 held:ID        zset by the number of the `take`: the dynamic tasks that an instance holds
 waiting:ACTION TASK
@@ -46,6 +47,7 @@ local RECORD, HEAD, LATEST, ENDED = P .. 'record', P .. 'head', P .. 'latest', P
 local LEASE, HOLDER, INSTANCE = P .. 'lease', P .. 'holder', P .. 'instance'
 local MEMBER, TASK, MISSED, NEWS = P .. 'member', P .. 'task', P .. 'missed', P .. 'news'
 local DYNAMIC, NAME, STIRRED = P .. 'dynamic', P .. 'name', P .. 'stirred'
+local BY_DECIDED = P .. 'decided'
 local ACTIONS = {'run', 'success', 'fail', 'terminate', 'inaction', 'crash'}
 local call = redis.call
 
@@ -162,6 +164,7 @@ local function remove(task, row)
     call('ZREM', P .. 'held:' .. row[HELD], task)
     call('ZREM', P .. 'look:' .. row[SHARD], task)
     call('ZREM', NAME, task)
+    call('ZREM', BY_DECIDED, task)
     call('HDEL', DYNAMIC, task)
 end
 

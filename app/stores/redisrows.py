@@ -19,6 +19,7 @@ scheduling, unscheduling = Script(lua.SCHEDULE), Script(lua.UNSCHEDULE)
 staging, confirming, going_on = Script(lua.STAGE), Script(lua.CONFIRM), Script(lua.GO_ON)
 taking, letting_go = Script(lua.TAKE), Script(lua.LET_GO)
 rousing, finding = Script(lua.ROUSE), Script(lua.FIND)
+setting_back = Script(lua.SET_BACK)
 
 Run = Callable[..., Any]
 """Gives what a script gives for some arguments; it may be run twice."""
@@ -81,6 +82,9 @@ class RowWriter:
 
     def rouse(self, keys: Sequence[Awaited], now: int) -> None:
         self._until_done(rousing, self._instance, PIECE, now, *map(key_of, keys))
+
+    def set_back(self, now: int, beyond: int) -> None:
+        self._until_done(setting_back, self._instance, PIECE, now, beyond)
 
 
 def key_of(awaited: Awaited) -> bytes:

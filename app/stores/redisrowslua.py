@@ -37,6 +37,7 @@ local function plan_one(newest, now, task, shard, said, condition, version, due)
     local row = row_of(task)
     if not row then
         call('ZADD', NAME, 0, task)
+        call('ZADD', BY_DECIDED, now, task)
         row = {shard, said, condition, version, newest, now, '', due, '', '0', ''}
         return keep(task, row, due)
     end
@@ -44,6 +45,7 @@ local function plan_one(newest, now, task, shard, said, condition, version, due)
     if row[CONDITION] ~= condition then
         row[CONDITION], row[SINCE], row[DECIDED] = condition, now, ''
         row[DUE], row[WAIT] = due, '0'
+        call('ZADD', BY_DECIDED, now, task)
     end
     if row[SHARD] ~= shard then
         call('ZREM', P .. 'look:' .. row[SHARD], task)
@@ -217,6 +219,23 @@ tell(ARGV[1])
 return more
 """
 )
+
+SET_BACK = script("""
+-- instance, how many at most, now, an instant: what was decided later than that is decided up to
+-- now; whether to ask again
+local most, now = tonumber(ARGV[2]), ARGV[3]
+local found = call('ZRANGEBYSCORE', BY_DECIDED, '(' .. ARGV[4], '+inf', 'LIMIT', 0, most)
+for _, task in ipairs(found) do
+    local row = row_of(task)
+    call('ZADD', BY_DECIDED, now, task)
+    if tonumber(row[SINCE]) > tonumber(now) then row[SINCE] = now end
+    if row[DECIDED] ~= '' then row[DECIDED] = now end
+    row[DUE] = ''
+    keep(task, row, row[HELD] == '' and '0' or '')
+end
+if #found > 0 then tell(ARGV[1]) end
+return #found == most and 1 or 0
+""")
 
 FIND = script("""
 -- state, now, since, until; then tasks: those there are that satisfy what is said

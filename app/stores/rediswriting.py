@@ -240,6 +240,9 @@ class Writer:
     def rouse(self, keys: Sequence[Awaited], now: int) -> None:
         self._rows.rouse(keys, now)
 
+    def set_back(self, now: int, beyond: int) -> None:
+        self._rows.set_back(now, beyond)
+
     def trim_missed(self, before: int, most: int) -> int:
         members = self._reader.old_missed(before, most)
         for piece in pieces(members):

@@ -7,7 +7,7 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 
 from ...engine.civil import FOREVER
-from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, Wanted
+from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, Wanted, floor_of
 
 Look = tuple[int, str]
 """When to look at which task; right only if the row says so too."""
@@ -15,7 +15,8 @@ Look = tuple[int, str]
 
 class Rows:
     """`waiting` tells of each key who waits for it, and up to which position that is known;
-    `_stirred` of which there are records, the number of the latest and the instant of the first."""
+    `_stirred` of which there are records, the number of the latest and the instant of the first.
+    Nothing was decided, or scheduled, later than `_latest`."""
 
     def __init__(self) -> None:
         self.waiting: dict[Awaited, dict[str, int]] = {}
@@ -24,6 +25,7 @@ class Rows:
         self._waits: dict[str, tuple[Awaited, ...]] = {}  # what each task waits for
         self._held: dict[str, set[str]] = {}  # by instance
         self._stirred: dict[Awaited, tuple[int, int]] = {}
+        self._latest = 0
 
     def __contains__(self, task: str) -> bool:
         return task in self._rows
@@ -33,6 +35,7 @@ class Rows:
         return row is not None and row.version == version
 
     def schedule(self, tasks: Sequence[Planned], now: int, newest: int) -> None:
+        self._latest = max(self._latest, now)
         for planned in tasks:
             row = self._rows.get(planned.task)
             if row is None:
@@ -120,6 +123,7 @@ class Rows:
         elif rest.done:
             self.remove(rest.task)
         else:
+            self._latest = max(self._latest, rest.decided)
             self._held[instance].discard(rest.task)
             self._forget_waits(rest.task)
             self._waits[rest.task] = rest.reads
@@ -146,6 +150,16 @@ class Rows:
         if row.holder is not None:
             self._held[row.holder].discard(row.task)
         self._put(row._replace(holder=None, look=0))
+
+    def set_back(self, now: int, beyond: int) -> None:
+        if self._latest <= beyond:
+            return
+        self._latest = beyond
+        for row in list(self._rows.values()):
+            if row.holder is None and floor_of(row) > beyond:
+                decided = None if row.decided is None else now
+                since = min(row.since, now)
+                self._put(row._replace(since=since, decided=decided, due=None, look=0))
 
     # --- records --------------------------------------------------------------------------
 

@@ -32,6 +32,8 @@ CREATE TABLE {p}stirred (
 ) WITHOUT ROWID
 """
 
+BY_DECIDED = "CREATE INDEX {p}dynamic_by_decided ON {p}dynamic (coalesce(decided, since))"
+
 SCHEMA = (
     """
 CREATE TABLE {p}record (
@@ -61,6 +63,8 @@ CREATE TABLE {p}task (
 ) WITHOUT ROWID;
 """
     + DYNAMIC
+    + ";"
+    + BY_DECIDED
 )
 """A head is the latest record of a task and action, and the latest run that such a record ended.
 `expires_at` is by the wall clock, for other hosts, `expires_up` by the uptime of the host of the
@@ -124,6 +128,7 @@ CREATE TEMP VIEW {p}task AS
         + NO_DYNAMIC,
     ),
     Migration(DYNAMIC, NO_DYNAMIC),
+    Migration(BY_DECIDED, ""),
 )
 """From version 1 on, in order. The views of each make its version read as this one; whoever adds a
 migration adds to those of all before it."""

@@ -147,6 +147,9 @@ class SqliteStore(HasWorker):
     async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
         await self._call(lambda: self._write.rouse(keys, now))
 
+    async def set_back(self, now: int, beyond: int) -> None:
+        await self._call(lambda: self._write.set_back(now, beyond))
+
     async def close(self) -> None:
         self._left.set()
         if self._worker is not None:

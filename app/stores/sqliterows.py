@@ -124,6 +124,19 @@ class RowWriter:
             while self._wake(key, FOREVER, now):
                 pass
 
+    def set_back(self, now: int, beyond: int) -> None:
+        """All, piece by piece."""
+        t = self._tables.dynamic
+        later = (
+            f"SELECT task FROM {t} WHERE coalesce(decided, since) > ? AND holder IS NULL LIMIT ?"
+        )
+        change = (
+            f"UPDATE {t} SET since = min(since, ?1), decided = min(decided, ?1), due = NULL, "
+            "look = 0 WHERE task = ?2"
+        )
+        while found := self._db.execute(later, (beyond, PIECE)).fetchall():
+            self._db.executemany(change, [(now, task) for (task,) in found])
+
     def _wake(self, key: Awaited, seq: int, at: int) -> bool:
         """Some of those who wait for what has a record now; whether there may be more."""
         t = self._tables

@@ -243,6 +243,10 @@ class Writer:
         with self._transaction():
             self.rows.rouse(keys, now)
 
+    def set_back(self, now: int, beyond: int) -> None:
+        with self._transaction():
+            self.rows.set_back(now, beyond)
+
     # --- tasks ----------------------------------------------------------------------------
 
     def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:

@@ -97,6 +97,9 @@ class HookedStore:
     async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
         await self._call("rouse", keys, now)
 
+    async def set_back(self, now: int, beyond: int) -> None:
+        await self._call("set_back", now, beyond)
+
     def dynamic(self, wanted: Wanted) -> list[Dynamic]:
         return self.inner.dynamic(wanted)
 

@@ -201,6 +201,50 @@ def test_whoever_waits_for_a_parameter_is_roused(make: Make) -> None:
     asyncio.run(story())
 
 
+def test_what_was_decided_later_than_it_is_now_is_due_at_once(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            tasks = "early", "held", "late", "spent", "waits"
+            await store.schedule([planned(name, 20) for name in tasks], 10)
+            await store.schedule([planned("new", 990)], 900)
+            assert await take(store) == " ".join(tasks)
+            decided = {"early": 50, "late": 500, "spent": 400, "waits": 400}
+            reads = {"waits": (DONE,)}
+            rests = [
+                rest(name, None if name in ("spent", "waits") else 700, *reads.get(name, ()))
+                for name in decided
+            ]
+            await commit(store, *(r._replace(decided=decided[r.task[2:]]) for r in rests))
+            await store.set_back(60, 500)
+            assert await next_look(store) == 0
+            taken, _ = await store.take({"f": 9}, 60)
+            assert taken == [row("new", 990)._replace(since=60, due=None, look=0)]
+            await store.set_back(60, 60)
+            assert await next_look(store) == 0
+            taken, more = await store.take({"f": 9}, 60)
+            assert [(each.task, each.decided, each.due, each.look) for each in taken] == [
+                (f"f:{name}", 60, None, 0) for name in ("late", "spent", "waits")
+            ]
+            assert more == 700
+            await commit(store, *(rest(name, 800) for name in ("late", "spent", "waits")))
+            await store.set_back(60, 60)
+            assert await store.take({"f": 9}, 60) == ([], 700)
+
+    asyncio.run(story())
+
+
+def test_however_many_were_decided_later_all_are_due(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            count = PIECE + 500
+            await store.schedule([planned(f"{n:05}", 900) for n in range(count)], 800)
+            await store.set_back(60, 70)
+            rows, _ = await store.take({"f": 2 * count}, 60)
+            assert len(rows) == count
+
+    asyncio.run(story())
+
+
 def test_scheduled_again_as_it_is_nothing_changes(make: Make) -> None:
     async def story() -> None:
         async with opened(make()) as store:

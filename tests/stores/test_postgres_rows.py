@@ -14,6 +14,7 @@ import pytest
 
 from oncue.app.errors import StoreError
 from oncue.app.stores import postgres as module
+from oncue.app.stores import postgres_schema
 from oncue.app.stores.dynamic import PARAMETER, Dynamic, Planned, Rest, Wanted
 from oncue.app.stores.postgres import PostgresStore
 from oncue.app.stores.postgres_rows import ADD, BULK, TAKE, rows_of
@@ -145,7 +146,7 @@ def test_a_namespace_of_version_1_is_brought_up(postgres: Postgres) -> None:
             await postgres().open(0)
         postgres.run("UPDATE {p}instance SET expires_at = 0")
         async with opened(postgres()) as store:
-            assert postgres.run("SELECT version FROM {p}log") == [(2,)]
+            assert postgres.run("SELECT version FROM {p}log") == [(postgres_schema.VERSION,)]
             assert shown(await store.follow(0, 0)) == ["1 run", "2 crash of 1"]
             await store.schedule([planned("a")], 10)
             ((row,), _) = await store.take({"f": 9}, 100)
@@ -274,6 +275,7 @@ def test_what_is_asked_reads_as_much_whatever_their_number(postgres: Postgres, c
     async def round_of(store: PostgresStore, now: int) -> None:
         rows, _ = await store.take({"f": 10}, now)
         await commit(store, *(rest(row.task, LATE) for row in rows))
+        await store.set_back(now, LATE)
 
     async def story() -> None:
         async with opened(postgres()) as store:
@@ -298,6 +300,7 @@ def test_what_is_asked_reads_as_much_whatever_their_number(postgres: Postgres, c
             postgres.run("INSERT INTO {p}stirred VALUES ('x', 'success', 5)")
             with store._link.transaction():
                 before = fetched(store, postgres)
+                store._rows.set_back(store._link, 50, LATE)
                 rows, more = await store.take({"f": 15}, 50)
                 assert (len(rows), more) == (10, 100)
                 assert (await store.take({"f": 15}, 100))[1] == 100

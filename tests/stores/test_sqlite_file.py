@@ -140,7 +140,7 @@ def damaged(path: Path) -> None:
     ("prepare", "message"),
     [
         (other_program, "a database of another program"),
-        (newer_schema, "has schema version 99, this oncue knows up to 3; upgrade oncue"),
+        (newer_schema, "has schema version 99, this oncue knows up to 4; upgrade oncue"),
         (other_program_that_died, "a database of another program"),
         (newer_schema_that_died, "has schema version 99"),
         (not_a_database, "is not an SQLite database"),
