@@ -19,10 +19,10 @@ from oncue.app.errors import DefinitionError, OncueError, StoreError
 from oncue.app.stores import store_at
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
-from oncue.app.stores.protocol import Query, Store
+from oncue.app.stores.protocol import Claim, Query, Store
 from oncue.conds.durations import Duration
 from oncue.engine.civil import from_datetime, to_datetime, zone
-from oncue.engine.records import Action
+from oncue.engine.records import Action, Record
 
 LIMIT = 30  # seconds; nothing here takes long
 PAST = datetime(2026, 3, 1)
@@ -1095,10 +1095,24 @@ def test_a_run_of_one_task_leaves_the_dynamic_ones_alone() -> None:
 
 
 class Counting(MemoryStore):
-    """Counts the rows that are taken."""
+    """Counts the rows that are taken, and the commits; `read_logs` are the tasks whose
+    logs are read."""
 
     taken = 0
     asked = 0
+    commits = 0
+
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        super().__init__(ledger)
+        self.read_logs: set[str] = set()
+
+    async def load(self, lookback: Any) -> Any:
+        self.read_logs.update(lookback)
+        return await super().load(lookback)
+
+    async def commit(self, steps: Any) -> Any:
+        self.commits += 1
+        return await super().commit(steps)
 
     async def take(self, shares: Any, now: int) -> Any:
         rows, look = await super().take(shares, now)
@@ -1133,6 +1147,46 @@ def test_only_what_is_due_is_loaded_and_nothing_is_left_behind() -> None:
     assert store.taken == 4050
     assert all(size < 1500 for size in sizes[-1])
     assert sizes[-1] <= tuple(2 * size for size in sizes[0])
+
+
+def test_one_commit_ends_some_and_begins_others() -> None:
+    store = Counting()
+    app = App(store, timezone="UTC", cycle_sleep=None)
+    remind, seen = family(app)
+    app.schedule_tasks(remind, {str(n): {"execute_at": PAST} for n in range(1000)})
+
+    async def story(context: AppContext) -> None:
+        await seen.after(1000)
+
+    live(app, story)
+    assert (store.taken, seen.counted().most_common(1)[0][1]) == (1000, 1)
+    assert store.commits <= 13
+
+
+def test_the_log_is_read_of_what_somebody_may_have_run() -> None:
+    ledger = Ledger()
+    app = App(Counting(ledger), timezone="UTC")
+    remind, seen = family(app)
+
+    async def of_one_that_is_gone() -> None:
+        other = MemoryStore(ledger)
+        await other.open(0)
+        ((row,), _) = await other.take({"f": 1}, app.session.clock.now())
+        run = Record(row.task, Action.RUN, row.due or 0, scheduled_at=row.due)
+        await other.commit([Claim(run, (), 0, version=row.version)])
+        ledger.lose(other.id)
+
+    app.schedule_task(remind, "taken", execute_at=PAST)
+    asyncio.run(of_one_that_is_gone())
+    app.schedule_task(remind, "new", execute_at=PAST)
+
+    async def story(context: AppContext) -> None:
+        await seen.after(2)
+
+    live(app, story)
+    assert app.session.store.read_logs == {"f:taken"}  # type: ignore[attr-defined]
+    actions = [each.action for each in MemoryStore(ledger).read(Query(tasks=("f:taken",)))]
+    assert actions == ["run", "crash", "run", "success"]
 
 
 def test_thousands_that_are_due_at_once_all_run(tmp_path: Path) -> None:

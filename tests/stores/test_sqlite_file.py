@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from oncue.app.errors import StoreError
+from oncue.app.stores.dynamic import Planned
 from oncue.app.stores.protocol import Query, Refused
 from oncue.app.stores.sqlite import SqliteStore
 from oncue.engine.records import Action
@@ -262,5 +263,22 @@ def test_what_is_committed_is_seen_whoever_has_closed_the_file(path: Path, look:
             assert await asyncio.to_thread(read_elsewhere, path) == 1
             await commit(store, finish("a", 1))
             assert await asyncio.to_thread(read_elsewhere, path) == 2
+
+    asyncio.run(story())
+
+
+def test_what_is_taken_does_not_wait_for_the_disk_and_what_is_written_does(path: Path) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            assert isinstance(store, SqliteStore) and store._connection is not None
+            await store.schedule([Planned("f:a", "f", "{}", "daily", 1, 1)], 1)
+            said: list[str] = []
+            store._connection.set_trace_callback(said.append)
+            assert len((await store.take({"f": 1}, 1))[0]) == 1
+            await commit(store, claim("a", 0))
+            store._connection.set_trace_callback(None)
+            kept = [each for each in said if each.startswith(("PRAGMA sync", "COMMIT"))]
+            levels = "PRAGMA synchronous = 1", "PRAGMA synchronous = 2"
+            assert kept == [levels[0], "COMMIT", levels[1], "COMMIT"]
 
     asyncio.run(story())
