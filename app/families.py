@@ -10,6 +10,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -228,7 +229,12 @@ class Family(Task[P, R]):
 
     def _manner_of(self, member: Member) -> Manner:
         known = options.options_of(Family)
-        said = {name: known[name].read(given, name, self) for name, given in member.texts}
+        said = {
+            name: datetime.fromisoformat(given)  # which it was read as already
+            if name == "execute_at"
+            else known[name].read(given, name, self)
+            for name, given in member.texts
+        }
         (way,) = (name for name in said if name != "timezone")
         vars(member)["values"] = values = {**self.values, **said}
         timed = way != "start_cond"

@@ -382,13 +382,9 @@ def operands(node: nodes.Condition, zone: Zone) -> tuple[Operand, ...]:
     return tuple(operand(term, zone) for term in terms)
 
 
+@lru_cache(maxsize=1024)
 def without_retry(root: nodes.Condition) -> nodes.Condition:
     """The condition with every `retry` taken as false: does it start anew, or only again?"""
-    if root.operands:
-        return _without_retry(root)
-    return NEVER if isinstance(root, nodes.Retry) else root
-
-
-@lru_cache(maxsize=1024)
-def _without_retry(root: nodes.Condition) -> nodes.Condition:
+    if not any(isinstance(node, nodes.Retry) for node in nodes.postorder(root)):
+        return root
     return rewritten(root, lambda atom: NEVER if isinstance(atom, nodes.Retry) else atom)

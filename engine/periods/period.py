@@ -13,6 +13,7 @@ from ..civil import BEGINNING, DAY, FOREVER
 from .algebra import (
     Constant,
     Expression,
+    Span,
     all_of,
     any_of,
     difference,
@@ -34,12 +35,15 @@ class Period:
     """A set of instants, in windows. Immutable; a search takes a few microseconds and is bounded
     for every period. `period_of` makes them of nodes."""
 
-    __slots__ = ("_hash", "_line", "expression")
+    __slots__ = ("_hash", "_line", "_only", "expression")
 
     def __init__(self, expression: Expression) -> None:
         self.expression = expression
         self._line = Timeline(expression)
         self._hash: int | None = None
+        self._only: Window | None = None  # if it is one span, that
+        if len(expression) == 1 and isinstance(span := expression[0], Span):
+            self._only = Window(span.start, span.end) if span.start < span.end else None
 
     @classmethod
     def all_of(cls, periods: Iterable[Period]) -> Period:
@@ -61,6 +65,8 @@ class Period:
         """The first window that ends after `t`."""
         if t >= FOREVER:
             return None
+        if self._only is not None:
+            return self._only if t < self._only.end else None
         found = self._listed(t, forward=True)
         if found is not None:
             return found
@@ -73,6 +79,8 @@ class Period:
         """The last window that starts at or before `t`."""
         if t < BEGINNING:
             return None
+        if self._only is not None:
+            return self._only if t >= self._only.start else None
         found = self._listed(t, forward=False)
         if found is not None:
             return found
