@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
-from typing import Any, NamedTuple, SupportsIndex, TypeVar
+from operator import index
+from typing import Any, NamedTuple, TypeVar
 
 from ..conds import lint as tree_lint
 from ..conds.diagnostic import Diagnostic
@@ -249,6 +250,8 @@ class Question:
 
 
 NAMES = {"task_name": "task", "created": "at"}
+KINDS: dict[str, type] = {"task": str, "attempt": int, "run": int, "seq": int}
+NOUNS = {str: "text", int: "a whole number"}
 
 
 def records_of(log: Iterable[LogLine], zone: Zone) -> Iterator[Record]:
@@ -256,8 +259,8 @@ def records_of(log: Iterable[LogLine], zone: Zone) -> Iterator[Record]:
     of a log have, `run` is such a number. Raises ValueError, naming the line."""
     numbers: dict[int, int] = {}
     for number, line in enumerate(log, 1):
-        given = line.seq if isinstance(line, Record) else line.get("seq")
         record = record_of(line, number, zone)
+        given = line.seq if isinstance(line, Record) else line.get("seq")
         if given:
             numbers[given] = number
         if given and record.run is not None:
@@ -275,22 +278,33 @@ def record_of(line: LogLine, seq: int, zone: Zone) -> Record:
 
 def fields_of(line: LogLine, zone: Zone) -> dict[str, Any]:
     given = line._asdict() if isinstance(line, Record) else line
+    if not isinstance(given, Mapping):
+        raise ValueError("it is neither a Record nor a mapping")
     fields = {NAMES.get(name, name): value for name, value in given.items()}
     unknown = fields.keys() - set(Record._fields)
     missing = {"task", "action", "at"} - fields.keys()
     if unknown or missing:
         what = "has no" if missing else "has the unknown"
         raise ValueError(f"it {what} {', '.join(map(repr, sorted(missing or unknown)))}")
-    if fields["action"] not in set(Action):
+    for name, kind in KINDS.items():
+        value = fields.get(name)
+        if not (isinstance(value, kind) or (value is None and name != "task")):
+            raise ValueError(f"{name!r} is {value!r}, not {NOUNS[kind]}")
+    if fields["action"] not in tuple(Action):
         raise ValueError(f"there is no action {fields['action']!r}; there are {', '.join(Action)}")
     fields["action"] = Action(fields["action"])
     for name in ("at", "scheduled_at", "until"):
-        if fields.get(name) is not None:
-            fields[name] = instant_of(fields[name], zone)
+        if name == "at" or fields.get(name) is not None:
+            fields[name] = instant_of(name, fields[name], zone)
     return fields
 
 
-def instant_of(value: datetime | str | SupportsIndex, zone: Zone) -> int:
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return from_datetime(value, zone) if isinstance(value, datetime) else value.__index__()
+def instant_of(name: str, value: Any, zone: Zone) -> int:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        return from_datetime(moment, zone) if isinstance(moment, datetime) else index(moment)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{name!r} is {value!r}, not a datetime, its ISO text as in '2026-01-31 10:00', or "
+            "whole microseconds since the epoch"
+        ) from None

@@ -75,10 +75,17 @@ def test_a_log_may_be_written_in_many_ways(log: list[Record]) -> None:
         ({"task": "a", "action": "success"}, "line 1 of the log: it has no 'at'"),
         ({"task": "a", "action": "won", "at": NOON}, "no action 'won'; there are run, success"),
         ({"task": "a", "action": "run", "at": NOON, "runid": 1}, "has the unknown 'runid'"),
-        ({"task": "a", "action": "run", "at": "noon"}, "line 1 of the log: Invalid .*'noon'"),
+        ({"task": "a", "action": "run", "at": "noon"}, "line 1 of the log: 'at' is 'noon', not a"),
+        ({"task": "a", "action": "run", "at": 1.5}, "'at' is 1.5, not a datetime, its ISO text"),
+        ({"task": "a", "action": "run", "at": None}, "line 1 of the log: 'at' is None, not a"),
+        ({"task": 5, "action": "run", "at": NOON}, "'task' is 5, not text"),
+        ({"task": None, "action": "run", "at": NOON}, "'task' is None, not text"),
+        ({"task": "a", "action": ["run"], "at": NOON}, r"no action \['run'\]; there are run"),
+        ({"task": "a", "action": "run", "at": NOON, "attempt": "two"}, "'attempt' is 'two', not a"),
+        ("a run", "line 1 of the log: it is neither a Record nor a mapping: 'a run'"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named(line: dict[str, object], message: str) -> None:
+def test_a_line_that_cannot_be_read_is_named(line: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate("daily", at=NOON, log=[line])
 
