@@ -355,10 +355,13 @@ class Supposition:
                         yield key, now.get(key, 0) + times
 
     def _keys(self, plan: Plan, instant: int) -> Iterator[Key]:
+        """A crash where nothing is live only if no other action would do as well."""
         for log, actions in plan.check(instant).reads:
             if isinstance(log, TaskLog) and log.known:
                 for action in Action:
-                    if actions & BIT[action] and (action is not Action.CRASH or log.live):
+                    if actions & BIT[action] and (
+                        action is not Action.CRASH or log.live or actions == BIT[Action.CRASH]
+                    ):
                         yield Key(log.task, action)
 
     def _possible(self, atom: int, wanted: bool) -> Expression:

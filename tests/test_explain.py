@@ -264,6 +264,8 @@ def needs(found: Explanation) -> list[str]:
             ["10 09:00:00 a crash of 'self'", "11 00:00:00"],
         ),
         ("hourly", [], ["10 09:00:00 a run of 'self'", "10 10:00:00"][:1]),
+        ("~task 'x' has crashed", [], ["10 09:00:00 a crash of 'x'"]),
+        ("has crashed at least 2 times today", [], ["10 09:00:00 2 crashes of 'self'"]),
         ("param x is y & env prod", [], ["10 09:00:00 param 'x' is 'y' and env 'prod'"]),
         # what cannot come about is not offered
         ("false", [], []),
