@@ -8,7 +8,7 @@ seen to flip it, and to do so neither earlier nor with less.
   then time goes on with nothing more recorded, up to the exact instant of the flip.
 - The instants worth trying are now and those from which on the condition is possible at all:
   when each atom that records can turn is taken to be turned, what is left is a period, and its
-  windows say when.
+  windows say when; and the moment before these, where a record in one would be its run.
 - Parameters, `env` and custom conditions change for reasons outside: a flip names the atom.
 - The search is bounded (`MOST_TRIES`); what it does not reach is not offered.
 """
@@ -21,7 +21,8 @@ from itertools import combinations, islice
 from typing import NamedTuple
 
 from ..conds import nodes
-from ..conds.parts import Bound
+from ..conds.parts import Age, Bound, Past
+from ..conds.points import Duration
 from .atoms import AfterPlan, CadencePlan, EveryPlan, HasPlan, RetryPlan, RunningPlan
 from .civil import FOREVER, Zone
 from .formula import Formula, Piece, Step, operator_of, pieces
@@ -251,8 +252,16 @@ class Supposition:
             return FOREVER, []
         ends = sorted(v.until for plan in self.plans if (v := plan.check(self.now)).until < FOREVER)
         opening = [plan.period_ahead(self.now) for plan in self.plans if isinstance(plan, HasPlan)]
-        ahead = dict.fromkeys((self.now, *starts, *(t for t in opening if t is not None), *ends))
-        return starts[0], [t for t in islice(ahead, MOST_INSTANTS) if self.now <= t < FOREVER]
+        eves = [start - 1 for start in starts] if self._before_a_window() else []
+        later = (*starts, *eves, *(t for t in opening if t is not None), *ends)
+        tried = islice(dict.fromkeys((self.now, *later)), MOST_INSTANTS + len(eves))
+        return starts[0], [instant for instant in tried if self.now <= instant < FOREVER]
+
+    def _before_a_window(self) -> bool:
+        """Whether a record of the task itself may have to come just before a window: in it, its run
+        would be what the window is for, and much earlier it would be too old by then."""
+        own = {plan.log for plan in self.plans if isinstance(plan, CadencePlan)}
+        return any(log in own for plan in self.plans for log in plan.sources if ages(plan))
 
     def _tried(
         self, goal: Formula, instant: int, first: int, found: dict[Events, Flip]
@@ -387,6 +396,15 @@ def some_of(numbers: Sequence[int]) -> Iterator[frozenset[int]]:
         return
     for n in range(1, len(numbers) + 1):
         yield from map(frozenset, combinations(numbers, n))
+
+
+def ages(plan: Plan) -> bool:
+    """Whether records grow too old for it, whatever the clock on the wall says."""
+    match plan:
+        case HasPlan(within=Past()) | RunningPlan(age=Age(less_than=Duration())):
+            return True
+        case _:
+            return False
 
 
 def strides(plan: Plan, now: int) -> list[int]:

@@ -266,6 +266,9 @@ def needs(found: Explanation) -> list[str]:
         ("hourly", [], ["10 09:00:00 a run of 'self'", "10 10:00:00"][:1]),
         ("~task 'x' has crashed", [], ["10 09:00:00 a crash of 'x'"]),
         ("has crashed at least 2 times today", [], ["10 09:00:00 2 crashes of 'self'"]),
+        # just before the window: in it, it would be a run that the window is for
+        ("daily after 10:00 & has failed past 1 hour", [], ["10 10:00:00 a fail of 'self'"]),
+        ("daily after 10 & is running less than 1 min", [], ["10 10:00:00 a run of 'self'"]),
         ("param x is y & env prod", [], ["10 09:00:00 param 'x' is 'y' and env 'prod'"]),
         # what cannot come about is not offered
         ("false", [], []),
