@@ -136,6 +136,7 @@ def test_a_task_of_an_app_that_is_running_and_of_one_that_has_stopped(folder: Pa
         (("nowhere:app", "--task", "a"), 2, "there is no module 'nowhere'"),
         (("daily", "--log", "bad.jsonl"), 1, "line 1 of the log is not JSON"),
         (("daily", "--log", "odd.jsonl"), 1, "line 1 of the log: it has no 'at'"),
+        (("x:app",), 2, "give --task NAME, the task of x:app that is asked about"),
         (("x:app", "--task", "a", "--at", "2026-01-01"), 2, "for a condition, not for an app"),
     ],
 )

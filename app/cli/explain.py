@@ -61,7 +61,9 @@ def explain_(
 
     A dynamic task is called FAMILY:NAME.
     """
-    if task is not None and is_target(what):
+    if is_target(what):
+        if task is None:
+            raise click.UsageError(f"give --task NAME, the task of {what} that is asked about")
         if at is not None or lines is not None or zone is not None:
             raise click.UsageError("--at, --log and --zone are for a condition, not for an app")
         found = of_app(what, task)
