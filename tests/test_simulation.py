@@ -434,6 +434,8 @@ def test_the_command_says_what_is_wrong(jobs: str, tmp_path: Path) -> None:
     assert "is not TASK=VALUE" in command(jobs, "--duration", "=1h", code=2)
     assert "there is no task 'x'" in command(jobs, "--outcome", "x=fail", code=1)
     assert "both say where to end" in command(jobs, "--to", "2026-01-01", "--days", "1", code=2)
+    for days in ("nan", "0", "-1", "inf", "week"):
+        assert f"{days!r} is no number of days: a number" in command(jobs, "--days", days, code=2)
     (tmp_path / "log").write_text("{")
     assert "line 1 of the log is not JSON" in command(jobs, "--log", str(tmp_path / "log"), code=1)
 

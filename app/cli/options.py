@@ -88,11 +88,22 @@ def start_option(default: str) -> Callable[[AnyFunction], AnyFunction]:
     )
 
 
+def read_days(given: str) -> float:
+    try:
+        days = float(given)
+    except ValueError:
+        days = 0
+    if not 0 < days <= MOST_DAYS:  # of which nan is none either
+        known = f"a number above 0, as in 7 or 0.5, of at most {MOST_DAYS:,}"
+        raise click.BadParameter(f"{given!r} is no number of days: {known}")
+    return days
+
+
 def end_option(command: AnyFunction) -> AnyFunction:
     """`--to`, or `--days` in its place."""
     days = click.option(
         "--days",
-        type=click.FloatRange(0, MOST_DAYS, min_open=True),
+        type=read_days,
         metavar="N",
         help="How many days, instead of --to; default: 7.",
     )
