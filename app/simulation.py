@@ -168,6 +168,8 @@ def simulate(
     )
     if last <= first:
         raise DefinitionError(f"the simulation is empty: its end {end} is not after its start")
+    if to_datetime(first, zone) is None or to_datetime(last, zone) is None:
+        raise DefinitionError("the simulation goes beyond the years that datetimes have")
     tasks = {task.name: task for task in session}
     director = Director(tasks.keys(), zone, durations, outcomes or {})
     director.blocking = {name for name, task in tasks.items() if task.execution == "main"}
@@ -256,14 +258,18 @@ class Director:
         self._outcomes = outcomes
         self._numbers = {task: count(1) for task in known}
         self._runs: dict[int, Run] = {}
+        if not isinstance(outcomes, Mapping):
+            raise DefinitionError(f"outcomes are by the task's name, as in {{name: {outcomes!r}}}")
         for name in (*self._lasting, *outcomes):
             if name not in known:
                 known_names = ", ".join(sorted(known)) or "none"
                 raise DefinitionError(f"there is no task {name!r}; there are {known_names}")
         for name, outcome in outcomes.items():
-            for one in (outcome,) if isinstance(outcome, str) or callable(outcome) else outcome:
-                if isinstance(one, str):
-                    ending(one, name)
+            if callable(outcome):
+                continue
+            single = isinstance(outcome, str) or not isinstance(outcome, Sequence)
+            for one in (outcome,) if single else outcome:
+                ending(one, name)
 
     def moment(self, instant: int) -> datetime:
         found = to_datetime(instant, self.zone)

@@ -269,8 +269,12 @@ def test_days_of_23_and_25_hours_are_as_long_as_they_are() -> None:
             "'load' cannot end in 'succes'; there are success",
         ),
         ({"outcomes": {"load": ["fail", "run"]}}, "cannot end in 'run'"),
+        ({"outcomes": {"load": {"fail"}}}, "'load' cannot end in {'fail'}; there are success"),
+        ({"outcomes": {"load": None}}, "'load' cannot end in None; there are success"),
+        ({"outcomes": "fail"}, "outcomes are by the task's name, as in {name: 'fail'}"),
         ({"durations": "soon"}, "soon"),
         ({"end": MONDAY}, "the simulation is empty"),
+        ({"end": timedelta(days=3_000_000)}, "beyond the years that datetimes have"),
     ],
 )
 def test_what_cannot_be_is_said(options: dict[str, Any], message: str) -> None:
