@@ -72,6 +72,15 @@ def test_a_task_of_an_app_by_its_store(folder: Path) -> None:
     assert found.exit_code == 0
     assert "✗ false" in found.output
     assert "✓ after task 'extract'  —  'extract' succeeded" in found.output
+    assert "no instance" not in found.output  # of what would not start anyhow
+
+
+def test_what_is_due_and_does_not_run_waits_for_an_app(folder: Path) -> None:
+    (folder / "idle.py").write_text(LONG)
+    found = oncue("idle:app", "--task", "extract")
+    assert found.output.splitlines()[1] == "✗ due, but no instance of the app runs"
+    tree = json.loads(oncue("idle:app", "--task", "extract", "--json").output)
+    assert tree["obstacles"] == ["due, but no instance of the app runs"]
 
 
 LONG = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import IO, Any
 
@@ -18,6 +19,8 @@ from ..face import explain
 from .completing import complete_file, complete_task
 from .options import Moment, now, read_conditions, read_moment, zone_option
 from .target import app_at, refuse_unknown
+
+NOBODY = "due, but no instance of the app runs"
 
 
 @click.command("explain")
@@ -83,10 +86,18 @@ def is_target(what: str) -> bool:
 def of_app(target: str, task: str) -> Explanation:
     app = app_at(target)
     try:
-        return app.explain(task)  # which may be a dynamic one
+        found = app.explain(task)  # which may be a dynamic one
     except KeyError:
         refuse_unknown(app, [task])
         raise
+    return from_outside(found, any(instance.alive for instance in app.session.store.instances()))
+
+
+def from_outside(found: Explanation, alive: bool) -> Explanation:
+    """With what the app itself need not say: what is due starts where an instance runs."""
+    if not found.value or found.obstacles or alive:
+        return found
+    return replace(found, obstacles=(NOBODY,))
 
 
 def of_condition(

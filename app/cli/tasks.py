@@ -14,13 +14,12 @@ from ...engine.civil import SECOND, Zone, from_datetime, to_datetime
 from ...engine.explain import Explanation, Part
 from ..app import App
 from ..task import Task
+from .explain import from_outside
 from .options import now, tasks_option
 from .progress import progress
 from .target import app_at, refuse_unknown, target_argument
 from .taskrows import Cells, show
 from .wording import distance
-
-NOBODY = "due, but no instance of the app runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +87,17 @@ def rows_of(app: App, names: tuple[str, ...]) -> Iterator[Row]:
     alive = any(instance.alive for instance in app.session.store.instances())
     with progress("asking each task") as done:
         for number, task in enumerate(wanted, 1):
-            status, found = task.status, task.explain()
-            why = () if status == "run" else tuple(reasons(found, alive))
+            status, found = task.status, from_outside(task.explain(), alive)
+            why = () if status == "run" else tuple(reasons(found))
             yield Row(task, status, task.last_run, task.next_due, why)
             done(number / len(wanted))
 
 
-def reasons(found: Explanation, alive: bool) -> Iterator[str]:
+def reasons(found: Explanation) -> Iterator[str]:
     """Why a task that does not run does not: what keeps it whatever its condition says; then what
     of the condition does, of which time alone may change but a part."""
     yield from found.obstacles
     if found.value:
-        if not (found.obstacles or alive):
-            yield NOBODY
         return
     timely = next((flip.causes for flip in found.flips if not flip.needs), ())
     texts = {cause.removeprefix("~") for cause in timely}
