@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from .task import Task
 
 
-def explanation(agenda: Agenda, task: Task[..., Any], now: int) -> Explanation:
+def explanation(
+    agenda: Agenda, task: Task[..., Any], now: int, *, serving: bool = False
+) -> Explanation:
     schedule = task.plan
     found = Explainer(agenda.planner, task.key, now).explain(schedule.condition, schedule.zone)
-    return replace(found, obstacles=tuple(obstacles(agenda, task, now)))
+    return replace(found, obstacles=tuple(obstacles(agenda, task, now, serving)))
 
 
-def obstacles(agenda: Agenda, task: Task[..., Any], now: int) -> Iterator[str]:
+def obstacles(agenda: Agenda, task: Task[..., Any], now: int, serving: bool) -> Iterator[str]:
     """What keeps a task from starting whatever its condition says."""
     entry = agenda.entries.get(task.key)
     if not task.enabled:
@@ -36,6 +38,8 @@ def obstacles(agenda: Agenda, task: Task[..., Any], now: int) -> Iterator[str]:
     if entry.log.live and entry.schedule.overlap is not Overlap.ALLOW:
         since = min(run.mark.at for run in list(entry.log.live.values()))
         yield f"it is running, since {to_datetime(since, entry.schedule.zone)}"
+    if serving and agenda.held_back(entry):
+        yield "it waits for room: as many runs as there may be are under way in this process"
     zone, run = entry.schedule.zone, owed(entry)
     again = restart(entry, now)
     if run is not None and again - run.scheduled_at <= lateness(entry.schedule):

@@ -322,7 +322,7 @@ class Runtime:
             entry.requests.clear()
 
     def explain(self, task: Task[..., Any]) -> Explanation:
-        return explanation(self.agenda, task, self.clock.now())
+        return explanation(self.agenda, task, self.clock.now(), serving=self.serving)
 
     def next_due(self, task: Task[..., Any]) -> int:
         return next_due(self.agenda, task, self.clock.now())

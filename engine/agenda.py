@@ -260,6 +260,10 @@ class Agenda:
             default=None,
         )
 
+    def held_back(self, entry: Entry) -> bool:
+        """Whether there was no room for what it may start."""
+        return any(held is entry for each in self._held for _, _, held in each)
+
     # --- records --------------------------------------------------------------------------
 
     def take(self, record: Record, now: int, mark: Mark | None = None) -> Mark:

@@ -603,6 +603,26 @@ def test_an_explanation_says_what_else_keeps_a_task_from_starting() -> None:
     assert app["late"].explain().to_dict()["obstacles"] == [late]
 
 
+@pytest.mark.parametrize("limit", ["concurrency_limit", "max_process_count"])
+def test_an_explanation_says_that_there_is_no_room(limit: str) -> None:
+    async def main() -> tuple[str, ...]:
+        app = App(config={limit: 1, "instant_shutdown": True})
+        for name in ("first", "second"):
+            app.task("true", func=partial(time.sleep, LIMIT), name=name, execution="process")
+        async with app.create() as context:
+            serving = asyncio.ensure_future(context.run())
+            while app["first"].status != "run":
+                await asyncio.sleep(0.01)
+            found = app["second"].explain().obstacles
+            app.shut_down()
+            await serving
+        assert app["second"].explain().obstacles == ()
+        return found
+
+    (told,) = asyncio.run(asyncio.wait_for(main(), LIMIT))
+    assert told == "it waits for room: as many runs as there may be are under way in this process"
+
+
 # --- several runs -------------------------------------------------------------------------------
 
 
