@@ -7,7 +7,7 @@ zone. None stands for "no bound".
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from itertools import islice
 from operator import index
@@ -41,7 +41,7 @@ def check(
     *,
     tasks: Iterable[str] | None = None,
     phrases: Sequence[Any] = (),
-    timezone: str | Zone | None = None,
+    timezone: str | tzinfo | Zone | None = None,
 ) -> list[Diagnostic]:
     """What is wrong with a condition, and what may surprise; empty when it is clean.
 
@@ -69,7 +69,7 @@ def evaluate(
     log: Iterable[LogLine] = (),
     task: str = "self",
     params: Mapping[str, object] | None = None,
-    timezone: str | Zone | None = None,
+    timezone: str | tzinfo | Zone | None = None,
     scheduler_started: datetime | None = None,
     cycles: int | None = None,
     failure_mode: FailureMode | str = FailureMode.COMMIT,
@@ -102,7 +102,7 @@ def explain(
     log: Iterable[LogLine] = (),
     task: str = "self",
     params: Mapping[str, object] | None = None,
-    timezone: str | Zone | None = None,
+    timezone: str | tzinfo | Zone | None = None,
     scheduler_started: datetime | None = None,
     cycles: int | None = None,
     failure_mode: FailureMode | str = FailureMode.COMMIT,
@@ -146,7 +146,7 @@ def windows(
     start: datetime,
     end: datetime | None = None,
     *,
-    timezone: str | Zone | None = None,
+    timezone: str | tzinfo | Zone | None = None,
     backward: bool = False,
 ) -> Iterator[Window]:
     """The windows of a window expression, of a cadence's period, or of a boolean combination,
@@ -157,7 +157,7 @@ def windows(
     ConditionSyntaxError, and ValueError for a condition that is not about time alone.
     """
     zone = zone_at(timezone)
-    period = period_of(parse(expr) if isinstance(expr, str) else expr, zone)
+    period = period_of(node_of(expr), zone)
     first = from_datetime(start, zone)
     last = None if end is None else from_datetime(end, zone)
     for found in period.windows_before(first) if backward else period.windows_from(first):
@@ -176,14 +176,14 @@ def upcoming(
     count: int | None = None,
     end: datetime | None = None,
     duration: float | str | timedelta = 0,
-    timezone: str | Zone | None = None,
+    timezone: str | tzinfo | Zone | None = None,
 ) -> Iterator[datetime]:
     """When a task with this start_cond would start, from `start` on: at most `count` starts, all
     before `end`. Each run succeeds after `duration` (seconds, text or timedelta); the log is
     empty at first. Ends when time alone will start the task no more.
     """
     zone = zone_at(timezone)
-    node = parse(cond) if isinstance(cond, str) else cond
+    node = node_of(cond)
     first = from_datetime(start, zone)
     last = FOREVER if end is None else from_datetime(end, zone)
     lasting = Duration.of(duration).microseconds if duration else 0
@@ -214,8 +214,27 @@ def one_of(modes: type[Mode], given: str) -> Mode:
         raise ValueError(f"there is no mode {given!r}; there are {known}") from None
 
 
-def zone_at(timezone: str | Zone | None) -> Zone:
-    return timezone if isinstance(timezone, Zone) else zone_of(timezone)
+def zone_at(timezone: str | tzinfo | Zone | None) -> Zone:
+    """A zone by its name, or by a tzinfo that has one; None is the system's."""
+    match timezone:
+        case Zone():
+            return timezone
+        case None | str():
+            return zone_of(timezone)
+        case tzinfo():
+            return zone_of(getattr(timezone, "key", None) or str(timezone))
+        case _:
+            raise TypeError(
+                f"timezone={timezone!r}: it is the name of a zone, such as 'Europe/Dublin'"
+            )
+
+
+def node_of(cond: str | Condition) -> Condition:
+    if isinstance(cond, str):
+        return parse(cond)
+    if not isinstance(cond, Condition):
+        raise TypeError(f"{cond!r} is neither a condition nor the text of one")
+    return cond
 
 
 def shown(instant: int, zone: Zone) -> datetime | None:
@@ -232,12 +251,12 @@ class Question:
         log: Iterable[LogLine],
         task: str,
         params: Mapping[str, object] | None,
-        timezone: str | Zone | None,
+        timezone: str | tzinfo | Zone | None,
         scheduler_started: datetime | None,
         cycles: int | None,
         policy: Policy,
     ) -> None:
-        self.node = parse(cond) if isinstance(cond, str) else cond
+        self.node = node_of(cond)
         self.zone = zone_at(timezone)
         self.now = from_datetime(at, self.zone)
         started = None if scheduler_started is None else from_datetime(scheduler_started, self.zone)

@@ -397,6 +397,8 @@ def to_datetime(instant: int, zone: Zone) -> datetime | None:
 def from_datetime(moment: datetime, zone: Zone) -> int:
     """The instant of `moment`; a naive one is on the wall clock of `zone`, where `fold` chooses
     between two readings and a skipped one is the end of the gap."""
+    if not isinstance(moment, datetime):
+        raise TypeError(f"{moment!r} is not a datetime")
     if moment.tzinfo is not None and moment.utcoffset() is not None:
         return (moment - EPOCH_UTC) // MICROSECOND
     match zone.resolve(local_time(moment)):

@@ -1,5 +1,6 @@
 """The functions that need no app: datetimes in, datetimes out."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -88,6 +89,29 @@ def test_a_log_may_be_written_in_many_ways(log: list[Record]) -> None:
 def test_a_line_that_cannot_be_read_is_named(line: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         evaluate("daily", at=NOON, log=[line])
+
+
+def test_a_zone_may_be_given_as_python_has_it() -> None:
+    for zone in ("Europe/Dublin", ZoneInfo("Europe/Dublin")):
+        found = evaluate("daily after 12:30", at=NOON, timezone=zone)
+        assert found.until == datetime(2026, 3, 10, 12, 30, tzinfo=ZoneInfo("Europe/Dublin"))
+    assert evaluate("daily", at=NOON, timezone=UTC)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: evaluate("daily", at="noon"), "'noon' is not a datetime"),  # type: ignore[arg-type]
+        (lambda: evaluate(None, at=NOON), "None is neither a condition nor the text"),  # type: ignore[arg-type]
+        (lambda: explain(5, at=NOON), "5 is neither a condition nor the text of one"),  # type: ignore[arg-type]
+        (lambda: list(windows(5, NOON)), "5 is neither a condition nor the text of one"),  # type: ignore[arg-type]
+        (lambda: list(upcoming("daily", NOON.date())), "is not a datetime"),  # type: ignore[arg-type]
+        (lambda: evaluate("daily", at=NOON, timezone=5), "the name of a zone, such as"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_of_another_kind_is_refused(wrong: Callable[[], object], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        wrong()
 
 
 def test_the_owner_of_a_condition_is_the_task_asked_for() -> None:
