@@ -68,6 +68,28 @@ PRAGMA user_version = 2
 """
 """As the second did."""
 
+VERSION_3 = (
+    VERSION_2.replace("PRAGMA user_version = 2", "PRAGMA user_version = 3;")
+    + """
+CREATE TABLE dynamic (
+    task TEXT PRIMARY KEY, shard TEXT NOT NULL, text TEXT NOT NULL, condition TEXT NOT NULL,
+    version INTEGER NOT NULL, born INTEGER NOT NULL, since INTEGER NOT NULL, decided INTEGER,
+    due INTEGER, look INTEGER, wait INTEGER NOT NULL, waits INTEGER NOT NULL, holder TEXT
+) WITHOUT ROWID;
+CREATE INDEX dynamic_by_look ON dynamic (shard, look) WHERE look IS NOT NULL;
+CREATE INDEX dynamic_by_holder ON dynamic (holder) WHERE holder IS NOT NULL;
+CREATE TABLE waiting (
+    task TEXT NOT NULL, action TEXT NOT NULL, position INTEGER NOT NULL, waiter TEXT NOT NULL,
+    PRIMARY KEY (task, action, position, waiter)
+) WITHOUT ROWID;
+CREATE INDEX waiting_by_waiter ON waiting (waiter);
+CREATE TABLE stirred (
+    task TEXT NOT NULL, action TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (task, action)
+) WITHOUT ROWID;
+"""
+)
+"""As the third did."""
+
 RECORDS = [
     (1, "a", "run", 5, 4, 0, None, "first", None),
     (2, "a", "fail", 9, None, None, 1, "first", "Traceback"),
@@ -85,7 +107,7 @@ def made(path: Path, schema: str, pid: int, *, expires: int = FAR) -> None:
         columns = "seq, task, action, at, scheduled_at, attempt, run, run_id, error"
         db.executemany(f"INSERT INTO record ({columns}) VALUES (?,?,?,?,?,?,?,?,?)", RECORDS)
         db.executemany("INSERT INTO lease (run, instance) VALUES (?, ?)", [(3, "old"), (4, "old")])
-        if schema is VERSION_2:
+        if schema is not VERSION_1:
             db.execute(
                 "INSERT INTO head SELECT task, action, max(seq), max(run) FROM record "
                 "GROUP BY task, action"
@@ -115,7 +137,7 @@ def version(path: Path) -> int:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-OLDER = pytest.mark.parametrize("schema", [VERSION_1, VERSION_2], ids=["1", "2"])
+OLDER = pytest.mark.parametrize("schema", [VERSION_1, VERSION_2, VERSION_3], ids=["1", "2", "3"])
 
 
 @OLDER
