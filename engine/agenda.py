@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
 from .civil import BEGINNING, FOREVER
@@ -52,6 +53,15 @@ MANY = 1 << 62  # more than there ever is
 MOST_MISSED = 1000  # how often a task is asked in a row what it has missed, beyond what is forgiven
 NOTHING_OWED = Verdict(False, BEGINNING, FOREVER)
 Held = tuple[int, int, Entry]
+
+
+@dataclass(slots=True)
+class Coming:
+    """The latest RUN record of a task that was taken in and is not seen yet. `since` is the first
+    instant at which the task was not decided for its sake."""
+
+    seq: int
+    since: int = FOREVER
 
 
 class Agenda:
@@ -85,6 +95,7 @@ class Agenda:
         self._held: tuple[list[Held], list[Held]] = ([], [])  # no room; those for the pool apart
         self._room = self._pool = MANY
         self._inbox: deque[tuple[int, Record, Mark]] = deque()
+        self._coming: dict[str, Coming] = {}  # of the tasks that others have started
         self._defined = 0
 
     # --- tasks ----------------------------------------------------------------------------
@@ -170,6 +181,7 @@ class Agenda:
 
     def remove(self, name: str) -> None:
         self._leave(name)
+        self._coming.pop(name, None)
 
     def _leave(self, name: str) -> Entry:
         entry = self.entries.pop(name)
@@ -273,6 +285,8 @@ class Agenda:
             self.history.see(record.seq)
             mark = Mark(record.at, record.seq)
         self._inbox.append((record.at if record.at < now else now, record, mark))
+        if record.action is RUN and record.task in self.entries:
+            self._coming.setdefault(record.task, Coming(record.seq)).seq = record.seq
         return mark
 
     def absorb(self) -> None:
@@ -285,6 +299,8 @@ class Agenda:
         entry = self.entries.get(task)
         log = self.history.of(task) if entry is None else entry.log
         if log.born and not log.has(record):
+            if entry is not None and action is RUN:
+                self._has_come(entry, record.seq)
             return log
         log.add(record, mark)
         if instant < self.logical:
@@ -295,6 +311,7 @@ class Agenda:
             if action is RUN:
                 self._leave_to_another(entry, record.at, record.logical)
                 self._keep_watch(entry, record.at)
+                self._has_come(entry, record.seq)
             else:
                 if entry.crash_wait or action is CRASH or log.policy.undoing & bit:
                     self._wait_after(entry, action, record.at)
@@ -315,6 +332,19 @@ class Agenda:
             if entry.behind is not None and entry.behind <= at:
                 entry.behind = None
         self._hold(entry)
+
+    def _has_come(self, entry: Entry, seq: int) -> None:
+        """A run was seen for whose sake the task was not decided: now it is, from where it was."""
+        coming = self._coming.get(entry.name)
+        if coming is None:
+            return
+        if coming.since < FOREVER:
+            entry.behind = min(coming.since, entry.behind or FOREVER)
+            coming.since = FOREVER
+            self._hold(entry)
+            self._push(entry, self.logical)
+        if seq == coming.seq:
+            del self._coming[entry.name]
 
     def _keep_watch(self, entry: Entry, at: int) -> None:
         """A run of the task began at `at`. Its watch stays in the heap when the run has ended, as
@@ -352,6 +382,7 @@ class Agenda:
     def reload(self, task: str, records: Iterable[Record]) -> None:
         """What we took in of `task` was not what the store holds: begin anew with that."""
         self._inbox = deque(item for item in self._inbox if item[1].task != task)
+        self._coming.pop(task, None)
         log = self.history.of(task)
         known = log.starts[-1].mark.seq if log.starts else 0
         outcome = log.outcome
@@ -548,6 +579,11 @@ class Agenda:
         if self.logical < entry.not_before:
             entry.behind = behind
             self._push(entry, entry.not_before)
+            return None
+        coming = self._coming.get(entry.name) if self._coming else None
+        if coming is not None and not entry.plan.costly:
+            coming.since = min(coming.since, self.logical)  # a start would be taken back
+            entry.behind = behind
             return None
         owed = self._owed(entry) if entry in self._past else NOTHING_OWED
         if owed.value:

@@ -229,6 +229,18 @@ def test_a_start_taken_back_for_another_run_is_made_when_that_has_ended() -> Non
     assert world.look() == ["a 09:30:00"]
 
 
+def test_nothing_is_decided_of_a_task_that_others_have_started_by_then() -> None:
+    world = World("09:00:00").task("a", "always")
+    world.now = instant("09:00:10")
+    for second in range(1, 9):
+        world.record("a", RUN, at=f"09:00:0{second}")
+        if second < 8:
+            world.record("a", SUCCESS, at=f"09:00:0{second}.500", run=world.seq)
+    assert world.look() == [] and world.agenda.checked == 0
+    world.record("a", SUCCESS, at="09:00:09", run=world.seq)
+    assert world.look() == ["a 09:00:07.500000"]
+
+
 def test_an_interval_keeps_in_step_when_an_older_lease_ends() -> None:
     policy = Policy(FailureMode.NONE, lease=5_000_000)
     world = World("10:00:00").task("a", "every 2 seconds", policy=policy)
