@@ -191,17 +191,21 @@ class PostgresServer(Server):
 
 
 class RedisServer(Server):
-    """It writes every change to its file before it answers, unless `settings` say otherwise."""
+    """It writes every change to its file before it answers, unless `settings` say otherwise; with
+    `of`, a replica of that one."""
 
     kind = "redis"
     listening = b"SUBSCRIBE"
     _stop_signal = signal.SIGTERM
     _crash_signal = signal.SIGKILL
 
-    def __init__(self, *settings: str) -> None:
+    def __init__(self, *settings: str, of: RedisServer | None = None) -> None:
         if shutil.which("redis-server") is None:
             pytest.skip("no redis-server is installed to start a Redis server with")
         super().__init__(Path(tempfile.mkdtemp(prefix="oncue-redis-")))
+        if of is not None:
+            self.password = of.password
+            settings = f"replicaof 127.0.0.1 {of.port}", f"masterauth {of.password}", *settings
         said = ["bind 127.0.0.1", f"port {self.port}", f"requirepass {self.password}"]
         said += [f"dir {self.folder}", "appendonly yes", "appendfsync always", 'save ""']
         (self.folder / "conf").write_text("\n".join([*said, *settings, ""]))

@@ -5,21 +5,24 @@ import asyncio
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from redis import Redis as Client
 
 from oncue.app.clock import wall
 from oncue.app.errors import DefinitionError, StoreError
 from oncue.app.stores import store_at
-from oncue.app.stores.protocol import CLOCK_CHECK, Missed, Query, Store
+from oncue.app.stores.protocol import CLOCK_CHECK, LogLost, Missed, Query, Store
 from oncue.app.stores.redisdb import RedisStore
 from oncue.app.stores.skew import Skew
 from oncue.engine.records import Action, Key
+from oncue.tests.durability.proxy import Proxy as Road
 from oncue.tests.durability.servers import RedisServer
 from oncue.tests.stores.conftest import Redis
-from oncue.tests.stores.steps import LATE, claim, commit, finish, opened, shown
+from oncue.tests.stores.steps import LATE, claim, commit, finish, log_of, opened, shown
 
 LONG = 30  # seconds that nothing should take
 
@@ -183,8 +186,8 @@ def test_a_server_that_cannot_do_it_says_why(answer: bytes, message: str) -> Non
 
 
 @contextmanager
-def running(*settings: str) -> Iterator[RedisServer]:
-    server = RedisServer(*settings)
+def running(*settings: str, of: RedisServer | None = None) -> Iterator[RedisServer]:
+    server = RedisServer(*settings, of=of)
     try:
         server.start()
         server.wait()
@@ -228,6 +231,54 @@ def test_a_server_that_is_started_again_is_gone_on_with(caplog: pytest.LogCaptur
         asyncio.run(story(server))
 
 
+@contextmanager
+def replica_of(server: RedisServer) -> Iterator[Client]:
+    """Commands to one that follows it."""
+    with running(of=server) as replica, Client.from_url(replica.address()) as client:
+        until = time.monotonic() + LONG
+        while client.info("replication")["master_link_status"] != "up":
+            assert time.monotonic() < until, "it does not follow"
+            time.sleep(0.02)
+        yield client
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_replica_that_is_promoted_is_gone_on_with(
+    behind: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the address of the one before; what it lacks of that one's records never was."""
+
+    async def story(server: RedisServer, replica: Client, road: Road) -> None:
+        async with opened(store_at(server.address(road.port))) as one:
+            await commit(one, claim("a", 0))
+            with Client.from_url(server.address()) as client:
+                assert client.wait(1, LONG * 1000) == 1
+            if behind:
+                replica.replicaof("NO", "ONE")
+                await commit(one, finish("a", 1))
+            server.crash()
+            road.target = replica.connection_pool.connection_kwargs["port"]
+            if behind:
+                with pytest.raises(LogLost, match="has lost records; what it has is read anew"):
+                    await commit(one, claim("b", 2))
+                assert await one.load({"a": 0}) == (2, one.read(Query()))
+            else:
+                with pytest.raises(StoreError, match="it is a replica"):
+                    await commit(one, claim("b", 1))
+                replica.replicaof("NO", "ONE")
+            assert await commit(one, finish("a", 1), claim("b", 2)) == [2 + behind, 3 + behind]
+            assert log_of(one) == ["1 run", f"{2 + behind} success of 1", f"{3 + behind} run"]
+            assert [instance.own for instance in one.instances()] == [True]
+        assert ("has lost records" in caplog.text) == behind
+
+    with running() as server, replica_of(server) as replica:
+        road = Road(server.port)
+        try:
+            asyncio.run(story(server, replica, road))
+        finally:
+            road.close()
+
+
 # --- connections and notice -----------------------------------------------------------------------
 
 
@@ -263,7 +314,7 @@ class Ear:
     def __init__(self) -> None:
         self._called = threading.Semaphore(0)
 
-    def __call__(self) -> None:
+    def __call__(self, newest: int) -> None:
         self._called.release()
 
     def was_called(self, within: float = LONG) -> bool:
@@ -285,7 +336,7 @@ def test_what_another_instance_writes_is_heard_and_what_oneself_writes_is_not(
                 await commit(two, claim("b", LATE))
                 assert ear.was_called()
                 await commit(two, finish("b", 3))
-                assert not ear.was_called(0)  # it was told to look, and has not yet
+                assert ear.was_called()
                 assert one.patience == two.patience * 20 == CLOCK_CHECK
                 assert len(await one.follow(0, 0)) == 4
             assert ear.was_called()  # it has left
