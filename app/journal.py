@@ -21,7 +21,18 @@ from ..engine.records import Action, Record
 from .clock import Clock
 from .errors import LeaseLostException, StoreError
 from .repo import LEVELS, message_of
-from .stores.protocol import Answer, Extension, Finish, LogLost, Refused, Rest, Step, Store
+from .stores.protocol import (
+    NOWHERE,
+    Answer,
+    Answers,
+    Extension,
+    Finish,
+    LogLost,
+    Refused,
+    Rest,
+    Step,
+    Store,
+)
 from .upkeep import BEFORE_ALL, Upkeep
 
 if TYPE_CHECKING:
@@ -57,8 +68,8 @@ class Asked(NamedTuple):
 
 
 class Journal:
-    """`live` are the claimed runs whose ending is not in the store; `look_at` is the next
-    instant at which the store is to be looked at. `forgotten` is called when the store has lost
+    """`live` are the claimed runs whose ending is not in the store; `look_at` is when the store is
+    to be looked at though nothing is heard of others. `forgotten` is called when the store has lost
     what it knew, `superseded` with a task of which another instance has registered a newer
     condition."""
 
@@ -90,8 +101,9 @@ class Journal:
         self._lost: set[int | None] = set()  # live runs of ours that others have ended
         self._wanted: set[str] = set()  # tasks whose log is to be read anew, as far as needed
         self._reread = False  # whether all are
-        self._noticed = False  # whether another instance may have written since it was looked at
+        self._noticed = 0  # the newest number that others may have written, as was heard
         self._looked = BEFORE_ALL  # when it was looked at
+        self._told = False  # whether the latest commit has told what others wrote before it
         self.max_skew: int | None = None  # how far the store's clock may be from ours
         self.skewed = False  # whether it is or may be farther, and nothing may start
         self._said_skewed = False
@@ -129,7 +141,7 @@ class Journal:
                 tell(record)  # written just now, on opening the store
         unclear = self._watch_skew()
         patient = min(now + self.store.patience, self.upkeep.due)
-        self.look_at = now if self._noticed or unclear else patient
+        self.look_at = now if self._is_noticed or unclear else patient
         self.answered = now
 
     def peek(self, conditions: Mapping[str, str], now: int, *dynamic: str) -> None:
@@ -171,10 +183,16 @@ class Journal:
         self._reread = True
         self.look_at = now
 
-    def notice(self) -> None:
-        """Another instance may have written. It is looked at soon, but not for each record."""
-        self._noticed = True
-        self.look_at = min(self.look_at, self._looked + NOTICE_PAUSE)
+    def notice(self, newest: int) -> bool:
+        """Another instance may have written, up to that number. It is looked at soon, but not for
+        each record; whether that is sooner than it was to be."""
+        before = self._is_noticed
+        self._noticed = max(self._noticed, newest)
+        return self._is_noticed and not before
+
+    @property
+    def _is_noticed(self) -> bool:
+        return self._noticed > self.agenda.history.position
 
     def miss(self, missed: list[Missed]) -> None:
         """These occurrences were served by no run."""
@@ -249,7 +267,7 @@ class Journal:
         if not steps:
             return []
         try:
-            answers = await self.store.commit(steps)
+            answers = await self.store.commit(steps, self.agenda.history.position)
         except BaseException as error:
             self._asked = asked + self._asked
             self._unsaved = endings + self._unsaved
@@ -258,12 +276,16 @@ class Journal:
                 self.agenda.refused(start)
             if not isinstance(error, StoreError):
                 raise
-            self._unwritten = True
+            self._unwritten, self._told = True, False
             self._fail(error, now)
             return []
         self._unwritten = False
         self._answers_again()
         self.answered = now
+        between = answers.between if isinstance(answers, Answers) else None
+        self._told = between is not None
+        if self._told:
+            self._looked = self._clock.now()
         if asked:
             for each, answer in zip(asked, answers, strict=False):
                 self._extended(each, answer, now)
@@ -275,9 +297,11 @@ class Journal:
             answers = answers[:ends] + answers[rested:]
         written = answers[: ends + len(starts)]
         claimed = self._claimed(starts, written[ends:], now)
+        if between is None and len(claimed) < len(starts):
+            self.look_at = now  # for what they were refused for
         if written:
             self.dynamic.written()
-        self._advance(written, now)
+        self._advance(written, between, now)
         return claimed
 
     def _ended(self, endings: list[Ended], answers: list[Answer], now: int) -> None:
@@ -324,20 +348,30 @@ class Journal:
             claimed.append((start, answer))
         for start in reversed(refused):  # each goes before those that came after it
             self.agenda.refused(start)
-            self.look_at = now
         for task in superseded:
             self._superseded(task)
         return claimed
 
-    def _advance(self, answers: list[Answer], now: int) -> None:
-        """Where our records follow on what we know, we know all; else others wrote between."""
+    def _advance(self, answers: list[Answer], between: list[Record] | None, now: int) -> None:
+        """Where we are told what others wrote between, or our records follow on what we know, we
+        know all."""
         history, own = self.agenda.history, self._own
+        numbers = [answer for answer in answers if isinstance(answer, int)]
         position = history.position
-        for answer in answers:
-            if answer == position + 1:
-                position = answer
-            elif isinstance(answer, int):
-                own.add(answer)
+        if between is not None:
+            for record in between:
+                if record.seq > position:  # two commits may have been on their way
+                    self._take(record, now)
+            own.clear()
+            history.see(max(numbers + [record.seq for record in between[-1:]], default=0))
+            if any(record.action is Action.CRASH for record in between):
+                self.look_at = now  # what others held is free
+            return
+        for number in numbers:
+            if number == position + 1:
+                position = number
+            else:
+                own.add(number)
         while position + 1 in own:
             position += 1
             own.remove(position)
@@ -345,18 +379,38 @@ class Journal:
         if own:
             self.look_at = now
 
+    def _take(self, record: Record, now: int, read: bool = False) -> None:
+        """Take in a record of others, or one of ours that has come back; `read` if the log of its
+        task is known to hold it."""
+        if record.seq in self._own:
+            self._own.remove(record.seq)
+            return
+        if record.run in self.live:
+            self._lost.add(record.run)
+        if not read and record.task in self.agenda.history.tasks:
+            self.agenda.take(record, now)
+
     # --- reading --------------------------------------------------------------------------
+
+    @property
+    def next_look(self) -> int:
+        """The next instant at which the store is to be looked at, or one that has passed."""
+        if self._is_noticed:
+            return min(self.look_at, self._looked + NOTICE_PAUSE)
+        return self.look_at
 
     @property
     def wake_at(self) -> int:
         """When to look at the store, or for dynamic tasks that are due."""
         if self.skewed or self._down:
-            return self.look_at
-        return min(self.look_at, self.dynamic.look_at)
+            return self.next_look
+        return min(self.next_look, self.dynamic.look_at)
 
     async def look(self, now: int) -> bool:
-        """Look at the store if it is time to; whether it answers, as far as known."""
-        if now < self.wake_at:
+        """Look at the store if it is time to; whether it answers, as far as known. What others have
+        written a commit tells as well, where there is one to come."""
+        told_soon = self._told and bool(self._unsaved) and self._noticed < NOWHERE
+        if now < (min(self.look_at, self.dynamic.look_at) if told_soon else self.wake_at):
             return not self.failing
         try:
             self._wanted |= await self.upkeep.register_new(now)
@@ -371,7 +425,7 @@ class Journal:
             if self.failing:
                 return False
         history = self.agenda.history
-        self._noticed, self._looked = False, now
+        self._noticed, self._looked = 0, now
         fresh, read_to, patience = set[str](), history.position, self.store.patience
         try:
             if anew:
@@ -386,15 +440,8 @@ class Journal:
             self._wanted |= fresh  # what follows on it was not taken in
             self._fail(error, now)
             return False
-        own, known = self._own, history.tasks
         for record in records:
-            if record.seq in own:
-                own.remove(record.seq)
-                continue
-            if record.run in self.live:
-                self._lost.add(record.run)
-            if record.task in known and (record.task not in fresh or record.seq > read_to):
-                self.agenda.take(record, now)
+            self._take(record, now, record.task in fresh and record.seq <= read_to)
         if records:
             history.see(records[-1].seq)
         self.dynamic.enter(now, now + self._apart)
@@ -404,8 +451,6 @@ class Journal:
         elif not self._unsaved:
             self._down = False
         self.look_at = min(now + self.store.patience, self.upkeep.due, self._lease_end(now))
-        if self._noticed:
-            self.look_at = min(self.look_at, now + NOTICE_PAUSE)
         left = self.store.patience > patience or any(r.action is Action.CRASH for r in records)
         if self._wanted or self._reread or unclear or left:  # what the others held is free
             self.look_at = now

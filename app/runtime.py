@@ -110,14 +110,14 @@ class Runtime:
     def _wake(self) -> None:
         self._wakeup.set()
 
-    def _hear_notice(self) -> None:
+    def _hear_notice(self, newest: int) -> None:
         """Of the store, on any thread; also when the loop is closed already."""
         with suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._noticed)
+            self.loop.call_soon_threadsafe(self._noticed, newest)
 
-    def _noticed(self) -> None:
-        self.journal.notice()
-        self._wakeup.set()
+    def _noticed(self, newest: int) -> None:
+        if self.journal.notice(newest):
+            self._wakeup.set()
 
     def _hear_signal(self) -> None:
         self.call(self.shut_down)
@@ -500,7 +500,7 @@ class Runtime:
             self.journal.end(record, now)
             self.dynamic.ended(record.task)
         if self.session.config.force_status_from_logs:
-            if now >= self.journal.look_at:
+            if now >= self.journal.next_look:
                 self.journal.want_all(now)
             else:
                 self.journal.want(self.agenda.asked(now), now)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -99,6 +100,39 @@ def test_a_run_of_one_app_starts_what_waits_for_it_in_another_at_once(postgres: 
     run(two, one)
     assert len(waited) == 20
     assert sorted(waited)[10] < 1
+
+
+def test_apps_that_write_hear_of_each_other_by_what_they_are_answered(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: Counter[str] = Counter()
+    apps = [app_on(postgres, cycle_sleep=None, concurrency_limit=4) for _ in range(2)]
+    for app in apps:
+        for n in range(8):
+            app.task("always", func=nothing, name=f"task {n}", execution="async")
+        app.session.config.shut_cond = "task 'task 0' has succeeded at least 100 times"
+        counted(app.session.store, counts, monkeypatch)
+    run(*apps)
+    assert counts["commit"] > 100 and counts["follow"] < counts["commit"] / 2
+    records = postgres().read(Query())
+    assert [record.seq for record in records] == [*range(1, len(records) + 1)]
+    for task in {record.task for record in records}:
+        found = [record.action for record in records if record.task == task]
+        assert found == [Action.RUN, Action.SUCCESS] * (len(found) // 2)
+
+
+async def nothing() -> None: ...
+
+
+def counted(store: Any, counts: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count what is asked of the store."""
+    for name in ("commit", "follow"):
+
+        def asked(*args: Any, name: str = name, ask: Any = getattr(store, name)) -> Any:
+            counts[name] += 1
+            return ask(*args)
+
+        monkeypatch.setattr(store, name, asked)
 
 
 def test_apps_on_one_store_start_each_due_run_once(postgres: Postgres) -> None:

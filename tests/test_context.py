@@ -38,7 +38,7 @@ class Watched(MemoryStore):
         self.fails = False
         self.beaten, self.often = threading.Event(), threading.Event()  # once, three times
 
-    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+    async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
         found = [step for step in steps if isinstance(step, Extension)]
         self.extended += found
         if self.extended:

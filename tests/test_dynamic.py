@@ -19,7 +19,7 @@ from oncue.app.errors import DefinitionError, OncueError, StoreError
 from oncue.app.stores import store_at
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
-from oncue.app.stores.protocol import Claim, Query, Store
+from oncue.app.stores.protocol import NOWHERE, Claim, Query, Store
 from oncue.conds.durations import Duration
 from oncue.engine.civil import from_datetime, to_datetime, zone
 from oncue.engine.records import Action, Record
@@ -436,7 +436,7 @@ def test_what_the_last_other_held_is_looked_for_as_soon_as_that_is_gone() -> Non
         assert len(rows) == 1
         life = app.session.life
         assert life is not None
-        life.journal.notice()  # so that it knows of the other
+        life.journal.notice(NOWHERE)  # so that it knows of the other
         life._wake()
         await asyncio.sleep(0.05)
         ledger.lose(other.id)
@@ -1110,9 +1110,9 @@ class Counting(MemoryStore):
         self.read_logs.update(lookback)
         return await super().load(lookback)
 
-    async def commit(self, steps: Any) -> Any:
+    async def commit(self, steps: Any, position: int | None = None) -> Any:
         self.commits += 1
-        return await super().commit(steps)
+        return await super().commit(steps, position)
 
     async def take(self, shares: Any, now: int) -> Any:
         rows, look = await super().take(shares, now)

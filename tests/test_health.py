@@ -129,7 +129,7 @@ class Failing(MemoryStore):
 
     fails = False
 
-    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+    async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
         if self.fails:
             raise StoreError("the disk is full")
         return await super().commit(steps)

@@ -46,7 +46,7 @@ class MemoryStore:
     def skew(self) -> None:
         return None
 
-    def on_notice(self, heard: Callable[[], None]) -> None:
+    def on_notice(self, heard: Callable[[int], None]) -> None:
         """It gives none."""
 
     async def open(self, now: int) -> None:
@@ -76,7 +76,7 @@ class MemoryStore:
         ]
         return newest, records + [record for record in crashed if record.task in lookback]
 
-    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+    async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
         ledger = self.ledger
         self._join_again()
         held = self._held

@@ -52,11 +52,13 @@ from .postgres_schema import (
     Texts,
     prepare,
 )
-from .postgres_steps import answer_of, as_json
+from .postgres_steps import answer_of, as_json, records_of
 from .protocol import (
     CLOCK_CHECK,
     LEASE,
+    NOWHERE,
     Answer,
+    Answers,
     Claim,
     Finish,
     Instance,
@@ -75,7 +77,6 @@ SECOND = 1_000_000
 RENEW = 5.0  # seconds
 ANSWER_SECONDS = 40.0  # the server's own limits come first
 SOON = SECOND // 20
-NOWHERE = 1 << 62  # a position beyond all records
 
 T = TypeVar("T")
 
@@ -96,8 +97,8 @@ class PostgresStore(HasWorker):
         self._link: Connection | None = None
         self._number = 0  # of the connection
         self._listener: Listener | None = None
-        self._heard: Callable[[], None] = lambda: None
-        self._seen = 0  # the newest number that was read
+        self._heard: Callable[[int], None] = lambda newest: None
+        self._seen = 0  # all up to this number was read or written
         self._pause = CLOCK_CHECK
         self._skew: Skew | None = None
         self._conditions: dict[str, str] = {}  # as this instance has registered them
@@ -117,7 +118,7 @@ class PostgresStore(HasWorker):
     def skew(self) -> Skew | None:
         return self._skew
 
-    def on_notice(self, heard: Callable[[], None]) -> None:
+    def on_notice(self, heard: Callable[[int], None]) -> None:
         self._heard = heard
 
     async def open(self, now: int) -> None:
@@ -131,8 +132,13 @@ class PostgresStore(HasWorker):
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         return await self._ask_own(lambda link: Reader(link, self._text).load(lookback))
 
-    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
-        return await self._ask_own(lambda link: self._commit(link, steps)) if steps else []
+    async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
+        if not steps:
+            return []
+        answers = await self._ask_own(lambda link: self._commit(link, steps, position))
+        if answers.between is not None:
+            self._seen = max(self._seen, answers.newest)
+        return answers
 
     async def follow(self, position: int, now: int) -> list[Record]:
         began = stopwatch()
@@ -368,19 +374,21 @@ class PostgresStore(HasWorker):
         if ends_at is not None:
             self._pause = min(CLOCK_CHECK, max(SOON, ends_at - clock + SOON))
 
-    def _commit(self, link: Connection, steps: Sequence[Step]) -> list[Answer]:
+    def _commit(
+        self, link: Connection, steps: Sequence[Step], position: int | None = None
+    ) -> Answers:
         endings = {step.record.run: step for step in steps if isinstance(step, Finish)}
         known = {run: seq for run, seq in self._written.items() if run in endings}
         asked = [s for s in steps if not (isinstance(s, Finish) and s.record.run in known)]
         self._doubtful = {run: step.record for run, step in endings.items() if run is not None}
+        answers = Answers()
         try:
-            found = iter(self._write(link, asked) if asked else [])
+            found = iter(self._write(link, asked, position, answers) if asked else [])
         except psycopg.Error:
             self._drop_link()
             raise
         self._doubtful = {}
         self._written = {run: seq for run, seq in self._written.items() if run not in known}
-        answers: list[Answer] = []
         for step in steps:
             run = step.record.run if isinstance(step, Finish) else None
             answer = known[run] if run in known else answer_of(next(found))
@@ -391,12 +399,18 @@ class PostgresStore(HasWorker):
                 self._held.discard(run)
         return answers
 
-    def _write(self, link: Connection, steps: Sequence[Step]) -> list[int]:
-        asked = (self._id, self._number, as_json(steps, self._conditions))
+    def _write(
+        self, link: Connection, steps: Sequence[Step], position: int | None, answers: Answers
+    ) -> list[int]:
+        """What is answered to the steps; what was between is told to the answers."""
+        asked = (self._id, self._number, as_json(steps, self._conditions), position)
         while True:
-            ((answers,),) = link.execute(self._text(COMMIT), asked, prepare=True)
-            if answers is not None:
-                return list(answers)
+            asking = link.execute(self._text(COMMIT), asked, prepare=True, binary=True)
+            ((found, numbers, texts),) = asking
+            if found is not None:
+                if numbers is not None:
+                    answers.between = records_of(numbers, texts)
+                return list(found)
             self._join(
                 link
             )  # it was taken for gone; what was live has crashed, what begins is ours
@@ -438,11 +452,13 @@ class PostgresStore(HasWorker):
 
     def _hear(self, said: str | None) -> None:
         """Of others, and of what is not read yet."""
+        newest = NOWHERE
         if said is not None:
-            instance, newest = said.split()
-            if instance == self._id or 0 < int(newest) <= self._seen:
+            instance, number = said.split()
+            newest = int(number) or NOWHERE
+            if instance == self._id or newest <= self._seen:
                 return
-        self._heard()
+        self._heard(newest)
 
 
 def answers(link: Connection) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from ..errors import StoreError
 from .postgres_link import Connection
 from .postgres_rows import BY_DECIDED, FIXED, ROW_FUNCTIONS, ROW_TABLES
+from .protocol import BETWEEN
 from .reading import COLUMNS
 
 VERSION = 3
@@ -163,17 +164,16 @@ CREATE OR REPLACE FUNCTION {p}join(
     ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, link = excluded.link
 $$;
 
-CREATE OR REPLACE FUNCTION {p}write(_instance TEXT, _link BIGINT, _steps JSON) RETURNS BIGINT[]
-LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION {p}write(
+    _instance TEXT, _link BIGINT, _steps JSON, _newest BIGINT
+) RETURNS BIGINT[] LANGUAGE plpgsql AS $$
 DECLARE
-    _newest BIGINT;
     _number BIGINT;
     _moment BIGINT;
     _latest BIGINT;
     _resting BOOLEAN;
     _answers BIGINT[];
 BEGIN
-    SELECT newest INTO _newest FROM {p}log FOR UPDATE;
     SELECT link INTO _latest FROM {p}instance WHERE id = _instance;
     IF NOT FOUND THEN
         RETURN NULL;
@@ -288,24 +288,45 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE PROCEDURE {p}commit(
-    _instance TEXT, _link BIGINT, _steps JSON, INOUT _answers BIGINT[]
+    _instance TEXT, _link BIGINT, _steps JSON, _position BIGINT,
+    INOUT _answers BIGINT[], INOUT _numbers BIGINT[], INOUT _texts TEXT[]
 ) LANGUAGE plpgsql AS $$
+DECLARE _newest BIGINT;
 BEGIN
     SET LOCAL synchronous_commit = off;
-    _answers := {p}write(_instance, _link, _steps);
+    SELECT newest INTO _newest FROM {p}log FOR UPDATE;
+    _answers := {p}write(_instance, _link, _steps, _newest);
     COMMIT;
+    IF _newest = _position THEN
+        _numbers := '{{}}';
+        _texts := '{{}}';
+    ELSIF _newest - _position BETWEEN 1 AND {between} THEN
+        SELECT array_agg(ARRAY[seq, at, scheduled_at, attempt, run, until]),
+            array_agg(ARRAY[task, action, run_id, error])
+        INTO _numbers, _texts FROM (
+            SELECT * FROM {p}record WHERE seq > _position AND seq <= _newest ORDER BY seq
+        ) between_us;
+    END IF;
     PERFORM pg_logical_emit_message(true, 'oncue', '');
 END $$;
 """
     + ROW_FUNCTIONS
 )
 """`write` judges as `judge` does, of all steps at once. NULL: the instance is not there any more,
-and has to join first. Whether an error of `commit` came before or after the write does not show."""
+and has to join first. Whether an error of `commit` came before or after the write does not show. It
+gives what was written after a position before that, if that is not much."""
 
 NEWER, LOST, SUPERSEDED = -1, -2, -3
 """What `commit` answers for a step that is refused."""
 
-MIGRATIONS: tuple[str, ...] = (ROW_TABLES, BY_DECIDED)
+MIGRATIONS: tuple[str, ...] = (
+    ROW_TABLES,
+    BY_DECIDED
+    + """
+DROP PROCEDURE IF EXISTS {p}commit(TEXT, BIGINT, JSON, BIGINT[]);
+DROP FUNCTION IF EXISTS {p}write(TEXT, BIGINT, JSON);
+""",
+)
 """The statements that bring the tables of a namespace up from version 1 on, in order. The functions
 are made anew after them: one that takes or gives something else than before is to be dropped."""
 
@@ -369,7 +390,7 @@ ALWAYS = "WITH " + NEEDED + "SELECT seq FROM needed"
 
 
 FOLLOW = "SELECT * FROM {p}follow(%s, %s, %s)"
-COMMIT = "CALL {p}commit(%s, %s, %s, NULL)"
+COMMIT = "CALL {p}commit(%s, %s, %s, %s, NULL, NULL, NULL)"
 JOIN = "SELECT {p}join(%s, %s, %s, %s, %s, %s)"
 LOCK = "SELECT FROM {p}log FOR UPDATE"
 UNKNOWN = "SELECT run FROM {p}lease WHERE instance = %s AND run <> ALL (%s::BIGINT[])"
@@ -408,7 +429,7 @@ class Texts:
     def __call__(self, text: str) -> bytes:
         if text not in self._made:
             said = {"newer": NEWER, "lost": LOST, "superseded": SUPERSEDED, **FIXED}
-            found = text.format(p=self.prefix, version=VERSION, **said)
+            found = text.format(p=self.prefix, version=VERSION, between=BETWEEN, **said)
             self._made[text] = found.encode()
         return self._made[text]
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...engine.records import Key
+from ...engine.records import Key, Record
 from .postgres_schema import LOST, NEWER, SUPERSEDED
 from .protocol import UNSPEAKABLE, Answer, Claim, Extension, Finish, Missed, Refused, Rest, Step
+from .reading import ACTIONS
 
 REFUSED = {
     NEWER: Refused.NEWER,
@@ -19,6 +20,16 @@ REFUSED = {
 
 def answer_of(number: int) -> Answer:
     return REFUSED.get(number, number)
+
+
+def records_of(numbers: Sequence[Sequence[Any]], texts: Sequence[Sequence[Any]]) -> list[Record]:
+    """What `commit` tells of others."""
+    return [
+        Record(task, ACTIONS[action], at, seq, scheduled_at, attempt, run, run_id, error, until)
+        for (seq, at, scheduled_at, attempt, run, until), (task, action, run_id, error) in zip(
+            numbers, texts, strict=True
+        )
+    ]
 
 
 def as_json(steps: Sequence[Step], conditions: Mapping[str, str]) -> str:

@@ -45,14 +45,18 @@ CROWDED_PATIENCE = 250_000
 LEASE = 15_000_000
 """For how long an instance is taken to live without a renewal, in microseconds; it renews each
 third of that."""
+NOWHERE = 1 << 62
+"""A number beyond those of all records."""
+BETWEEN = 1000
+"""So many records of others a commit is answered with, at most."""
 UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
 """What not every store can hold in a text: NUL, and halves of surrogate pairs."""
 
 
 __all__ = [
-    "CLOCK_CHECK", "CROWDED_PATIENCE", "LEASE", "Answer", "Claim", "Dynamic", "Extension", "Finish",
-    "Instance", "LogLost", "Missed", "Planned", "Query", "Refused", "Registered", "Rest", "Step",
-    "Store", "UNSPEAKABLE", "Wanted", "judge",
+    "BETWEEN", "CLOCK_CHECK", "CROWDED_PATIENCE", "LEASE", "NOWHERE", "Answer", "Answers", "Claim",
+    "Dynamic", "Extension", "Finish", "Instance", "LogLost", "Missed", "Planned", "Query",
+    "Refused", "Registered", "Rest", "Step", "Store", "UNSPEAKABLE", "Wanted", "judge",
 ]  # fmt: skip
 
 
@@ -138,6 +142,19 @@ Answer = int | Refused
 why nothing was."""
 
 
+class Answers(list[Answer]):
+    """Those to the steps of a commit. `between` are all records after the position that was given
+    with them and before those that it wrote; None where that has to be asked for."""
+
+    between: list[Record] | None = None
+
+    @property
+    def newest(self) -> int:
+        """The newest number that they tell of."""
+        numbers = [answer for answer in self if isinstance(answer, int)]
+        return max(numbers + [record.seq for record in (self.between or ())[-1:]], default=0)
+
+
 class Store(Protocol):
     """One app instance's way to the log. Every method raises StoreError when the store fails;
     then nothing of the call has happened, or the store sees to it that nothing has before it
@@ -152,9 +169,11 @@ class Store(Protocol):
         """How far the store's clock is ahead of the app's, as far as is known from when it was
         followed; None where leases are timed by a clock of this host."""
 
-    def on_notice(self, heard: Callable[[], None]) -> None:
+    def on_notice(self, heard: Callable[[int], None]) -> None:
         """Said before the store is opened: `heard` is to be called, on any thread, when another
-        instance may have written. A store without a notice of its own never does."""
+        instance may have written, with the newest number that there is by then; NOWHERE where it
+        may be any, and where something else has happened. A store without a notice of its own never
+        does."""
 
     async def open(self, now: int) -> None:
         """Make ready, and join the instances, as a new one. Runs whose lease is over get a `crash`;
@@ -170,8 +189,9 @@ class Store(Protocol):
         """The same without opening the store: nothing is written or joined. Runs whose lease is
         over are given as crashed. Blocks, on any thread; a store that is not there yet is empty."""
 
-    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
-        """Make the steps durable, in order."""
+    async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
+        """Make the steps durable, in order. A store that gives notice may tell at the same time
+        what others have written after a position: the answers are Answers then."""
 
     async def follow(self, position: int, now: int) -> list[Record]:
         """The records after `position`, by sequence. Runs whose lease is over get a `crash`."""

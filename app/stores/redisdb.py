@@ -58,7 +58,7 @@ class RedisStore(HasWorker):
         self.create = create
         self.server = Server(address, options, f"oncue:{namespace}" if namespace else "oncue")
         self.prefix = f"oncue:{{{namespace or '-'}}}:"
-        self._heard: Callable[[], None] | None = None
+        self._heard: Callable[[int], None] | None = None
         self._listener: Listener | None = None
         self._client: Client | None = None
         self._writer: Writer | None = None
@@ -77,7 +77,7 @@ class RedisStore(HasWorker):
     def skew(self) -> Skew | None:
         return None if self._writer is None else self._writer.skew
 
-    def on_notice(self, heard: Callable[[], None]) -> None:
+    def on_notice(self, heard: Callable[[int], None]) -> None:
         self._heard = heard
 
     async def open(self, now: int) -> None:
@@ -91,14 +91,18 @@ class RedisStore(HasWorker):
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         return await self._call(lambda writer: writer.load(lookback))
 
-    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
-        return await self._call(lambda writer: writer.commit(steps))
+    async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
+        answers = await self._call(lambda writer: writer.commit(steps, position))
+        if self._listener is not None and answers.between is not None:
+            self._listener.seen = answers.newest
+        return answers
 
     async def follow(self, position: int, now: int) -> list[Record]:
         asked = stopwatch()
-        if self._listener is not None:
-            self._listener.heed()
-        return await self._call(lambda writer: writer.follow(position, now, asked))
+        records = await self._call(lambda writer: writer.follow(position, now, asked))
+        if self._listener is not None and records:
+            self._listener.seen = records[-1].seq
+        return records
 
     async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
         return await self._call(lambda writer: writer.register(conditions, now))
@@ -166,12 +170,8 @@ class RedisStore(HasWorker):
         if not self.is_there():
             raise StoreError(f"there is no namespace {self.namespace!r} at {self.server.where!r}")
 
-        def each() -> None:
-            listener.heed()
-            heard()
-
         client = self.server.connect()
-        listener = Listener(client, f"{self.prefix}news", "", each)
+        listener = Listener(client, f"{self.prefix}news", "", lambda newest: heard())
         listener.start()
         try:
             yield

@@ -59,15 +59,16 @@ return {log, newest, found[2] or '0'}
 """)
 
 COMMIT = script("""
--- log, known, mark, instance, member, how long it lives, token, for how long it is kept; the steps
+-- log, known, mark, instance, member, how long it lives, token, for how long it is kept, after
+-- which number the records before it are wanted and how many at most; the steps
 local own, member, lease, token, kept = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local FIRST = 9
+local FIRST = 11
 local answer = P .. 'answer:' .. own
 local stored = call('GET', answer)
 if stored then
     local of, answers = string.match(stored, '^(%d+) (.*)$')
-    if of == token then return answers end
-    if tonumber(of) > tonumber(token) then return 'void' end
+    if of == token then return {answers, false} end
+    if tonumber(of) > tonumber(token) then return {'void', false} end
 end
 local newest = newest_of(ARGV[1], ARGV[2], ARGV[3])
 if not newest then return LOST end
@@ -216,11 +217,13 @@ end
 for _, n in ipairs(rests) do rest(n) end
 if newest > before then
     call('HSET', META, 'newest', text(newest))
-    tell(own)
+    tell(own, newest)
 end
 local all = table.concat(answers, ' ')
 call('SET', answer, token .. ' ' .. all, 'EX', kept)
-return all
+local many = before - (tonumber(ARGV[9]) or before + 1)
+if many < 0 or many > tonumber(ARGV[10]) then return {all, false} end
+return {all, lines(ARGV[9], text(before))}
 """)
 
 SETTLE = script("""
@@ -246,7 +249,7 @@ for run in string.gmatch(answers, 'c(%d+)') do
 end
 if newest > before then
     call('HSET', META, 'newest', text(newest))
-    tell(own)
+    tell(own, newest)
 end
 return answers
 """)
@@ -259,8 +262,7 @@ if not newest then return LOST end
 local now = clock()
 if ARGV[8] == '1' then newest = reap(own, now, at, newest) end
 local others = call('ZCARD', INSTANCE) - (call('ZSCORE', INSTANCE, own) and 1 or 0)
-local records = call('ZRANGEBYSCORE', RECORD, '(' .. position, '+inf', 'LIMIT', 0, most)
-return {text(newest), text(now), others, records}
+return {text(newest), text(now), others, lines(position, '+inf', 'LIMIT', 0, most)}
 """)
 
 OVER = script("""

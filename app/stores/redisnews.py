@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
+from .protocol import NOWHERE
 from .rediswire import Client
 
 LOOK = 0.5  # seconds in which a listener notices that it is to end
@@ -14,16 +15,18 @@ AGAIN = 1.0  # seconds between attempts to listen again
 
 
 class Listener:
-    """Calls `heard`, on a thread of its own, for what others than `own` say on a channel, once for
-    all that is said until `heed`, and whenever it may have missed something. `listening` is whether
-    it hears now."""
+    """Calls `heard`, on a thread of its own, with what others than `own` say on a channel: a number
+    up to which they have written, if that is beyond what was `seen`, or NOWHERE; also whenever it
+    may have missed something. `listening` is whether it hears now."""
 
-    def __init__(self, client: Client, channel: str, own: str, heard: Callable[[], None]) -> None:
+    def __init__(
+        self, client: Client, channel: str, own: str, heard: Callable[[int], None]
+    ) -> None:
         self._client = client
         self._channel = channel
         self._own = own.encode()
         self._heard = heard
-        self._told = False
+        self.seen = 0
         self._left = threading.Event()
         self._begun = threading.Event()
         self.listening = False
@@ -33,10 +36,6 @@ class Listener:
         """Returns once it hears, or has failed to."""
         self._thread.start()
         self._begun.wait()
-
-    def heed(self) -> None:
-        """Somebody is about to read what there is."""
-        self._told = False
 
     def leave(self) -> None:
         """Hear no more after the next word, or a moment."""
@@ -69,11 +68,12 @@ class Listener:
                     self.listening = True
                     self._begun.set()
                     if again:
-                        self._tell()
-                elif message["data"] != self._own:
-                    self._tell()
+                        self._heard(NOWHERE)
+                else:
+                    self._hear(message["data"])
 
-    def _tell(self) -> None:
-        if not self._told:
-            self._told = True
-            self._heard()
+    def _hear(self, said: bytes) -> None:
+        who, _, number = said.partition(b" ")
+        newest = int(number or NOWHERE)
+        if who != self._own and newest > self.seen:
+            self._heard(newest)

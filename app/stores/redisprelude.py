@@ -32,7 +32,7 @@ staged:NAME    hash: pieces of many dynamic tasks that are to be scheduled, not 
 planned        hash: those that are confirmed, until they are scheduled
 stirred        hash: `ACTION TASK` that has newer records, by which not all are woken yet → the
                instant of the first
-news           a channel: who has written
+news           a channel: who has written, and up to which number where it was records
 
 A record's text has its numbers first and the task, label and error last, as JSON texts: so the
 ending of a run is made of its RUN record without reading them.
@@ -98,8 +98,16 @@ local function crash(run, seq, at)
     append(seq, task, 'crash', at, run, payload)
 end
 
-local function tell(own)
-    if call('ZCARD', INSTANCE) > 1 then call('PUBLISH', NEWS, own) end
+-- That an instance has written, up to that number, or something beside the log.
+local function tell(own, newest)
+    if call('ZCARD', INSTANCE) > 1 then
+        call('PUBLISH', NEWS, newest and own .. ' ' .. text(newest) or own)
+    end
+end
+
+-- The records after a number, each a line: a single text is read much faster than many.
+local function lines(position, ...)
+    return table.concat(call('ZRANGEBYSCORE', RECORD, '(' .. position, ...), '\\n')
 end
 
 -- The live runs whose lease is over or whose instance is gone, by number, and those instances.
@@ -177,7 +185,7 @@ local function reap(own, now, at, newest)
     end
     if #runs > 0 then
         call('HSET', META, 'newest', text(newest))
-        tell(own)
+        tell(own, newest)
     end
     for _, id in ipairs(gone) do
         call('ZREM', INSTANCE, id)

@@ -41,6 +41,10 @@ def records_of(lines: Iterable[bytes]) -> list[Record]:
     return [record_of(line) for line in lines]
 
 
+def lines_of(text: bytes) -> list[bytes]:
+    return text.split(b"\n") if text else []
+
+
 def member_of(missed: Missed) -> bytes:
     until = "" if missed.until is None else missed.until
     return raw(missed.task) + f" {missed.scheduled_at} {until}".encode()

@@ -21,8 +21,10 @@ from ..errors import StoreError
 from . import redislua as lua
 from .dynamic import Awaited, Dynamic, Planned, Shares
 from .protocol import (
+    BETWEEN,
     LEASE,
     Answer,
+    Answers,
     Claim,
     Extension,
     Finish,
@@ -35,7 +37,16 @@ from .protocol import (
 )
 from .redisreading import PIECE, Reader, pieces
 from .redisrows import RowWriter, rest_arguments
-from .redistext import decoded, encoded, member_of, raw, records_of, registered_of, text_of
+from .redistext import (
+    decoded,
+    encoded,
+    lines_of,
+    member_of,
+    raw,
+    records_of,
+    registered_of,
+    text_of,
+)
 from .rediswire import Argument, Client, Script, Server, persistent
 from .skew import Skew
 from .sweep import Sweep
@@ -136,17 +147,17 @@ class Writer:
     def leave(self) -> None:
         leaving(self._client, self._meta, self.id)
 
-    def commit(self, steps: Sequence[Step]) -> list[Answer]:
+    def commit(self, steps: Sequence[Step], position: int | None) -> Answers:
         if self._saved:
-            return self._commit_but_saved(steps)
+            return self._commit_but_saved(steps, position)
         self._token += 1
         arguments: list[Argument] = [*self._what_is_known, self.id, self._member, LEASE]
-        arguments += [self._token, KEPT_ANSWERS]
+        arguments += [self._token, KEPT_ANSWERS, "" if position is None else position, BETWEEN]
         for step in steps:
             arguments += arguments_of(step, self._conditions)
         self._unsure = Unsure(self._token, steps)
         try:
-            said = self._run(committing, *arguments)
+            said, between = self._run(committing, *arguments)
         except (ConnectionError, TimeoutError):
             raise
         except BaseException:
@@ -154,6 +165,8 @@ class Writer:
             raise
         self._unsure = None
         answers = answers_of(said)
+        if between is not None:
+            answers.between = records_of(lines_of(between))
         self._know(answers)
         for step, answer in zip(reversed(steps), reversed(answers), strict=True):
             if isinstance(step, Claim | Finish) and isinstance(answer, int):
@@ -165,17 +178,20 @@ class Writer:
     def _what_is_known(self) -> tuple[str, int, bytes]:
         return self._log, self._known, self._mark
 
-    def _commit_but_saved(self, steps: Sequence[Step]) -> list[Answer]:
+    def _commit_but_saved(self, steps: Sequence[Step], position: int | None) -> Answers:
         """The same without what was written by a commit that turned out to have happened."""
         saved, self._saved = self._saved, {}
         runs = [step.record.run if isinstance(step, Finish) else None for step in steps]
         left = [step for step, run in zip(steps, runs, strict=True) if run not in saved]
         try:
-            answers = iter(self.commit(left))
+            found = self.commit(left, position)
         except BaseException:
             self._saved = saved
             raise
-        return [saved[run] if run in saved else next(answers) for run in runs]
+        left_over = iter(found)
+        answers = Answers(saved[run] if run in saved else next(left_over) for run in runs)
+        answers.between = found.between
+        return answers
 
     def _know(self, answers: Sequence[Answer]) -> None:
         numbers = [answer for answer in answers if isinstance(answer, int)]
@@ -198,12 +214,13 @@ class Writer:
         records: list[Record] = []
         reap = 1
         while True:
-            newest, clock, others, lines = self._run(
+            newest, clock, others, text = self._run(
                 following, *self._what_is_known, self.id, now, position, PIECE, reap
             )
             self._measure(int(clock), now, asked)
             self._known = int(newest)
             self.crowded = others > 0
+            lines = lines_of(text)
             records += records_of(lines)
             self._mark = lines[-1][:MARKED] if lines else self._mark
             if len(lines) < PIECE:
@@ -315,8 +332,8 @@ def arguments_of(step: Step, conditions: Mapping[str, str]) -> list[Argument]:
             return ["missed", member_of(step), raw(step.task), step.scheduled_at, until]
 
 
-def answers_of(said: bytes) -> list[Answer]:
+def answers_of(said: bytes) -> Answers:
     if said == b"void":
         raise StoreError("a commit was asked for twice, and the second time in vain")
     texts = said.decode().split()
-    return [REFUSED[each] if each in REFUSED else int(each.lstrip("c")) for each in texts]
+    return Answers(REFUSED[each] if each in REFUSED else int(each.lstrip("c")) for each in texts)

@@ -93,7 +93,7 @@ class SqliteStore(HasWorker):
     def skew(self) -> None:
         return None
 
-    def on_notice(self, heard: Callable[[], None]) -> None:
+    def on_notice(self, heard: Callable[[int], None]) -> None:
         """It gives none."""
 
     async def open(self, now: int) -> None:
@@ -114,7 +114,7 @@ class SqliteStore(HasWorker):
 
         return await self._call(load)
 
-    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
+    async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
         return await self._call(lambda: self._commit(steps))
 
     async def follow(self, position: int, now: int) -> list[Record]:

@@ -52,7 +52,7 @@ class HookedStore:
     def skew(self) -> Skew | None:
         return self.inner.skew
 
-    def on_notice(self, heard: Callable[[], None]) -> None:
+    def on_notice(self, heard: Callable[[int], None]) -> None:
         self.inner.on_notice(heard)
 
     async def open(self, now: int) -> None:
@@ -62,8 +62,8 @@ class HookedStore:
         loaded: tuple[int, list[Record]] = await self._call("load", lookback)
         return loaded
 
-    async def commit(self, steps: Sequence[Step]) -> list[Answer]:
-        answers: list[Answer] = await self._call("commit", steps)
+    async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
+        answers: list[Answer] = await self._call("commit", steps, position)
         return answers
 
     async def follow(self, position: int, now: int) -> list[Record]:
@@ -129,7 +129,7 @@ def seen(call: str, args: tuple[Any, ...], answer: Any) -> Iterator[Record]:
     """What is in the store by the answer to a call."""
     match call:
         case "commit":
-            for step, number in zip(*args, answer, strict=True):
+            for step, number in zip(args[0], answer, strict=True):
                 if isinstance(step, Claim | Finish) and isinstance(number, int):
                     yield step.record
         case "follow" | "load":

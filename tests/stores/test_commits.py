@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from oncue.app.stores.protocol import Claim, Finish, Query, Refused
+from oncue.app.stores.protocol import BETWEEN, Answers, Claim, Finish, Query, Refused
 from oncue.engine.records import Action, Key, Record
 from oncue.tests.stores.conftest import Make
-from oncue.tests.stores.steps import claim, commit, finish, log_of, opened
+from oncue.tests.stores.steps import LATE, claim, commit, finish, log_of, opened
 
 
 def test_numbers_are_given_in_commit_order(make: Make) -> None:
@@ -140,5 +140,33 @@ def test_a_store_is_read_open_and_closed(make: Make) -> None:
         assert inside == store.read(Query())
         assert store.count(Query(actions=(Action.RUN,))) == 1
         assert [record.seq for record in store.peek({"a": 0}, 0)[1]] == [1, 2]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("server", ["postgres", "redis"])
+def test_a_commit_tells_what_others_have_written_before_it(
+    server: str, request: pytest.FixtureRequest
+) -> None:
+    make: Make = request.getfixturevalue(server)
+
+    async def story() -> None:
+        async with opened(make()) as one, opened(make()) as two:
+            await two.commit([claim("a", 0)])
+            fail = Finish(Record("a", Action.FAIL, 7, run=1, error="a\nlong error", until=9))
+            await two.commit([fail])
+            answers = await one.commit([claim("b", LATE)], 0)
+            assert answers == [3] and isinstance(answers, Answers)
+            assert answers.between == (await one.follow(0, 0))[:2]
+            answers = await one.commit([finish("b", 3)], 3)
+            assert isinstance(answers, Answers) and answers.between == []
+            await two.commit([claim("c", LATE)])
+            answers = await one.commit([claim("c", 4)], 4)
+            assert answers == [Refused.NEWER] and isinstance(answers, Answers)
+            assert answers.between == await one.follow(4, 0) != []
+            many = [claim(f"task {n}", LATE) for n in range(BETWEEN + 1)]
+            await two.commit(many)
+            answers = await one.commit([claim("d", LATE)], 5)
+            assert isinstance(answers, Answers) and answers.between is None
 
     asyncio.run(story())

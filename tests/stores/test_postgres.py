@@ -169,7 +169,7 @@ def test_what_an_earlier_connection_still_asks_for_is_refused(postgres: Postgres
         name = postgres.namespace
         async with opened(named(postgres, name)) as store:
             assert isinstance(store, PostgresStore)
-            earlier = (store._id, store._number, as_json([claim("a", 0)], {}))
+            earlier = (store._id, store._number, as_json([claim("a", 0)], {}), 0)
             end_connections(postgres, name)
             await fails(store)
             await store.follow(0, 0)
@@ -198,7 +198,7 @@ def test_what_no_text_in_the_server_can_hold_is_replaced(postgres: Postgres) -> 
 class Ear:
     def __init__(self, store: Store) -> None:
         self.heard = threading.Event()
-        store.on_notice(self.heard.set)
+        store.on_notice(lambda newest: self.heard.set())
 
     def hears(self) -> bool:
         found = self.heard.wait(LIMIT)

@@ -243,7 +243,7 @@ def test_others_write_while_many_are_added(
                 done = execute(link, text, *values, **more)
                 if text == other._text(ADD):
                     steps = as_json([claim("f:000003", LATE), claim("x", LATE)], {})
-                    execute(impatient, other._text(COMMIT), (*own, steps))
+                    execute(impatient, other._text(COMMIT), (*own, steps, None))
                 return done
 
             with impatient, monkeypatch.context() as patch:
@@ -309,7 +309,8 @@ def test_what_is_asked_reads_as_much_whatever_their_number(postgres: Postgres, c
                 ]
                 steps += [finish("y0", run)]  # which a third of all wait for
                 written = store._id, store._number, as_json(steps, {})
-                store._link.execute(store._text("SELECT {p}write(%s, %s, %s)"), written)
+                writing = store._text("SELECT {p}write(%s, %s, %s, newest) FROM {p}log")
+                store._link.execute(writing, written)
                 page = Wanted(family="f", after="f:x2", most=10)
                 assert len(rows_of(store._link, store._text, page)) == 10
                 scans, read = fetched(store, postgres)
