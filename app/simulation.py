@@ -97,7 +97,7 @@ class Simulation:
 
         start, end = from_datetime(self.start, self.zone), from_datetime(self.end, self.zone)
         strips = (Strip(task, tuple(self._bars(task, start, end))) for task in self.tasks)
-        return Chart(start, end, self.zone, tuple(strips))
+        return Chart(start, end, self.zone, tuple(strips), "runs")
 
     def _bars(self, task: str, start: int, end: int) -> Iterator[Bar]:
         from .cli.chart import FINEST, Bar

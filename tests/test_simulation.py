@@ -357,6 +357,7 @@ def test_it_is_a_table_a_chart_and_json() -> None:
     )
     root = ElementTree.fromstring(found.svg())
     titles = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[0] == "runs of extract; load; report"
     assert any("02:00" in title and "02:20" in title for title in titles)
     assert found.to_dicts()[0] == {
         "task": "extract",
@@ -374,7 +375,9 @@ def test_a_picture_of_many_runs_is_no_larger_than_can_be_told_apart() -> None:
     found = simulate(app_of({"a": "every 10 minutes"}), MONDAY, 365 * DAY)
     assert len(found) > 50_000
     assert len(found.chart().strips[0].bars) <= 1001
-    assert len(found.svg()) < 500_000
+    picture = found.svg()
+    assert len(picture) < 500_000
+    assert "several short runs" in picture and "windows" not in picture
 
 
 def test_a_fixture_gives_it_to_others(tmp_path: Path) -> None:

@@ -46,12 +46,13 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Strips over [start, end), instants shown on the wall clock of `zone`."""
+    """Strips over [start, end), instants shown on the wall clock of `zone`; `what` the bars are."""
 
     start: int
     end: int
     zone: Zone
     strips: tuple[Strip, ...]
+    what: str = "windows"
 
     def __post_init__(self) -> None:
         if self.end <= self.start:

@@ -61,7 +61,7 @@ def svg(chart: Chart, width: int = WIDTH) -> str:
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" '
             'style="max-width:100%;height:auto">',
-            f"<title>{escape(f'windows of {names}')}</title>",
+            f"<title>{escape(f'{chart.what} of {names}')}</title>",
             f"<desc>{escape(span_text(chart))}</desc>",
             f"<style>{STYLE}</style>",
             *body,
@@ -164,7 +164,7 @@ class Drawing:
             kind += " oncue-behind"
         start, end = self.x(bar.start), self.x(bar.end)
         start = min(start, MARGIN + self.inner - THINNEST)
-        told = "several short windows"
+        told = f"several short {self.chart.what}"
         if not bar.many:
             told = window_text(bar.start, bar.end, self.chart.zone)
         return (
