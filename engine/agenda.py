@@ -646,7 +646,7 @@ class Agenda:
                     return None
             elif instant < self.logical and plan.paced is not None:
                 instant = self.logical  # the newest of those that an interval has brought
-        return self._start(entry, instant, now, verdict)
+        return self._start(entry, instant, now, verdict, in_order=in_order)
 
     def _go_on(self, entry: Entry, instant: int, now: int) -> None:
         """Look at the task again at `instant`, be that past or to come."""
@@ -849,8 +849,10 @@ class Agenda:
         *,
         request: Request | None = None,
         owed: bool = False,
+        in_order: bool = False,
     ) -> Start:
-        """`owed`: of an occurrence whose run was released, which is the instant then."""
+        """`owed`: of an occurrence whose run was released, which is the instant then. `in_order`:
+        what an interval has brought by now is started one by one, and not the newest alone."""
         log, outcome, attempt = entry.log, entry.log.outcome, 0
         if outcome is not None and request is None and entry.fresh is not entry.plan:
             if not self._ask(entry, entry.fresh, instant).value:
@@ -859,6 +861,8 @@ class Agenda:
         scheduled_at = instant
         if request is None and not owed:
             scheduled_at = entry.plan.phase(instant, verdict.since)
+            if not in_order:
+                scheduled_at = entry.plan.newest(scheduled_at, min(now, verdict.until - 1))
         fields = entry.name, RUN, now, mark.seq, scheduled_at, attempt, None, None, None, None
         record = new(Record, fields)
         log.add(record, mark)
@@ -874,8 +878,8 @@ class Agenda:
             entry.latest = decided_at
         again = self._pace(entry, decided_at)
         schedule = entry.schedule
-        in_order = schedule.overlap is QUEUE or schedule.catch_up is ALL
-        if in_order and request is None and not owed:
+        each = schedule.overlap is QUEUE or schedule.catch_up is ALL
+        if each and request is None and not owed:
             self._queue(entry, instant, now, again)
         if entry in self._past or entry.behind is not None:
             self._hold(entry)

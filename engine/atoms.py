@@ -208,6 +208,13 @@ class EveryPlan(Plan):
         kept = now - (now - latest.paced_at) % self.microseconds
         return kept if kept >= max(since, latest.paced_at + self.microseconds) else now
 
+    def newest(self, instant: int, late: int) -> int:
+        latest = None if self.since else self.log.latest_start(instant)
+        due = BEGINNING if latest is None else latest.paced_at + self.microseconds
+        if self.since or not due <= instant <= late:
+            return instant
+        return late - (late - instant) % self.microseconds
+
 
 class AfterPlan(Plan):
     """`after task T O`: T has an O record later than the owner's latest counting start."""

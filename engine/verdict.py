@@ -110,6 +110,10 @@ class Plan:
         """The logical instant of a start decided at `now`, the condition true since `since`."""
         return now
 
+    def newest(self, instant: int, late: int) -> int:
+        """Of the starts that an interval has brought from `instant` up to `late`, the newest."""
+        return instant
+
     def lookback(self, now: int) -> int:
         """The instant from which on the plan needs every record of the log; FOREVER if the
         latest ones of each task and action are enough."""

@@ -97,6 +97,30 @@ def test_an_interval_keeps_its_phase_when_the_process_is_late() -> None:
     assert world.wakes == "09:00:20"
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_of_what_an_interval_has_brought_while_nobody_looked_the_newest_runs(many: bool) -> None:
+    world = World("09:00:00").task("a", "every 10 seconds", many=many)
+    world.look()
+    world.end("a", now="09:00:01")
+    assert world.look("09:00:45.700000") == ["a 09:00:40"]
+    world.end("a", now="09:00:46")
+    assert world.look() == []
+    assert world.wakes == "09:00:50"
+
+
+def test_and_of_what_it_has_brought_in_a_window_that_is_over() -> None:
+    world = World("08:00:00").task("a", "every 10 seconds & time of day between 09:00 and 09:01")
+    assert world.look() == []
+    assert world.look("09:01:30") == ["a 09:00:50"]
+
+
+def test_an_alternative_to_an_interval_has_its_own_instant() -> None:
+    world = World("09:30:00").task("a", "every 1 hour | daily after 10:00")
+    world.look()
+    world.end("a", now="09:30:01")
+    assert world.look("10:20:00") == ["a 10:00:00"]
+
+
 def test_an_interval_keeps_its_phase_when_a_run_is_long() -> None:
     world = World("09:00:00").task("a", "every 10 seconds")
     world.look()

@@ -165,7 +165,7 @@ class Reference:
             return False
         if self.is_missed(task, instant):
             return False
-        self.start(task, instant, self.phase(task, instant))
+        self.start(task, instant, self.newest(task, instant))
         return True
 
     def starts_behind(self, task: Task, instant: int) -> bool:
@@ -183,7 +183,7 @@ class Reference:
             return False
         if not self.holds(schedule.condition, instant, task.name) or self.is_missed(task, instant):
             return False
-        self.start(task, instant, self.phase(task, instant))
+        self.start(task, instant, self.newest(task, instant))
         return True
 
     def owed(self, task: Task, instant: int) -> int | None:
@@ -245,6 +245,17 @@ class Reference:
         kept = instant - (instant - base) % length
         held = all(self.holds(node, t, task.name) for t in range(kept, instant, MINUTE))
         return kept if held and kept >= base + length else instant
+
+    def newest(self, task: Task, instant: int) -> int:
+        """Of what an interval has brought by now, while it held, only the newest runs."""
+        node, scheduled = task.schedule.condition, self.phase(task, instant)
+        every = next((n for n in below(node) if isinstance(n, nodes.Every)), None)
+        if every is None or not self.holds(every, scheduled, task.name):
+            return scheduled
+        minutes = range(instant - instant % MINUTE + MINUTE, self.now + 1, MINUTE)
+        over = (minute - 1 for minute in minutes if not self.holds(node, minute, task.name))
+        late = next(over, self.now)
+        return late - (late - scheduled) % every.duration.microseconds
 
     def stops_at(self, task: Task, instant: int) -> bool:
         for run in self.live(task.name):
