@@ -82,5 +82,6 @@ KINDS: dict[str, Callable[..., Task[..., Any]]] = {
 
 
 def delayed(path: str | os.PathLike[str] | None, func_name: str | None) -> Callable[..., Any]:
-    assert path is not None
+    if not isinstance(path, str | os.PathLike):
+        raise DefinitionError(f"path={path!r}: it is the path of a Python file")
     return DelayedFunction(os.fspath(path), func_name or "main")

@@ -21,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -59,7 +60,7 @@ class DelayedFunction:
     func_name: str = "main"
 
     def __post_init__(self) -> None:
-        if not self.func_name.isidentifier():
+        if not isinstance(self.func_name, str) or not self.func_name.isidentifier():
             raise DefinitionError(f"func_name {self.func_name!r} is not the name of a function")
         if Path(self.path).suffix != ".py":
             raise DefinitionError(f"path {self.path!r} is not that of a Python file, a .py")
@@ -127,8 +128,11 @@ class Code:
     output_variable: str = "return_value"
 
     def __post_init__(self) -> None:
-        if not self.output_variable.isidentifier():
-            raise DefinitionError(f"output_variable {self.output_variable!r} is no variable's name")
+        if not isinstance(self.code, str):
+            raise DefinitionError(f"code={self.code!r}: it is the text of a program")
+        variable = self.output_variable
+        if not isinstance(variable, str) or not variable.isidentifier() or iskeyword(variable):
+            raise DefinitionError(f"output_variable {variable!r} is no variable's name")
         try:
             compile(self.code, "<code>", "exec")
         except (SyntaxError, ValueError) as error:
@@ -184,13 +188,15 @@ class Command:
         forms: dict[str, Literal["long", "short"]] = {
             "long": "long", "--": "long", "short": "short", "-": "short",
         }  # fmt: skip
-        if argform not in forms:
+        if not isinstance(argform, str) or argform not in forms:
             raise DefinitionError(f"argform {argform!r} is none of 'long' (--x) and 'short' (-x)")
-        if not isinstance(command, str | list | tuple):
-            raise DefinitionError(f"command={command!r}: it is text or a list of words")
-        words = command if isinstance(command, str) else tuple(str(word) for word in command)
+        if not isinstance(shell, bool):
+            raise DefinitionError(f"shell={shell!r}: it is True or False")
+        if cwd is not None and not isinstance(cwd, str | os.PathLike):
+            raise DefinitionError(f"cwd={cwd!r}: it is the path of a folder")
         folder = None if cwd is None else os.fspath(cwd)
-        made = cls(words, shell, folder, tuple((env or {}).items()), forms[argform], name)
+        variables = () if env is None else variables_of(env)
+        made = cls(words_of(command), shell, folder, variables, forms[argform], name)
         made.words({})
         return made
 
@@ -252,6 +258,30 @@ class Command:
             raise CommandError(
                 f"the command {self.__name__!r} cannot be started: {error}"
             ) from None
+
+
+def words_of(command: object) -> str | tuple[str, ...]:
+    """A command's text, or its words."""
+    if isinstance(command, str):
+        return command
+    if not isinstance(command, list | tuple):
+        raise DefinitionError(f"command={command!r}: it is text or a list of words")
+    for word in command:
+        if not isinstance(word, str | int | float | os.PathLike) or "\0" in str(word):
+            raise DefinitionError(f"command={command!r}: {word!r} is no word, nor a path or number")
+    return tuple(map(str, command))
+
+
+def variables_of(env: object) -> tuple[tuple[str, str | None], ...]:
+    """What a command's environment has besides ours; None where it has less."""
+    if not isinstance(env, Mapping):
+        raise DefinitionError(f"env={env!r}: it is a dictionary of variables, {{'NAME': 'text'}}")
+    for name, value in env.items():
+        if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            raise DefinitionError(f"env: {name!r} can be no variable's name")
+        if value is not None and (not isinstance(value, str) or "\0" in value):
+            raise DefinitionError(f"env[{name!r}]={value!r}: it is text, or None to take it out")
+    return tuple(env.items())
 
 
 class Output:

@@ -19,6 +19,7 @@ from oncue.app.executors import EXECUTIONS, Call, Ending, Running, pack
 from oncue.app.executors import process as process_module
 from oncue.app.work import Code, Command, CommandError, DelayedFunction
 from oncue.engine.records import Action
+from oncue.tasks import CommandTask, FuncTask
 
 ALL = sorted(EXECUTIONS)
 LIMIT = 60
@@ -96,6 +97,19 @@ def test_code_is_called_by_its_hash() -> None:
         (lambda: Command.of(" ", shell=True), "there is no program to run in an empty text"),
         (lambda: Command.of("say 'hello"), "no closing quotation"),
         (lambda: Command.of("ls", argform="+"), r"argform '\+' is none of 'long'"),
+        (lambda: Code(5), "code=5: it is the text of a program"),  # type: ignore[arg-type]
+        (lambda: Code("x = 1", "class"), "'class' is no variable's name"),
+        (lambda: Code("x = 1", 5), "5 is no variable's name"),  # type: ignore[arg-type]
+        (lambda: DelayedFunction("a.py", 5), "func_name 5 is not"),  # type: ignore[arg-type]
+        (lambda: CommandTask("ls", argform=[]), r"argform \[\] is none of 'long'"),  # type: ignore[arg-type]
+        (lambda: CommandTask("ls", shell="no"), "shell='no': it is True or False"),  # type: ignore[arg-type]
+        (lambda: CommandTask("ls", cwd=5), "cwd=5: it is the path of a folder"),  # type: ignore[arg-type]
+        (lambda: CommandTask("ls", env="A=1"), "env='A=1': it is a dictionary"),  # type: ignore[arg-type]
+        (lambda: CommandTask("ls", env={"A": 1}), r"env\['A'\]=1: it is text, or None"),  # type: ignore[dict-item]
+        (lambda: CommandTask("ls", env={"A=B": "1"}), "env: 'A=B' can be no variable's name"),
+        (lambda: CommandTask(["ls", None]), "None is no word"),  # type: ignore[list-item]
+        (lambda: CommandTask(["ls", "a\0b"], name="ls"), r"'a\\x00b' is no word"),
+        (lambda: FuncTask(path=5), "path=5: it is the path of a Python file"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_be_run_is_refused_at_definition(
