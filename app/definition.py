@@ -119,7 +119,11 @@ def policy(failure: FailureMode, execution: ExecutionMode, lease: int) -> Policy
 
 
 def name_of(work: Callable[..., object], name: str | None) -> str:
+    if not callable(work):
+        raise DefinitionError(f"{work!r}: a task runs a function")
     given = getattr(work, "__name__", None) if name is None else name
+    if name is not None and not isinstance(name, str):
+        raise DefinitionError(f"name={name!r}: it is text")
     if not isinstance(given, str) or not given or given == "<lambda>":
         raise DefinitionError(f"the task of {work!r} needs a name: task(…, name='…')")
     if not given.isprintable():

@@ -134,7 +134,9 @@ class Session:
 
     def read_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a function's task, checked before there is a function."""
-        rest = {key: value for key, value in given.items() if key != "name"}
+        if given.get("func_name") is not None:
+            raise DefinitionError(f"func_name={given['func_name']!r} needs the path of a file")
+        rest = {k: v for k, v in given.items() if k not in ("name", "func_name", *KINDS)}
         values, extra = read_options(FuncTask, self, rest)
         return {"name": given.get("name"), **values, **extra}
 

@@ -147,6 +147,9 @@ def test_a_task_pickles_by_reference() -> None:
         (lambda app: app.task("daily", code="x ="), "code: invalid syntax"),
         (lambda app: app.task("daily", command=""), "there is no program to run"),
         (lambda app: app.task("daily", path="job.txt"), "is not that of a Python file"),
+        (lambda app: app.task("daily", func_name="main"), "func_name='main' needs the path"),
+        (lambda app: app.task("daily", func=5, name="a"), "5: a task runs a function"),
+        (lambda app: app.task("daily", func=nothing, name=5), "name=5: it is text"),
         (
             lambda app: app.task("daily", func=nothing, on_startup=True, on_shutdown=True),
             "exclude each other",
@@ -164,6 +167,12 @@ def test_what_cannot_be_is_refused_before_anything_changes(
 
 
 def asks_for_session(session: object = SessionArg()) -> None: ...
+
+
+def test_what_a_task_does_not_run_may_be_said() -> None:
+    app = App()
+    app.task("daily", path=None, func_name=None, command=None, code=None)(nothing)
+    assert [task.name for task in app] == ["nothing"]
 
 
 @pytest.mark.parametrize(
