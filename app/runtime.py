@@ -207,12 +207,16 @@ class Runtime:
         asking = task.start_cond != NEVER
         self.agenda.request(task.name, Request(asking=asking))
 
-    def define(self, task: Task[..., Any]) -> None:
-        """Plan a task defined while serving, once its look-back has been read."""
+    def define(self, task: Task[..., Any], taken: Task[..., Any] | None = None) -> None:
+        """Plan a task defined while serving, once its look-back has been read; in the place of one
+        that has its name, if it can run at all."""
+        if self.loaded:
+            refuse_missing([task], self.session)
+            refuse_unsendable(task)
+        if taken is not None:
+            self.remove(taken)
         if not self.loaded:
             return  # it is planned with all the others
-        refuse_missing([task], self.session)
-        refuse_unsendable(task)
         schedule = task.plan
         self.planner.history.of(task.name).known = True
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)

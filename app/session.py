@@ -153,7 +153,9 @@ class Session:
         `config.task_pre_exist`."""
         self._refuse_of_family(task.name)
         taken = self._tasks.get(task.name)
-        if taken is not None and taken is not task:
+        if taken is task:
+            return
+        if taken is not None:
             match self.config.task_pre_exist:
                 case "raise":
                     raise DefinitionError(
@@ -161,9 +163,7 @@ class Session:
                     )
                 case "ignore":
                     return
-                case "replace":
-                    self.remove_task(taken)
-                case _:
+                case "rename":
                     task.name = self.free_name(task.name)
         with self.hooks.around_definition(task):
             self._add(task)
@@ -200,14 +200,20 @@ class Session:
         return name in self._tasks or family_of(name) in self.families
 
     def _add(self, task: AnyTask) -> None:
+        """In the place of one that has its name."""
+        taken = self._tasks.get(task.name)
         task.join(self)
         self._tasks[task.name] = task
         try:
-            self._apply(lambda life: life.define(task))
+            self._apply(lambda life: life.define(task, taken))
         except BaseException:
-            del self._tasks[task.name]
             task.leave()
+            del self._tasks[task.name]
+            if taken is not None:
+                self._tasks[task.name] = taken
             raise
+        if taken is not None:
+            taken.leave()
 
     def shared(self, values: dict[str, Any]) -> dict[str, Any]:
         """The same options, in one object for all tasks that are given the same ones."""

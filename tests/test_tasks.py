@@ -187,6 +187,45 @@ def test_what_happens_to_a_name_that_is_taken(policy: str, names: list[str], fir
     assert app["a"]() == first
 
 
+def test_what_is_refused_takes_no_place() -> None:
+    app = App(task_pre_exist="replace")
+    kept = app.task("daily", func=nothing, name="a")
+    refuses: list[str] = []
+
+    @app.session.hook_task_init()
+    def hook(task: Task[..., Any]) -> None:
+        if task.description == "hooked":
+            raise DefinitionError("the hook says no")
+
+    def asked(x: int) -> None: ...
+
+    async def story() -> None:
+        serving = asyncio.create_task(app.serve())
+        while actions(app, "a") != ["run", "success"]:
+            await asyncio.sleep(0)
+        app.session.add_task(kept)  # it is there
+        bad: list[dict[str, Any]] = [
+            {"func": asked},
+            {"func": len, "execution": "process", "parameters": {"x": threading.Lock()}},
+            {"func": nothing, "description": "hooked"},
+        ]
+        for given in bad:
+            with pytest.raises(DefinitionError) as refused:
+                app.task("hourly", name="a", **given)
+            refuses.append(str(refused.value))
+            assert app["a"] is kept and kept.session is app.session
+        kept.run()
+        while len(actions(app, "a")) < 4:
+            await asyncio.sleep(0)
+        app.task("hourly", func=nothing, name="a")
+        assert app["a"] is not kept and len(app.session) == 1
+        app.shut_down()
+        await serving
+
+    asyncio.run(asyncio.wait_for(story(), LIMIT))
+    assert len(refuses) == 3
+
+
 def test_what_is_no_option_is_not_assigned() -> None:
     app = App()
     a = app.task("daily", func=nothing, name="a")
