@@ -140,8 +140,13 @@ def refuse_contradictions(task: Task[..., Any]) -> None:
             f"task {task.name!r}: what runs at most once is not run again when it fails; drop "
             f"failure_mode={task.failure_mode!s}, or execution_mode=at_most_once"
         )
+    if task.needs.arguments or task.parameters:
+        refuse_misplaced(task, task.execution)
+
+
+def refuse_misplaced(task: Task[..., Any], execution: str) -> None:
+    """What a task cannot ask for where it is executed like this."""
     given = {**task.needs.arguments, **task.parameters}
-    execution = task.execution if given else None
     if execution == "process":
         refuse_in_process(given, task.name)
     if execution in ("process", "main") and asks_for_flag(given):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
@@ -28,7 +27,7 @@ from ..grammar.phrases import Phrases
 from .clock import Clock, FunctionClock
 from .config import Config
 from .context import AppContext
-from .definition import read_options, refuse_contradictions
+from .definition import read_options, refuse_contradictions, refuse_misplaced
 from .endpoint import Endpoint
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
@@ -44,6 +43,7 @@ from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
 from .scheduling import Scheduling
+from .signals import in_main_thread
 from .stores.dynamic import Wanted, family_of
 from .stores.protocol import Store
 from .task import LiveRun, Task
@@ -155,6 +155,8 @@ class Session:
         taken = self._tasks.get(task.name)
         if taken is task:
             return
+        if task.values.get("execution") is None and self.config.execution is not None:
+            refuse_misplaced(task, self.config.execution)
         if taken is not None:
             match self.config.task_pre_exist:
                 case "raise":
@@ -598,7 +600,3 @@ def refuse_on_loop() -> None:
     with suppress(RuntimeError):
         asyncio.get_running_loop()
         raise OncueError("a loop is running here already; await app.serve(), or call app.start()")
-
-
-def in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable
 
 DEAF = 0.2  # seconds
@@ -41,3 +42,8 @@ class Signals:
     def remove(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+def in_main_thread() -> bool:
+    """Whether signals can be caught here."""
+    return threading.current_thread() is threading.main_thread()

@@ -166,6 +166,27 @@ def test_what_cannot_be_is_refused_before_anything_changes(
     assert app.session.tasks == []
 
 
+def test_what_cannot_be_by_the_config_is_refused_before_anything_changes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def asks_for_flag(flag: Any = TerminationFlag()) -> None: ...
+
+    app = App(execution="process", task_pre_exist="replace")
+    kept = app.task("daily", func=nothing, name="a")
+    for define in (
+        lambda: app.task("daily", func=asks_for_session, name="a"),
+        lambda: app.task("daily", func=nothing, name="a", parameters={"x": TaskArg()}),
+        lambda: app.session.add_task(FuncTask(asks_for_session, name="a")),
+    ):
+        with pytest.raises(DefinitionError, match="stays in the app's"):
+            define()
+    assert app.session.tasks == [kept]
+    app.task("daily", func=asks_for_session, execution="thread")
+    assert not caplog.records
+    app.task("daily", func=asks_for_flag)
+    assert [record.args[0] for record in caplog.records if record.args] == ["asks_for_flag"]  # type: ignore[index]
+
+
 def asks_for_session(session: object = SessionArg()) -> None: ...
 
 
