@@ -13,6 +13,7 @@ from datetime import timedelta, tzinfo
 from enum import StrEnum
 from functools import cache, lru_cache
 from math import isfinite
+from threading import Lock
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from ..conds.diagnostic import nearest
@@ -52,6 +53,7 @@ class Owner(Speaker, Protocol):
 
 
 Reader = Callable[[Any, str, Speaker], T]
+_assigning = Lock()  # several threads may assign different options of one owner
 
 
 class Option(Generic[T]):
@@ -88,16 +90,17 @@ class Option(Generic[T]):
         return self.derive(owner) if value is None and self.derive is not None else value
 
     def __set__(self, owner: Owner, given: Any) -> None:
-        before = owner.values
-        values = {**before, self.name: self.read(given, self.name, owner)}
-        for other in self.instead_of:
-            if other != self.name:
-                values.pop(other, None)
-        owner.values = values
+        value = self.read(given, self.name, owner)
+        ours = {self.name, *self.instead_of}
+        with _assigning:
+            before = owner.values
+            owner.values = {k: v for k, v in before.items() if k not in ours} | {self.name: value}
         try:
             owner.assigned(self.name)
         except BaseException:
-            owner.values = before
+            with _assigning:
+                others = {k: v for k, v in owner.values.items() if k not in ours}
+                owner.values = others | {k: v for k, v in before.items() if k in ours}
             raise
 
 

@@ -378,6 +378,34 @@ def test_a_refused_assignment_changes_nothing() -> None:
 # --- tasks that change the app ------------------------------------------------------------------
 
 
+def test_threads_may_assign_different_options_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = App().task("daily", func=nothing)
+
+    def beside(name: str, value: Any) -> None:
+        thread = threading.Thread(target=setattr, args=(task, name, value))
+        thread.start()
+        thread.join(LIMIT)
+
+    def slowly(given: Any, name: str, owner: Any) -> Any:
+        beside("priority", 7)
+        return given
+
+    def refusing(name: str) -> None:
+        if name == "description":
+            beside("timeout", 7)
+            raise DefinitionError("no")
+
+    monkeypatch.setattr(type(task).description, "read", slowly)
+    task.description = "read while another is assigned"
+    assert (task.priority, task.description) == (7, "read while another is assigned")
+
+    monkeypatch.setattr(type(task), "assigned", lambda _, name: refusing(name))
+    with pytest.raises(DefinitionError):
+        task.description = "refused"
+    assert str(task.timeout) == "7 seconds"
+    assert task.description == "read while another is assigned"
+
+
 @pytest.mark.parametrize("execution", ["main", "async", "thread"])
 def test_a_task_may_create_change_run_and_remove_others(execution: str) -> None:
     app = App(shut_cond="task 'made' has finished")
