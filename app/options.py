@@ -59,7 +59,7 @@ _assigning = Lock()  # several threads may assign different options of one owner
 class Option(Generic[T]):
     """A descriptor: what is assigned goes through `read`. Where nothing was, it is `default`; where
     it is None, it is what `derive` makes of the owner. What is assigned takes the place of the
-    options `instead_of`."""
+    options `instead_of`; None only where it means something, by `derive`."""
 
     def __init__(
         self,
@@ -91,7 +91,9 @@ class Option(Generic[T]):
 
     def __set__(self, owner: Owner, given: Any) -> None:
         value = self.read(given, self.name, owner)
-        ours = {self.name, *self.instead_of}
+        ours = {self.name}
+        if value is not None or self.derive is not None:
+            ours.update(self.instead_of)  # an option that says nothing takes no other's place
         with _assigning:
             before = owner.values
             owner.values = {k: v for k, v in before.items() if k not in ours} | {self.name: value}

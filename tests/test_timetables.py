@@ -67,6 +67,8 @@ def test_the_last_that_is_assigned_counts() -> None:
     assert (str(made.start_cond), made.interval) == ("daily", None)
     made.execute_at = "2026-01-01"
     assert str(made.start_cond) == "once at 2026-01-01"
+    made.schedule = made.interval = None  # neither was said
+    assert str(made.start_cond) == "once at 2026-01-01"
     made.execute_at = None
     assert str(made.start_cond) == "false"
 
