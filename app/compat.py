@@ -85,7 +85,7 @@ class OlderNames:
 
     @disabled.setter
     def disabled(self: Task[..., Any], value: bool) -> None:  # type: ignore[misc]
-        self.enabled = not value
+        self.enabled = not switch("disabled", value)
 
     disable = disabled
 
@@ -95,7 +95,7 @@ class OlderNames:
 
     @force_run.setter
     def force_run(self: Task[..., Any], value: bool) -> None:  # type: ignore[misc]
-        if value:
+        if switch("force_run", value):
             self.force()
         else:
             self.withdraw()
@@ -114,5 +114,5 @@ class OlderNames:
 
     @force_termination.setter
     def force_termination(self: Task[..., Any], value: bool) -> None:  # type: ignore[misc]
-        if value:
+        if switch("force_termination", value):
             self.terminate()

@@ -364,6 +364,14 @@ def test_a_wrong_config_is_refused(options: dict[str, Any], message: str) -> Non
         App(config=options)
 
 
+@pytest.mark.parametrize("name", ["disabled", "disable", "force_run", "force_termination"])
+def test_a_switch_by_its_older_name_is_true_or_false(name: str) -> None:
+    task = App().task("daily", func=nothing)
+    with pytest.raises(DefinitionError, match="='off': it is True or False"):
+        setattr(task, name, "off")
+    assert task.enabled and not task.requests
+
+
 def test_a_refused_assignment_changes_nothing() -> None:
     app = App()
     task = app.task("daily", func=nothing, on_startup=True)
