@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..conds.lint import lint
@@ -12,7 +12,7 @@ from ..engine.history import TaskLog
 from ..engine.schedule import NEVER
 from ..engine.verdict import Plan
 from .arguments import BaseArgument
-from .binding import collect, missing, refuse_in_process
+from .binding import collect, made_before, missing, refuse_in_process
 from .errors import DefinitionError
 from .executors import pack
 from .journal import scheduler_log
@@ -28,7 +28,7 @@ def refuse_missing(tasks: Iterable[Task[..., Any]], session: Session) -> None:
     """Refuse to run tasks whose arguments are known to be missing, if they can ever start."""
     found: list[str] = []
     for task in tasks:
-        if task.start_cond == NEVER and task.plan.standing:
+        if is_only_asked_for(task):
             continue
         values = collect(task.needs, session.parameters, task.parameters)
         lines = missing(task.needs, values, session)
@@ -39,16 +39,30 @@ def refuse_missing(tasks: Iterable[Task[..., Any]], session: Session) -> None:
         raise DefinitionError("; ".join(found))
 
 
+def is_only_asked_for(task: Task[..., Any]) -> bool:
+    """Whether it never starts by itself; then its arguments may come with `run()`."""
+    return task.start_cond == NEVER and task.plan.standing
+
+
 def refuse_unsendable(task: Task[..., Any]) -> None:
     """Raise DefinitionError for a process task of which something cannot be sent to one: now rather
     than at its first run."""
-    if task.execution == "process":
-        pack(task.function, plain(task.parameters), task.name)
+    if task.execution != "process":
+        return
+    session, values = task.session, task.parameters
+    if not is_only_asked_for(task):
+        values = collect(task.needs, session.parameters, values)
+    materialize = session.config.param_materialize
+    sent = {k: v for k, v in values.items() if is_sent(v, materialize)}
+    pack(task.function, sent, task.name)
 
 
-def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that are values already."""
-    return {k: v for k, v in parameters.items() if not isinstance(v, BaseArgument)}
+def is_sent(value: Any, materialize: Any) -> bool:
+    """Whether this is known to go to a process just as it is."""
+    if not isinstance(value, BaseArgument):
+        return True
+    staged = type(value).stage is not BaseArgument.stage
+    return not (staged or made_before(value, True, materialize))
 
 
 def logs_of(plan: Plan, session: Session) -> list[TaskLog]:

@@ -16,7 +16,7 @@ import pytest
 from oncue import App, Grouper
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Answer, Claim, Step
-from oncue.args import Arg, Return, TerminationFlag
+from oncue.args import Arg, FuncArg, Return, SimpleArg, TerminationFlag
 from oncue.args import Session as SessionArg
 from oncue.args import Task as TaskArg
 from oncue.conds import after_success, daily, every, retry, running
@@ -879,6 +879,33 @@ def test_what_cannot_go_to_a_process_is_named_before_anything_is_logged() -> Non
     with pytest.raises(DefinitionError, match="its argument 'x' cannot be sent"):
         run(app)
     assert actions(app, "a") == []
+
+
+def odd(x: Any = FuncArg(lambda: 1)) -> Any:
+    return x
+
+
+@pytest.mark.parametrize("given", [{}, {"x": SimpleArg(threading.Lock())}])
+def test_arguments_that_cannot_go_to_a_process_are_named_before_anything_is_logged(
+    given: dict[str, Any],
+) -> None:
+    app = App(shut_cond="true")
+    app.task("daily", func=odd, name="a", execution="process", parameters=given)
+    with pytest.raises(DefinitionError, match="'a' runs in a process, and its argument 'x' cannot"):
+        run(app)
+    assert actions(app, "a") == []
+
+
+def test_a_session_parameter_that_cannot_go_to_a_process_is_named() -> None:
+    app = App(shut_cond="task 'a' has finished")
+    app.params(x=threading.Lock())
+    a = app.task(func=takes, name="a", execution="process")
+    a.run(x=3)  # only asked for, and given another
+    run(app)
+    assert app.session.returns == {"a": 3}
+    a.start_cond = "daily"
+    with pytest.raises(DefinitionError, match="'a' runs in a process, and its argument 'x' cannot"):
+        run(app)
 
 
 def test_what_cannot_go_to_a_process_is_refused_while_the_app_runs_too() -> None:
