@@ -19,7 +19,7 @@ from .context import AppContext
 from .errors import DefinitionError, OncueError
 from .executors import refuse_in_worker
 from .families import Family, PartitionSelector, by_hash
-from .groups import Definer, Grouper
+from .groups import Definer, Grouper, refuse_bare
 from .health import Health
 from .middlewares import Middleware, refuse_unfit
 from .scheduling import Tasks, pairs
@@ -137,6 +137,7 @@ class App(Definer):
         its name or another. It is called when the app starts, before anything else; the rest of a
         generator, asynchronous or not, when the app has ended. It takes the AppContext, or
         nothing. Raises DefinitionError for a name that a context has."""
+        refuse_bare(name, "fixture")
 
         def register(function: F) -> F:
             self.use_fixture(name or function.__name__, function)

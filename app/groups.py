@@ -15,6 +15,7 @@ from . import options
 from .arguments import BaseArgument, FuncArg
 from .binding import refuse_in_process
 from .clock import SystemClock
+from .errors import DefinitionError
 from .kinds import KINDS
 from .options import DurationLike, Option, optional
 from .session import Session
@@ -89,6 +90,7 @@ class Definer:
     def param(self, name: str | None = None) -> Callable[[F], F]:
         """Make what a function returns a parameter, under its name or another; it is called for
         each run that asks for it."""
+        refuse_bare(name, "param")
 
         def register(function: F) -> F:
             self.session.parameters[name or function.__name__] = FuncArg(function)
@@ -121,6 +123,7 @@ class Definer:
         itself, and with arguments in parentheses. Raises PhraseError for a phrase that is not well
         formed, is taken, or could be read in two ways.
         """
+        refuse_bare(syntax, "cond")
         interval = None if every is None else Duration.of(every)
 
         def register(function: Callable[..., object]) -> Func:
@@ -200,6 +203,12 @@ class Grouper(Definer):
     def _execution_of(self, task: Task[..., Any]) -> str | None:
         """How a task runs by what it and the group say."""
         return task.values.get("execution") or self.execution
+
+
+def refuse_bare(given: object, decorator: str) -> None:
+    """Raise DefinitionError where a decorator was given the function itself, for its name."""
+    if callable(given):
+        raise DefinitionError(f"{decorator}: {given!r} is no name; write @app.{decorator}()")
 
 
 def in_group(value: Any, names: dict[str, str]) -> Any:

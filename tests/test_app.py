@@ -603,6 +603,9 @@ def nothing() -> None: ...
         (lambda app: app.task("daily", name="b\0")(nothing), r"the name 'b\\x00' has characters"),
         (lambda app: app.task("daily", name="\udc80")(nothing), r"the name '\\udc80' has"),
         (lambda app: app.task(42), "start_cond is text or a condition, not int 42"),
+        (lambda app: app.param(nothing), r"nothing .* is no name; write @app.param\(\)"),
+        (lambda app: app.cond(nothing), r"nothing .* is no name; write @app.cond\(\)"),
+        (lambda app: app.fixture(nothing), r"nothing .* is no name; write @app.fixture\(\)"),
         (lambda app: app.task("after task 'b\0'"), r"holds '\\x00', a character that no store"),
         (
             lambda app: app.task("daily", end_cond=after_success("\ud800"), name="b")(nothing),
