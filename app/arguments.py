@@ -115,6 +115,13 @@ def or_default(default: Any, reason: str, **context: Any) -> Any:
     return value_of(default, **context)
 
 
+def named(key: Any, asked: BaseArgument) -> str:
+    """The name that an argument is asked for by. Raises DefinitionError for what is none."""
+    if not isinstance(key, str):
+        raise DefinitionError(f"{type(asked).__name__}({key!r}): the name is text")
+    return key
+
+
 # --- plain values -------------------------------------------------------------------------------
 
 
@@ -187,7 +194,7 @@ class Arg(BaseArgument):
     """The session's parameter of that name."""
 
     def __init__(self, key: str, default: Any = UNSET) -> None:
-        self.key = key
+        self.key = named(key, self)
         self.default = default
 
     def get_value(
@@ -326,7 +333,7 @@ class EnvArg(BaseArgument):
     """An environment variable."""
 
     def __init__(self, key: str, default: Any = UNSET) -> None:
-        self.key = key
+        self.key = named(key, self)
         self.default = default
 
     def get_value(self, task: Any = None, session: Any = None, **kwargs: Any) -> Any:
@@ -346,7 +353,7 @@ class CliArg(BaseArgument):
     """The value of an option on the command line: `--x 1` or `--x=1` for `CliArg("--x")`."""
 
     def __init__(self, key: str, default: Any = UNSET) -> None:
-        self.key = key
+        self.key = named(key, self)
         self.default = default
 
     def _given(self) -> str | None:
@@ -382,6 +389,8 @@ class FuncArg(BaseArgument):
         materialize: Materialize | None = None,
         **kwargs: Any,
     ) -> None:
+        if not callable(function):
+            raise DefinitionError(f"FuncArg({function!r}): it is a function that gives the value")
         if inspect.iscoroutinefunction(function):
             raise DefinitionError(
                 f"FuncArg({name_of(function)}): the function is a coroutine; it has to be plain"

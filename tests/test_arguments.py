@@ -328,6 +328,10 @@ def test_what_needs_nothing_is_not_wrapped() -> None:
     [
         (lambda: needs_of(eval("lambda x, /: x")), "'x' takes no name, and arguments are given"),
         (lambda: needs_of(asking(Session)), r"'x': Session is a class; write Session\(\)"),
+        (lambda: Arg(5), r"Arg\(5\): the name is text"),  # type: ignore[arg-type]
+        (lambda: EnvArg(make), r"EnvArg\(.*\): the name is text"),  # type: ignore[arg-type]
+        (lambda: CliArg(None), r"CliArg\(None\): the name is text"),  # type: ignore[arg-type]
+        (lambda: FuncArg("make"), r"FuncArg\('make'\): it is a function"),  # type: ignore[arg-type]
         (lambda: FuncArg(asyncio.sleep), "the function is a coroutine; it has to be plain"),
         (lambda: argument(materialize="now")(make), "'now' is neither 'pre' nor 'post'"),  # type: ignore[arg-type]
     ],
