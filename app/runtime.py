@@ -185,9 +185,13 @@ class Runtime:
 
     def request(self, task: Task[..., Any], request: Request) -> None:
         """A start was asked for from outside. Where conditions start nothing, it is forced; when
-        the app ends, it comes too late."""
+        the app ends, it comes too late, and where another app has a newer condition of the task
+        it is that one's to start it."""
         if self.runs.stops:
             scheduler_log.warning("not started: %s, the app is shutting down", task.name)
+        elif task.name in self._outdated:
+            why = Refused.SUPERSEDED.value
+            scheduler_log.warning("not started: %s, %s", task.name, why)
         else:
             self.agenda.request(task.name, replace(request, forced=True) if self._once else request)
 

@@ -521,6 +521,25 @@ def test_a_disabled_task_is_started_by_force_alone() -> None:
     assert not a.force_run and not a.enabled
 
 
+def test_a_start_is_not_awaited_of_an_app_that_has_an_older_condition(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    older, newer = App(tmp_path / "jobs.db"), App(tmp_path / "jobs.db")
+    a = older.task("every 20 ms", func=nothing, name="a")
+    newer.task("every 1 hour", func=nothing, name="a")
+    older.start()
+    newer.start()
+    end = time.monotonic() + LIMIT
+    while "a is not started here any more" not in caplog.text and time.monotonic() < end:
+        time.sleep(0.01)
+    a.run()
+    a.force_run = True
+    assert not a.requests
+    assert caplog.text.count("not started: a, another app has registered a newer condition") == 2
+    newer.stop()
+    older.stop()
+
+
 def test_a_task_that_is_enabled_again_starts() -> None:
     app = App(shut_cond="task 'a' has succeeded")
     a = app.task("daily", func=nothing, name="a", disabled=True)
