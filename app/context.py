@@ -217,7 +217,10 @@ class AppContext:
         self._over = False
 
     async def run(self) -> None:
-        """Run until `shutdown` is called or the app's `shut_cond` holds. Raises as `app.serve`."""
+        """Run until `shutdown` is called or the app's `shut_cond` holds. Raises as `app.serve`, and
+        OncueError outside the `async with`, where there are no fixtures any more."""
+        if self.session.app_context is not self:
+            raise OncueError("this app context is over; enter app.create() again")
         if not self._over:
             await self.session.serve_in(self)
 

@@ -492,6 +492,24 @@ def test_an_app_that_is_told_to_end_before_it_runs_does_not() -> None:
     assert app["task"].status is None
 
 
+def test_an_app_does_not_run_without_its_fixtures() -> None:
+    app = App(shut_cond="task 'task' has succeeded")
+    app.task("daily", func=nothing, name="task")
+
+    async def main() -> None:
+        async with app.create() as ctx:
+            pass
+        with pytest.raises(OncueError, match=r"is over; enter app.create\(\) again"):
+            await ctx.run()
+        async with app.create() as other:
+            with pytest.raises(OncueError, match="is over"):
+                await ctx.run()
+            await other.run()
+
+    asyncio.run(asyncio.wait_for(main(), LEASE))
+    assert app["task"].status == "success"
+
+
 MAIN = """
 import os, signal, sys
 from oncue import App
