@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
@@ -260,6 +261,9 @@ class Task(OlderNames, Generic[P, R]):
         if self._session is not None:
             raise DefinitionError(f"task {self._name!r} cannot be called {name!r}: it has its name")
         self._name = name_of(self.function, name)
+        if isinstance(self.function, Command):
+            work = replace(self.function, name=self._name)  # whose output is the task's
+            self.function = work  # type: ignore[assignment]
 
     @property
     def key(self) -> str:

@@ -229,7 +229,8 @@ class Command:
         process = await self._begin(parameters)
         try:
             assert process.stdout is not None and process.stderr is not None
-            out, err = Output(self.name or self.__name__, "stdout"), Output(self.name, "stderr")
+            name = self.name or self.__name__
+            out, err = Output(name, "stdout"), Output(name, "stderr")
             await asyncio.gather(out.follow(process.stdout), err.follow(process.stderr))
             code = await process.wait()
         except BaseException:

@@ -1124,6 +1124,24 @@ def test_a_groups_own_are_meant_wherever_it_names_them() -> None:
     ]  # fmt: skip
 
 
+def test_the_output_of_a_command_is_logged_with_the_name_it_has(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="oncue.output")
+    command = "sh -c 'echo out; echo err >&2'"
+    group = Grouper(prefix="etl.")
+    group.task("daily", command=command, name="a")
+    app = App(task_pre_exist="rename", shut_cond=f'after tasks "etl.a", "etl.a - 1", "{command}"')
+    app.task("daily", command=command)
+    app.task("daily", command=command, name="etl.a")
+    app.include_grouper(group)
+    run(app)
+    lines = [r for r in caplog.records if r.name == "oncue.output"]
+    assert {(r.getMessage(), r.__dict__["task_name"]) for r in lines} == {
+        (line, name) for line in ("out", "err") for name in (command, "etl.a", "etl.a - 1")
+    }
+
+
 def test_a_group_whose_execution_a_task_cannot_have_is_refused_whole() -> None:
     group = Grouper(execution="process")
 
