@@ -24,6 +24,8 @@ def store_at(
     what is not there. `clock` times the leases of a log in memory, which else never notice that a
     clock was set. Raises DefinitionError for what cannot be.
     """
+    if not isinstance(create, bool):
+        raise DefinitionError(f"create={create!r}: it is True or False")
     if address is None:
         from .ledger import Ledger
         from .memory import MemoryStore

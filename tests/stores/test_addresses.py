@@ -63,6 +63,8 @@ def test_an_address_names_a_file(
         ("a.db", {"namespace": "a" * 49}, "at most 48"),
         ("a.db", {"namespace": "sqlite_x"}, "but not with 'sqlite'"),
         (None, {"namespace": "a b"}, "namespace='a b'"),
+        ("a.db", {"namespace": 5}, "namespace=5: it has small letters"),
+        ("a.db", {"create": "no"}, "create='no': it is True or False"),
         (None, {"create": False}, "a log in memory is always new"),
         ("sqlite:a.db?namespace=a", {"namespace": "b"}, "says namespace=a, and namespace='b' is"),
         ("sqlite:a.db?create=true", {"create": False}, "says create=true, and create=False is"),
