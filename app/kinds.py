@@ -35,6 +35,9 @@ class FuncTask(Task[P, R]):
             raise DefinitionError("a task has a function or a path, not both")
         super().__init__(func or delayed(path, func_name), **given)
 
+    def __repr__(self) -> str:
+        return super().__repr__() if self._later is None else "<Task of a function yet to come>"
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         later = self._later
         if later is None:

@@ -84,10 +84,14 @@ def test_task_types_are_made_by_hand_too() -> None:
     FuncTask(nothing, name="a", start_cond="daily", session=app.session)
     CommandTask(["echo", "x"], name="b", start_cond=daily, session=app.session)
 
-    @FuncTask(name="c", start_cond="daily", session=app.session)
+    later: FuncTask[..., Any] = FuncTask(name="c", start_cond="daily", session=app.session)
+    assert repr(later) == "<Task of a function yet to come>"
+
+    @later
     def c() -> int:
         return 3
 
+    assert repr(c) == "<Task 'c': daily>"
     assert isinstance(c, Task) and c is app["c"]
     run(app)
     assert app.session.returns["c"] == 3
