@@ -335,7 +335,12 @@ def retries(given: Any, name: str, owner: Speaker) -> Retry:
     """How often, or the whole policy as `oncue.conds.retry` makes it."""
     if isinstance(given, Retry):
         return given
-    if whole(given, name, owner) < 0:
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise DefinitionError(
+            f"{name}={given!r}: it is a number of times, or a policy as retry(3, after='10 s') of "
+            "oncue.conds makes it"
+        )
+    if given < 0:
         raise DefinitionError(f"{name}={given!r}: the number of retries is 0 or more")
     return Retry(given)
 

@@ -391,6 +391,9 @@ class Retry(Condition):
             if self.times < 0:
                 raise ValueError(f"{self.times} retries: the number of retries is 0 or more")
             check_number(self.times)
+        for name, number in (("backoff", self.backoff), ("jitter", self.jitter)):
+            if not isinstance(number, int | float) or isinstance(number, bool):
+                raise TypeError(f"{name} {number!r} is not a number")
         if not 1 <= self.backoff < 1e9:
             raise ValueError(f"backoff {self.backoff!r}: a factor of 1 or more")
         if not 0 <= self.jitter <= 1:

@@ -142,6 +142,10 @@ def test_a_task_pickles_by_reference() -> None:
         (lambda app: app.task("daily", timeout="10 minuts"), "timeout='10 minuts': .*minutes"),
         (lambda app: app.task("daily", timeout=0), "timeout=0: .*longer than nothing"),
         (lambda app: app.task("daily", retries=-1), "retries=-1: the number of retries is 0 or"),
+        (
+            lambda app: app.task("daily", retries="3"),
+            "retries='3': .* number of times, or a policy",
+        ),
         (lambda app: app.task("daily", priority="high"), "priority='high': it is a whole number"),
         (lambda app: app.task("daily", enabled=1), "enabled=1: it is True or False"),
         (lambda app: app.task("daily", disabled=True, enabled=True), "are the same option"),
@@ -814,6 +818,12 @@ def test_runs_are_retried_by_one_policy_however_it_is_written() -> None:
         app.task(func=fails, name="a", **options)
         run(app)
         assert actions(app, "a") == ["run", "fail"] * 3
+
+
+@pytest.mark.parametrize("name", ["backoff", "jitter"])
+def test_a_policy_is_made_of_numbers(name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} '2' is not a number"):
+        retry(3, **{name: "2"})  # type: ignore[arg-type]
 
 
 def fails() -> None:
