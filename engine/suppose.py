@@ -359,9 +359,18 @@ class Supposition:
                     yield atom, 1
                 continue
             for key in self._keys(plan, instant):
+                known = now.get(key, 0)
                 for times in strides(plan, instant):
-                    if times > 1 or now.get(key, 0) < MOST_REPEATS:
-                        yield key, now.get(key, 0) + times
+                    if known < MOST_REPEATS if times == 1 else known + times <= self._most(plan):
+                        yield key, known + times
+
+    def _most(self, plan: Plan) -> int:
+        """How many records of one kind may make a difference: what a count asks for and one more,
+        and an ending of all runs that are live."""
+        logs = (source for source in plan.sources if isinstance(source, TaskLog))
+        live = max((len(self._kept.of(log.task).live) for log in logs), default=0)
+        asked = plan.count.times if isinstance(plan, HasPlan | RunningPlan) else 0
+        return asked + 1 + live + MOST_REPEATS
 
     def _keys(self, plan: Plan, instant: int) -> Iterator[Key]:
         """A crash where nothing is live only if no other action would do as well."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from oncue import App, Explanation, Record, evaluate, explain, parse
+from oncue.engine.history import TaskLog
 
 NINE = datetime(2026, 3, 10, 9)
 
@@ -340,3 +341,20 @@ def test_a_condition_as_deep_as_they_come_is_explained() -> None:
     found = explain(node, at=NINE, timezone="UTC")
     assert str(found).count("\n") > 450
     assert found.to_dict()["value"] is found.value
+
+
+def test_no_more_records_are_tried_than_can_make_a_difference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    added = 0
+    add = TaskLog.add
+
+    def counted(log: TaskLog, *record: Any) -> Any:
+        nonlocal added
+        added += 1
+        return add(log, *record)
+
+    monkeypatch.setattr(TaskLog, "add", counted)
+    condition = "is running less than 10 minutes & cron 59 3 * * *"
+    assert explain(condition, at=datetime(2026, 3, 10, 9, tzinfo=UTC)).flips
+    assert added < 1500
