@@ -6,7 +6,7 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,8 @@ def test_a_task_pickles_by_reference() -> None:
             lambda app: app.task("daily", func=nothing, on_startup=True, on_shutdown=True),
             "exclude each other",
         ),
+        (lambda app: app.task("daily")(yields), "'yields': a function that yields"),
+        (lambda app: app.task("daily", execution="async")(yields_async), "a function that yields"),
         (lambda app: app.task("daily", execution="process")(asks_for_session), "stays in the app"),
     ],
 )
@@ -196,6 +198,14 @@ def test_what_cannot_be_by_the_config_is_refused_before_anything_changes(
 
 
 def asks_for_session(session: object = SessionArg()) -> None: ...
+
+
+def yields() -> Iterator[None]:
+    yield
+
+
+async def yields_async() -> AsyncIterator[None]:
+    yield
 
 
 def test_what_a_task_does_not_run_may_be_said() -> None:
