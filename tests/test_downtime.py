@@ -314,7 +314,7 @@ def for_a_while() -> None:
 def test_a_run_that_would_wait_for_a_process_is_not_claimed(tmp_path: Path) -> None:
     """Else its lease would run out before it begins."""
     path = tmp_path / "log.db"
-    app = App(path, timezone="UTC", max_process_count=1, lease_duration=2)
+    app = App(path, timezone="UTC", max_process_count=1)
     for number in range(4):
         app.task(
             execute_at="2026-03-10",
