@@ -28,12 +28,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from oncue import App
 from oncue.app.stores import store_at
-from oncue.app.stores.protocol import Answer, Claim, Finish, Refused, Step, Store
+from oncue.app.stores.protocol import Answer, Answers, Claim, Finish, Refused, Step, Store
 from oncue.engine.records import Action, Record
 
 SERVERS = ["postgres", "redis"]
 SECONDS = 2.0
-STARTING = 2.0  # seconds that a process has to be ready
 TASKS = 100
 STARTED = 60.0  # seconds, a limit for what takes a moment
 WARMING = 1.0  # seconds in which apps open their store before they are counted
@@ -48,16 +47,15 @@ NOTES = Path(__file__).resolve().parent.parent / ".cache" / "services"
 @pytest.mark.parametrize("instances", [1, 4])
 @pytest.mark.parametrize("server", SERVERS)
 def test_runs_that_a_server_takes(
-    benchmark: BenchmarkFixture, server: str, instances: int, beside: int
+    benchmark: BenchmarkFixture, brief: bool, server: str, instances: int, beside: int
 ) -> None:
-    seconds = 0.1 if benchmark.disabled else SECONDS
+    seconds = 0.1 if brief else SECONDS
     found: list[int] = []
 
     def once() -> None:
-        begin = time.time() + STARTING
         names = [f"{who}" for who in range(instances)]
-        with ProcessPoolExecutor(instances, multiprocessing.get_context("spawn")) as pool:
-            jobs = [pool.submit(work, store, name, beside, begin, seconds) for name in names]
+        with beside_each_other(instances) as pool:
+            jobs = [pool.submit(work, store, name, beside, seconds) for name in names]
             found.append(sum(job.result() for job in jobs))
 
     with namespace_on(server) as store:
@@ -69,19 +67,17 @@ def test_runs_that_a_server_takes(
 @pytest.mark.parametrize("instances", [1, 4])
 @pytest.mark.parametrize("server", SERVERS)
 def test_runs_of_apps_with_the_same_tasks(
-    benchmark: BenchmarkFixture, server: str, instances: int, limit: int | None
+    benchmark: BenchmarkFixture, brief: bool, server: str, instances: int, limit: int | None
 ) -> None:
     """Each task is due again as soon as it has run, so that without a `limit`, which is the
     `concurrency_limit`, whoever has run it runs it again and the others read of it."""
-    seconds = 0.1 if benchmark.disabled else SECONDS
+    seconds, warming = (0.1, 0.1) if brief else (SECONDS, WARMING)
     found: list[Counted] = []
 
     def once() -> None:
-        spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            instances, spawn, initializer=meet_at, initargs=(spawn.Barrier(instances),)
-        ) as pool:
-            jobs = [pool.submit(live, server, store, limit, seconds) for _ in range(instances)]
+        with beside_each_other(instances) as pool:
+            asked = server, store, limit, warming, seconds
+            jobs = [pool.submit(live, *asked) for _ in range(instances)]
             found[:] = [job.result() for job in jobs]
 
     with namespace_on(server) as store:
@@ -96,6 +92,13 @@ def test_runs_of_apps_with_the_same_tasks(
         "records read a run": round(all_of.records / runs, 3),
         "processor time a run, µs": round(all_of.microseconds / runs),
     }
+
+
+def beside_each_other(instances: int) -> ProcessPoolExecutor:
+    """So many processes that can wait until all are ready, `together`."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(instances)
+    return ProcessPoolExecutor(instances, spawn, initializer=meet_at, initargs=(barrier,))
 
 
 @contextmanager
@@ -128,19 +131,20 @@ async def begun(address: str) -> None:
     await store.close()
 
 
-def work(address: str, name: str, beside: int, begin: float, seconds: float) -> int:
+def work(address: str, name: str, beside: int, seconds: float) -> int:
     """How many runs an instance makes in so many seconds, from when all are there."""
-    return asyncio.run(runs(address, [f"{name}.{n}" for n in range(beside)], begin, seconds))
+    return asyncio.run(runs(address, [f"{name}.{n}" for n in range(beside)], seconds))
 
 
-async def runs(address: str, tasks: list[str], begin: float, seconds: float) -> int:
+async def runs(address: str, tasks: list[str], seconds: float) -> int:
     store = store_at(address)
     await store.open(AT)
     starts = [Record(t, Action.RUN, AT, scheduled_at=AT, attempt=0, run_id=LABEL) for t in tasks]
     live: list[int] = []
     ended = 0
-    await asyncio.sleep(max(0.0, begin - time.time()))
-    while time.time() < begin + seconds:
+    together.wait(STARTED)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         steps: list[Claim | Finish] = [
             Finish(Record(task, Action.SUCCESS, AT, run=run, run_id=LABEL))
             for task, run in zip(tasks, live, strict=False)
@@ -169,7 +173,7 @@ def meet_at(barrier: Barrier) -> None:
     together = barrier
 
 
-def live(server: str, address: str, limit: int | None, seconds: float) -> Counted:
+def live(server: str, address: str, limit: int | None, warming: float, seconds: float) -> Counted:
     """What an app does in so many seconds, once all have started."""
     store = store_at(address)
     counts: Counter[str] = Counter()
@@ -188,7 +192,7 @@ def live(server: str, address: str, limit: int | None, seconds: float) -> Counte
 
     async def life() -> Counted:
         serving = asyncio.create_task(app.serve())
-        await asyncio.sleep(WARMING)
+        await asyncio.sleep(warming)
         before = counted()
         await asyncio.sleep(seconds)
         after = counted()
@@ -204,8 +208,10 @@ def count_calls(store: Store, counts: Counter[str]) -> None:
     """Count what a store refuses, and what it gives."""
     commit, follow = store.commit, store.follow
 
-    async def commits(steps: Sequence[Step]) -> list[Answer]:
-        answers = await commit(steps)
+    async def commits(steps: Sequence[Step], position: int | None = None) -> list[Answer]:
+        answers = await commit(steps, position)
+        if isinstance(answers, Answers):
+            counts["records"] += len(answers.between or ())
         counts["refused"] += sum(isinstance(answer, Refused) for answer in answers)
         return answers
 

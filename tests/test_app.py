@@ -195,7 +195,7 @@ def test_a_store_that_fails_loses_no_ending(
 
     commit = store.commit
 
-    async def flaky_commit(steps: Any) -> Any:
+    async def flaky_commit(steps: Any, _: int) -> Any:
         nonlocal failing
         if any(step.record.run for step in steps) and failing:
             failing -= 1
@@ -243,7 +243,7 @@ def test_a_shut_down_while_a_start_is_claimed(
     app = App()
     commit = MemoryStore.commit
 
-    async def interrupted(self: MemoryStore, steps: Sequence[Step]) -> list[Answer]:
+    async def interrupted(self: MemoryStore, steps: Sequence[Step], _: int) -> list[Answer]:
         app.shut_down()
         return await commit(self, steps)
 

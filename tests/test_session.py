@@ -357,7 +357,7 @@ def test_a_store_that_goes_on_failing_ends_the_app_unless_that_is_silenced(
     commit = MemoryStore.commit
     tries: list[int] = []
 
-    async def failing(self: MemoryStore, steps: Any) -> Any:
+    async def failing(self: MemoryStore, *_: Any) -> Any:
         tries.append(1)
         if silent and len(tries) == 30:
             monkeypatch.setattr(MemoryStore, "commit", commit)

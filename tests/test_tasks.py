@@ -593,7 +593,7 @@ def test_a_run_is_terminated_while_its_claim_is_written(monkeypatch: pytest.Monk
     commit = MemoryStore.commit
     a = app.task("daily", func=WAITING["async"], name="a")
 
-    async def interrupted(self: MemoryStore, steps: Sequence[Step]) -> list[Answer]:
+    async def interrupted(self: MemoryStore, steps: Sequence[Step], _: int) -> list[Answer]:
         if isinstance(steps[0], Claim):
             a.terminate()
         return await commit(self, steps)
