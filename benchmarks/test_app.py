@@ -66,10 +66,10 @@ def run(address: str | None, count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "full", "normal"])
-def test_runs_a_second(benchmark: BenchmarkFixture, kind: str, tmp_path: Path, brief: bool) -> None:
+def test_runs_a_second(benchmark: BenchmarkFixture, kind: str, tmp_path: Path) -> None:
     """Of a coroutine that does nothing; `full` and `normal` are how an SQLite file is synced."""
     numbers = itertools.count()
-    runs, rounds = (BRIEFLY, 1) if brief else (RUNS, 5)
+    runs, rounds = (BRIEFLY, 1) if benchmark.disabled else (RUNS, 5)
 
     def once() -> None:
         file = tmp_path / f"{next(numbers)}.db"

@@ -71,10 +71,10 @@ async def seconds(store: str | None, count: int, bulk: bool) -> tuple[float, flo
 
 
 @pytest.mark.parametrize("store", STORES, indirect=True)
-def test_runs_of_dynamic_tasks(benchmark: BenchmarkFixture, store: str | None, brief: bool) -> None:
+def test_runs_of_dynamic_tasks(benchmark: BenchmarkFixture, store: str | None) -> None:
     took: list[float] = []
-    count = 500 if brief else RUNS
-    rounds = 1 if brief else 3
+    count = 500 if benchmark.disabled else RUNS
+    rounds = 1 if benchmark.disabled else 3
     benchmark.pedantic(
         lambda: took.append(asyncio.run(seconds(store, count, bulk=True))[1]), rounds=rounds
     )
@@ -83,11 +83,9 @@ def test_runs_of_dynamic_tasks(benchmark: BenchmarkFixture, store: str | None, b
 
 @pytest.mark.parametrize("bulk", [True, False], ids=["bulk", "one by one"])
 @pytest.mark.parametrize("store", STORES, indirect=True)
-def test_scheduling(
-    benchmark: BenchmarkFixture, store: str | None, bulk: bool, brief: bool
-) -> None:
+def test_scheduling(benchmark: BenchmarkFixture, store: str | None, bulk: bool) -> None:
     took: list[float] = []
-    count = 100 if brief else BULK if bulk else ONE_BY_ONE
+    count = 100 if benchmark.disabled else BULK if bulk else ONE_BY_ONE
     app = App(store, timezone="UTC")
 
     @app.dynamic_task()
@@ -106,17 +104,15 @@ def test_scheduling(
                     await running.schedule_task(later, name, **when)
             took.append(time.perf_counter() - began)
 
-    benchmark.pedantic(lambda: asyncio.run(schedule()), rounds=1 if brief else 3)
+    benchmark.pedantic(lambda: asyncio.run(schedule()), rounds=1 if benchmark.disabled else 3)
     benchmark.extra_info["scheduled a second"] = round(count / median(took))
 
 
 @pytest.mark.parametrize("count", [10_000, 100_000, 1_000_000])
-def test_a_look_with_none_due(
-    benchmark: BenchmarkFixture, tmp_path: Path, count: int, brief: bool
-) -> None:
+def test_a_look_with_none_due(benchmark: BenchmarkFixture, tmp_path: Path, count: int) -> None:
     """By the store, without the thread that it works on: the look itself."""
     path = tmp_path / "log.db"
-    there = count if not brief else 1000
+    there = count if not benchmark.disabled else 1000
     store = SqliteStore(str(path), synchronous="normal")
 
     async def begin() -> None:

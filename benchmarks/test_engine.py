@@ -67,8 +67,9 @@ def test_one_of_ten_thousand_becomes_due(benchmark: BenchmarkFixture) -> None:
     def cycle(now: int) -> None:
         assert len(agenda.decide(now)) == 1
 
-    benchmark.pedantic(cycle, setup=next_second, rounds=100)
-    assert agenda.checked == 100
+    rounds = 1 if benchmark.disabled else 100
+    benchmark.pedantic(cycle, setup=next_second, rounds=rounds)
+    assert agenda.checked == rounds
 
 
 def test_recheck_of_ten_thousand(benchmark: BenchmarkFixture) -> None:

@@ -47,9 +47,9 @@ NOTES = Path(__file__).resolve().parent.parent / ".cache" / "services"
 @pytest.mark.parametrize("instances", [1, 4])
 @pytest.mark.parametrize("server", SERVERS)
 def test_runs_that_a_server_takes(
-    benchmark: BenchmarkFixture, brief: bool, server: str, instances: int, beside: int
+    benchmark: BenchmarkFixture, server: str, instances: int, beside: int
 ) -> None:
-    seconds = 0.1 if brief else SECONDS
+    seconds = 0.1 if benchmark.disabled else SECONDS
     found: list[int] = []
 
     def once() -> None:
@@ -67,11 +67,11 @@ def test_runs_that_a_server_takes(
 @pytest.mark.parametrize("instances", [1, 4])
 @pytest.mark.parametrize("server", SERVERS)
 def test_runs_of_apps_with_the_same_tasks(
-    benchmark: BenchmarkFixture, brief: bool, server: str, instances: int, limit: int | None
+    benchmark: BenchmarkFixture, server: str, instances: int, limit: int | None
 ) -> None:
     """Each task is due again as soon as it has run, so that without a `limit`, which is the
     `concurrency_limit`, whoever has run it runs it again and the others read of it."""
-    seconds, warming = (0.1, 0.1) if brief else (SECONDS, WARMING)
+    seconds, warming = (0.1, 0.1) if benchmark.disabled else (SECONDS, WARMING)
     found: list[Counted] = []
 
     def once() -> None:

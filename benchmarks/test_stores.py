@@ -94,9 +94,9 @@ def bare(path: Path, beside: int, runs: int, synchronous: str) -> float:
 @pytest.mark.parametrize("beside", [1, 10, 100])
 @pytest.mark.parametrize("synchronous", ["full", "normal"])
 def test_runs_that_a_file_takes(
-    benchmark: BenchmarkFixture, brief: bool, synchronous: str, beside: int, tmp_path: Path
+    benchmark: BenchmarkFixture, synchronous: str, beside: int, tmp_path: Path
 ) -> None:
-    runs, rounds = (BRIEFLY, 1) if brief else (RUNS, 5)
+    runs, rounds = (BRIEFLY, 1) if benchmark.disabled else (RUNS, 5)
     took: list[float] = []
     ratios: list[float] = []
     files = count()
@@ -115,8 +115,8 @@ def test_runs_that_a_file_takes(
 
 
 @pytest.mark.parametrize("beside", [1, 100])
-def test_runs_that_memory_takes(benchmark: BenchmarkFixture, brief: bool, beside: int) -> None:
-    runs, rounds = (BRIEFLY, 1) if brief else (RUNS, 5)
+def test_runs_that_memory_takes(benchmark: BenchmarkFixture, beside: int) -> None:
+    runs, rounds = (BRIEFLY, 1) if benchmark.disabled else (RUNS, 5)
     took: list[float] = []
 
     def once() -> None:
