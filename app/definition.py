@@ -128,6 +128,8 @@ def name_of(work: Callable[..., object], name: str | None) -> str:
         raise DefinitionError(f"the task of {work!r} needs a name: task(…, name='…')")
     if not given.isprintable():
         raise DefinitionError(f"the name {given!r} has characters that cannot be printed")
+    if options.is_too_long(given):
+        raise DefinitionError(options.too_long(given))
     return given
 
 

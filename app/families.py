@@ -130,7 +130,9 @@ class Family(Task[P, R]):
         """By which the log has one of its tasks. Raises DefinitionError for what is no name."""
         if not isinstance(name, str) or not name or not name.isprintable():
             raise DefinitionError(f"the name {name!r}: it is text of at least one printable sign")
-        return f"{self.name}:{name}"
+        if options.is_too_long(key := f"{self.name}:{name}"):
+            raise DefinitionError(options.too_long(key))
+        return key
 
     def shard_of(self, name: str) -> str:
         count = self.partition_count

@@ -18,7 +18,9 @@ from typing import Any, Generic, Literal, Protocol, Self, TypeVar, overload
 
 from ..conds.diagnostic import nearest
 from ..conds.durations import Duration
-from ..conds.nodes import Condition, Constant, Retry
+from ..conds.lint import named_tasks
+from ..conds.nodes import Condition, Constant, ParamIs, ParamsExist, Retry
+from ..conds.tree import postorder
 from ..engine.civil import Zone
 from ..engine.civil import zone as zone_of
 from ..engine.policy import ExecutionMode, FailureMode
@@ -27,7 +29,7 @@ from ..grammar.phrases import Phrases
 from .compat import SWITCHES
 from .errors import DefinitionError
 from .executors import EXECUTIONS
-from .stores.protocol import UNSPEAKABLE
+from .stores.protocol import LONGEST_NAME, UNSPEAKABLE
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
@@ -311,12 +313,12 @@ def condition(given: Any, name: str, owner: Speaker) -> Condition:
     match given:
         case str():
             refuse_unspeakable(given, name)
-            return owner.phrases.parse(given)
+            return refuse_long_names(owner.phrases.parse(given), given, name)
         case bool() | None:
             return Constant(bool(given))
         case Condition():
             refuse_unspeakable(printed(given), name)
-            return given
+            return refuse_long_names(given, printed(given), name)
         case _:
             raise DefinitionError(
                 f"{name} is text or a condition, not {type(given).__name__} {given!r}"
@@ -329,6 +331,38 @@ def refuse_unspeakable(text: str, name: str) -> None:
     if found is not None:
         what = f"{name}={text!r} holds {found[0]!r}, a character that no store can keep"
         raise DefinitionError(f"{what}; no task has it in its name")
+
+
+def refuse_long_names(found: Condition, text: str, name: str) -> Condition:
+    """The condition, whose text this is."""
+    if len(text) * 4 > LONGEST_NAME:  # else none of its names can be
+        for atom in postorder(found):
+            for each in (*named_tasks(atom), *named_parameters(atom)):
+                if is_too_long(each):
+                    raise DefinitionError(f"{name}: {too_long(each)}")
+    return found
+
+
+def named_parameters(atom: Condition) -> tuple[str, ...]:
+    match atom:
+        case ParamsExist(names):
+            return names
+        case ParamIs(name):
+            return (name,)
+        case _:
+            return ()
+
+
+def is_too_long(name: str) -> bool:
+    """Whether not every store can have it as a name."""
+    return len(name) * 4 > LONGEST_NAME and len(name.encode()) > LONGEST_NAME
+
+
+def too_long(name: str) -> str:
+    size = len(name.encode())
+    return (
+        f"the name {name[:20] + '…'!r} has {size} bytes as UTF-8; a name has at most {LONGEST_NAME}"
+    )
 
 
 def retries(given: Any, name: str, owner: Speaker) -> Retry:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+import string
 import threading
 import time
 from collections import Counter
@@ -15,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from oncue import App
+from oncue import App, Context
 from oncue.app.journal import NOTICE_PAUSE
 from oncue.app.stores.postgres import PostgresStore
 from oncue.app.stores.protocol import Query
@@ -133,6 +135,23 @@ def counted(store: Any, counts: Counter[str], monkeypatch: pytest.MonkeyPatch) -
             return ask(*args)
 
         monkeypatch.setattr(store, name, asked)
+
+
+def test_the_longest_names_fit_in_the_indexes(postgres: Postgres) -> None:
+    """A commit that the server refuses would be tried again for ever, and nothing start."""
+    app = app_on(postgres)
+    noise = random.Random(1)
+    first, second = ("".join(noise.choices(string.ascii_letters, k=998)) for _ in "ab")
+
+    @app.dynamic_task(name="f")
+    async def function(context: Context) -> None:
+        if context.task.name == second:
+            app.shut_down()
+
+    app.schedule_task(function, second, start_cond=f"after task 'f:{first}'")
+    app.schedule_task(function, first, start_cond="once at 2026-01-01")
+    run(app)
+    assert Action.RUN in actions(postgres, f"f:{second}")
 
 
 def test_apps_on_one_store_start_each_due_run_once(postgres: Postgres) -> None:

@@ -736,6 +736,26 @@ def test_a_name_is_text_that_can_be_printed(name: Any) -> None:
         app.schedule_task(remind, name, interval="1 day")
 
 
+def test_a_name_is_no_longer_than_every_store_can_keep() -> None:
+    app = App()
+    remind, _ = family(app)
+    longest = "é" * 499  # with `f:` 1000 bytes
+    app.schedule_task(remind, longest, start_cond=f"after task 'f:{longest}'")
+    message = r"the name '.*…' has 100[12] bytes as UTF-8; a name has at most 1000$"
+    with pytest.raises(DefinitionError, match=message):
+        app.schedule_task(remind, longest + "a", interval="1 day")
+    for words in (
+        "after task '{}'",
+        "task '{}' has failed",
+        "param '{}' is 1",
+        "param '{}' exists",
+    ):
+        with pytest.raises(DefinitionError, match="start_cond: " + message):
+            app.schedule_task(remind, "a", start_cond=words.format("é" * 501))
+    with pytest.raises(DefinitionError, match=message):
+        app.dynamic_task(name="a" * 1001)(lambda: None)
+
+
 def test_what_a_family_cannot_be() -> None:
     app = App()
     remind, _ = family(app)

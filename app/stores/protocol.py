@@ -51,12 +51,15 @@ BETWEEN = 1000
 """So many records of others a commit is answered with, at most."""
 UNSPEAKABLE = re.compile("[\0\ud800-\udfff]")
 """What not every store can hold in a text: NUL, and halves of surrogate pairs."""
+LONGEST_NAME = 1000
+"""How many bytes a name may have as UTF-8: an entry of an index of PostgreSQL has at most 2704, and
+two names may be in one."""
 
 
 __all__ = [
     "BETWEEN", "CLOCK_CHECK", "CROWDED_PATIENCE", "LEASE", "NOWHERE", "Answer", "Answers", "Claim",
-    "Dynamic", "Extension", "Finish", "Instance", "LogLost", "Missed", "Planned", "Query",
-    "Refused", "Registered", "Rest", "Step", "Store", "UNSPEAKABLE", "Wanted", "judge",
+    "Dynamic", "Extension", "Finish", "Instance", "LONGEST_NAME", "LogLost", "Missed", "Planned",
+    "Query", "Refused", "Registered", "Rest", "Step", "Store", "UNSPEAKABLE", "Wanted", "judge",
 ]  # fmt: skip
 
 
