@@ -262,17 +262,32 @@ def json_object(given: Any, name: str, owner: Speaker) -> dict[str, Any]:
 def json_values(given: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The same of all, as copies. Raises DefinitionError for what JSON cannot say."""
     return {
-        key: value if type(value) in SCALARS else json_value(value, f"{name}[{key!r}]")
+        key if key.isascii() else json_text(key, name): (
+            value if type(value) in SCALARS else json_value(value, f"{name}[{key!r}]")
+        )
         for key, value in given.items()
     }
 
 
-SCALARS = (str, int, bool, type(None))
+SCALARS = (int, bool, type(None))
+
+
+def json_text(given: str, where: str) -> str:
+    found = HALVES.search(given)
+    if found is not None:
+        half = f"{found[0]!r}, half of a surrogate pair"
+        raise DefinitionError(f"{where}: {given!r} holds {half}, which no store can keep")
+    return given
+
+
+HALVES = re.compile("[\ud800-\udfff]")
 
 
 def json_value(given: Any, where: str) -> Any:
     match given:
-        case None | str() | bool() | int():
+        case str():
+            return given if given.isascii() else json_text(given, where)
+        case None | bool() | int():
             return given
         case float() if isfinite(given):
             return given

@@ -709,6 +709,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"interval": "1 day", "intervall": 1}, "did you mean 'interval'"),
     ({"interval": "1 day", "x": {1, 2}}, "no value of JSON"),
     ({"interval": "1 day", "args": {"x": object()}}, "no value of JSON"),
+    ({"interval": "1 day", "x": "\ud800"}, r"args\['x'\]: '\\ud800' holds .* half of a surrogate"),
+    ({"interval": "1 day", "x": [{"\udfff": 1}]}, r"args\['x'\]\[0\]: '\\udfff' holds"),
     ({"start_cond": "daily & before 2020-01-01"}, "never true"),
     ({"start_cond": "false"}, "never true"),
     ({"start_cond": " & ".join(f"after task 't{n}'" for n in range(101))}, "costs 101, more than"),
