@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +34,7 @@ from .context import running_loop
 from .errors import DefinitionError, OncueError
 from .families import is_local
 from .stores.dynamic import Dynamic, Planned, State, Wanted
-from .stores.protocol import Instance, Store
+from .stores.protocol import UNSPEAKABLE, Instance, Store
 
 if TYPE_CHECKING:
     from .families import Family
@@ -35,8 +43,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_PLANS = 1000
 PAGE = 100
+MOST_ON_A_PAGE = 1_000_000
 Tasks = Mapping[str, Mapping[str, Any]] | Iterable[tuple[str, Mapping[str, Any]]]
 """Names of dynamic tasks, and what `schedule_task` takes for each by keyword."""
+SHAPE = "tasks are a mapping, or pairs, of names and of what each is given, as in {'interval': 60}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +138,33 @@ class Scheduling:
         continuation_token: str | None = None,
     ) -> Any:
         name = None if family is None else self._session.family(family).name
-        if not isinstance(limit, int) or limit < 1:
-            raise DefinitionError(f"limit={limit!r}: it is 1 or more")
+        if type(limit) is not int or not 1 <= limit <= MOST_ON_A_PAGE:
+            raise DefinitionError(f"limit={limit!r}: it is a number from 1 to {MOST_ON_A_PAGE:,}")
         try:
             found = None if state is None else State(state)
         except ValueError:
             raise DefinitionError(f"state={state!r}: it is one of {', '.join(State)}") from None
-        zone = self._session.config.timezone
+        token = continuation_token
+        if token is not None and (not isinstance(token, str) or UNSPEAKABLE.search(token)):
+            raise DefinitionError(f"continuation_token={token!r}: it is that of a page, or None")
         wanted = Wanted(
             family=name,
             state=found,
-            since=None if due_after is None else from_datetime(due_after, zone),
-            until=None if due_before is None else from_datetime(due_before, zone),
-            after=continuation_token,
+            since=self._instant("due_after", due_after),
+            until=self._instant("due_before", due_before),
+            after=token,
             most=limit + 1,
             now=self._session.clock.now(),
         )
         return self._read(lambda: self._page(wanted))
+
+    def _instant(self, name: str, given: datetime | None) -> int | None:
+        if given is None:
+            return None
+        try:
+            return from_datetime(given, self._session.config.timezone)
+        except TypeError as error:
+            raise DefinitionError(f"{name}: {error}") from None
 
     def _page(self, wanted: Wanted) -> TaskPage:
         store = self._session.store
@@ -239,8 +259,16 @@ def moment_of(condition: Condition) -> datetime | None:
             return None
 
 
-def pairs(tasks: Tasks) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    return tasks.items() if isinstance(tasks, Mapping) else tasks
+def pairs(tasks: Tasks) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Raises DefinitionError for what is neither a mapping nor pairs."""
+    if isinstance(tasks, str) or not isinstance(tasks, Iterable):
+        raise DefinitionError(f"{tasks!r}: {SHAPE}")
+    for each in tasks.items() if isinstance(tasks, Mapping) else tasks:
+        match each:
+            case [name, Mapping() as given]:
+                yield name, given
+            case _:
+                raise DefinitionError(f"{each!r}: {SHAPE}")
 
 
 def aware(instant: int, zone: Zone) -> datetime:

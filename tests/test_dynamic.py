@@ -928,6 +928,32 @@ def test_a_store_that_fails_says_so(tmp_path: Path) -> None:
 # --- what there is --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"limit": 0}, "limit=0: it is a number from 1 to 1,000,000"),
+        ({"limit": 1 << 70}, "limit=1180591620717411303424: it is a number"),
+        ({"limit": True}, "limit=True: it is a number"),
+        ({"state": "late"}, "state='late': it is one of scheduled, due"),
+        ({"due_after": "2026-03-01"}, "due_after: '2026-03-01' is not a datetime"),
+        ({"due_before": 5}, "due_before: 5 is not a datetime"),
+        ({"continuation_token": 5}, "continuation_token=5: it is that of a page"),
+        ({"continuation_token": "f:\0"}, r"continuation_token='f:\\x00': it is that of a page"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said(wanted: dict[str, Any], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        App().list_tasks(**wanted)
+
+
+@pytest.mark.parametrize("tasks", [5, "ab", ["ab"], {"a": 5}, [("a", {}, 1)]])
+def test_many_are_given_as_names_and_options(tasks: Any) -> None:
+    app = App()
+    remind, _ = family(app)
+    with pytest.raises(DefinitionError, match="a mapping, or pairs, of names and of what each is"):
+        app.schedule_tasks(remind, tasks)
+
+
 def test_they_are_listed_by_what_they_are(store: Store) -> None:
     app = App(store, timezone="Europe/Berlin")
     one, _ = family(app, "one")
