@@ -28,7 +28,7 @@ from ..conds.nodes import (
 )
 from ..conds.tree import postorder
 from ..engine.civil import Zone
-from ..engine.schedule import Schedule
+from ..engine.schedule import Request, Schedule
 from . import options, timetable
 from .definition import read_options
 from .errors import DefinitionError
@@ -66,6 +66,12 @@ def by_hash(partition_count: int, name: str) -> int:
     return partition_count * int.from_bytes(digest) >> 8 * len(digest)
 
 
+def not_said(name: str) -> DefinitionError:
+    return DefinitionError(
+        f"{name} is not for a dynamic task; schedule_task says when each one starts"
+    )
+
+
 def partitions(given: Any, name: str, owner: options.Speaker) -> tuple[int, ...]:
     if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
         raise DefinitionError(f"{name}={given!r}: it is a list of numbers of partitions, from 0 on")
@@ -98,9 +104,7 @@ class Family(Task[P, R]):
     def __init__(self, work: Callable[P, R], **given: Any) -> None:
         for name in NOT_SAID:
             if given.get(name) is not None:
-                raise DefinitionError(
-                    f"{name} is not for a dynamic task; schedule_task says when each one starts"
-                )
+                raise not_said(name)
         self._schedules: dict[bool, Schedule] = {}
         self._manners: dict[Texts, Manner] = {}
         self._manners_of: tuple[Any, Any] = None, None
@@ -113,6 +117,8 @@ class Family(Task[P, R]):
         session.add_family(self)
 
     def assigned(self, name: str) -> None:
+        if name in NOT_SAID:
+            raise not_said(name)
         self._refuse_partitions()
         super().assigned(name)
 
@@ -123,6 +129,11 @@ class Family(Task[P, R]):
         wrong = [each for each in enabled or () if not 0 <= each < (count or 0)]
         if wrong:
             raise DefinitionError(f"enabled_partitions: {wrong[0]} is not in 0 to {count} - 1")
+
+    def _ask(self, request: Request) -> None:
+        raise DefinitionError(
+            f"{self.name!r} is no task but a family of them; schedule_task makes one that starts"
+        )
 
     # --- names ----------------------------------------------------------------------------
 
@@ -138,11 +149,14 @@ class Family(Task[P, R]):
         count = self.partition_count
         if count is None:
             return self.name
-        chosen = self.partition_selector(count, name)
-        if not isinstance(chosen, int) or not 0 <= chosen < count:
+        what = f"the partition_selector of {self.name!r}"
+        try:
+            chosen = self.partition_selector(count, name)
+        except Exception as error:
+            raise DefinitionError(f"{what} failed for {count} and {name!r}: {error!r}") from error
+        if isinstance(chosen, bool) or not isinstance(chosen, int) or not 0 <= chosen < count:
             raise DefinitionError(
-                f"the partition_selector of {self.name!r} gave {chosen!r} for {name!r}: it is a "
-                f"number from 0 to {count - 1}"
+                f"{what} gave {chosen!r} for {name!r}: it is a number from 0 to {count - 1}"
             )
         return f"{self.name}:{chosen}"
 

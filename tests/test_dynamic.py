@@ -787,6 +787,26 @@ def test_what_a_family_cannot_be() -> None:
     assert (remind.name, "f" in app) == ("f", False)
 
 
+@pytest.mark.parametrize(
+    ("name", "given"), [("start_cond", "daily"), ("interval", 60), ("enabled", False)]
+)
+def test_a_family_is_not_told_later_what_it_cannot_be(name: str, given: Any) -> None:
+    app = App()
+    remind, _ = family(app)
+    with pytest.raises(DefinitionError, match=f"^{name} is not for a dynamic task"):
+        setattr(remind, name, given)
+    assert remind.enabled and remind.interval is None
+
+
+def test_a_family_is_not_run_itself() -> None:
+    app = App()
+    remind, _ = family(app)
+    for ask in (remind.run, remind.force):
+        with pytest.raises(DefinitionError, match="'f' is no task but a family of them"):
+            ask()
+    assert not remind.is_running
+
+
 def test_a_function_without_a_context_has_no_args() -> None:
     app = App()
 
@@ -1071,6 +1091,12 @@ def test_a_selector_chooses_the_partition() -> None:
     app.schedule_task(f, "a", execute_at=FAR)
     with pytest.raises(DefinitionError, match="gave 2 for 'ab': it is a number from 0 to 1"):
         app.schedule_task(f, "ab", execute_at=FAR)
+    f.partition_selector = lambda count, name: True
+    with pytest.raises(DefinitionError, match="gave True for 'a': it is a number from 0 to 1"):
+        app.schedule_task(f, "a", execute_at=FAR)
+    f.partition_selector = lambda name: 1
+    with pytest.raises(DefinitionError, match="partition_selector of 'f' failed for 2 and 'a'"):
+        app.schedule_task(f, "a", execute_at=FAR)
 
 
 def test_what_cannot_run_is_left_to_others() -> None:
