@@ -311,6 +311,18 @@ class Member(Task[..., Any]):
     def key(self) -> str:
         return self._name
 
+    def assigned(self, name: str) -> None:
+        raise DefinitionError(
+            f"{name} of {self.key!r} cannot be assigned; schedule_task changes a dynamic task, and "
+            "what is assigned to its family all its tasks"
+        )
+
+    def delete(self) -> None:
+        raise DefinitionError(f"{self.key!r} is a dynamic task; unschedule_task removes it")
+
+    def _ask(self, request: Request) -> None:
+        raise DefinitionError(f"{self.key!r} is a dynamic task; schedule_task says when it starts")
+
     @property
     def leased(self) -> bool:
         return True

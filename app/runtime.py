@@ -324,9 +324,9 @@ class Runtime:
         self.runs.terminate(task, None)
 
     def withdraw(self, task: Task[..., Any]) -> None:
-        entry = self.agenda.entries.get(task.name)
+        entry = self.agenda.entries.get(task.key)
         if entry is not None and entry.requests:
-            scheduler_log.info("not started any more: %s, %d times", task.name, len(entry.requests))
+            scheduler_log.info("not started any more: %s, %d times", task.key, len(entry.requests))
             entry.requests.clear()
 
     def explain(self, task: Task[..., Any]) -> Explanation:

@@ -663,6 +663,39 @@ def test_scheduled_again_it_begins_anew(store: Store) -> None:
     assert len(seen.runs) == len(starts(store, "f:a")) == 3
 
 
+def test_what_a_run_asks_of_its_task_is_not_done_to_another_of_that_name() -> None:
+    app = App()
+    app.task("never", func=writes, name="a")
+    refusals: list[str] = []
+
+    @app.dynamic_task()
+    async def f(context: Context) -> None:
+        task = context.task
+        app["a"].run()
+
+        def disable() -> None:
+            task.enabled = False
+
+        for act in (task.run, task.force, task.delete, disable):
+            with pytest.raises(DefinitionError) as caught:
+                act()
+            refusals.append(str(caught.value))
+        assert "a" in app and app["a"].enabled and len(app["a"].requests) == 1
+        task.terminate()
+        assert len(app["a"].requests) == 1
+        context.app_context.shutdown()
+
+    app.schedule_task(f, "a", interval="1 day")
+    app.run()
+    assert refusals == [
+        "'f:a' is a dynamic task; schedule_task says when it starts",
+        "'f:a' is a dynamic task; schedule_task says when it starts",
+        "'f:a' is a dynamic task; unschedule_task removes it",
+        "enabled of 'f:a' cannot be assigned; schedule_task changes a dynamic task, and what is "
+        "assigned to its family all its tasks",
+    ]
+
+
 def test_unscheduled_while_it_runs_it_ends_and_starts_no_more(store: Store) -> None:
     app = App(store, timezone="UTC")
     begun, goes_on = asyncio.Event(), asyncio.Event()
