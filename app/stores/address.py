@@ -30,7 +30,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 """The kinds of stores that have addresses, and what may stand after the `?` of each."""
 SERVERS = {"postgresql": "postgresql", "postgres": "postgresql"}
 """Kinds whose place is a URL, which keeps the options that are not ours."""
-SECRET = re.compile(r"(//[^/@:]*:).*@|((?:^|[?&])(?:ssl)?password=)[^&]*", re.DOTALL)
+SECRET = re.compile(
+    r"(//[^/@:]*:|^\w+:(?!//)[^:@]*:).*@|((?:^|[?&])(?:ssl)?password=)[^&]*", re.DOTALL
+)
 
 NAMESPACE = re.compile(r"(?!sqlite)[a-z][a-z0-9_]{0,47}")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -116,6 +118,7 @@ def file_of(place: str, address: str) -> str:
 def url_of(kind: str, address: str) -> tuple[str, dict[str, str]]:
     """The URL without the options that every store has, and these."""
     url, _, query = address.partition("?")
+    url = kind + url[len(kind) :]  # which alone may be in capitals
     ours: list[str] = []
     theirs: list[str] = []
     for pair in query.split("&") if query else []:

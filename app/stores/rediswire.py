@@ -68,7 +68,10 @@ class Server:
     an option that cannot be."""
 
     def __init__(self, address: str, options: Mapping[str, str], name: str) -> None:
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            raise DefinitionError("the host in a redis address is no IPv6 one in [ ]") from None
         try:
             host, port = parts.hostname or "localhost", parts.port or 6379
         except ValueError:

@@ -370,10 +370,18 @@ def test_what_must_not_be_made_is_not(postgres: Postgres) -> None:
     assert postgres.run("SELECT to_regclass('{p}log')") == [(None,)]
 
 
+def test_the_kind_may_be_in_capitals() -> None:
+    store = store_at("PostgreSQL://me@h/Db")
+    assert isinstance(store, PostgresStore)
+    assert store.shown == "postgresql://me@h/Db"
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [
         ("postgresql://me:hunter2@h/db?sslmod=require", "there is no option 'sslmod'"),
+        ("postgresql:me:hunter2@h/db", r"'postgresql:me:\*\*\*@h/db' cannot be read; it is post"),
+        ("postgresql:me:hun:ter2@h/db", r"'postgresql:me:\*\*\*@h/db' cannot be read; it is post"),
         ("postgresql://me:hun/ter2@h/db", r"'postgresql://me:\*\*\*@h/db' cannot be read"),
         ("postgresql://me:hunter2%zz@h/db", "special characters of a word written as %XX"),
         ("postgresql://me:hunter2@h/db?namespace=A", "namespace='A': it has small letters"),

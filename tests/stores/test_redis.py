@@ -48,6 +48,7 @@ def test_an_address_names_a_database(address: str, where: str, namespace: str) -
     ("address", "message"),
     [
         ("redis:localhost", "an address is redis://USER:PASSWORD@HOST:PORT/NUMBER"),
+        ("redis://:secret@[::1/0", r"the host in a redis address is no IPv6 one in \[ \]"),
         ("redis://:secret@h:port", "the port of a redis:// address is a number"),
         (
             "redis://:secret@h/jobs",
