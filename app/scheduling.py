@@ -18,7 +18,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -233,16 +233,36 @@ class Scheduling:
             finally:
                 await store.close()
             return
-        if self._lock is None:
-            self._lock = asyncio.Lock()
-        async with self._lock:  # it stays open until the app runs, or is left
-            if not self._opened:
+        async with self._turn():  # it stays open until the app runs, or is left
+            if self._session.life is None and not self._opened:
                 await store.open(self._session.clock.now())
                 self._opened = True
             yield store
 
+    def _turn(self) -> asyncio.Lock:
+        if self._lock is None:
+            self._lock = asyncio.Lock()
+        return self._lock
+
     async def leave(self) -> None:
-        """Close the store if we have opened it: an app is about to, or nobody needs it."""
+        """Close the store if we have opened it: nobody needs it."""
+        async with self._turn():
+            await self._close()
+        self._lock = None  # the next may be on another loop
+
+    @asynccontextmanager
+    async def handing_over(self) -> AsyncIterator[Callable[[], None]]:
+        """Leave the store to an app that is about to open it; who comes meanwhile waits until that
+        has called what this gives."""
+        turn = self._turn()
+        await turn.acquire()
+        handed = ExitStack()
+        with handed:
+            handed.callback(turn.release)
+            await self._close()
+            yield handed.close
+
+    async def _close(self) -> None:
         if self._opened:
             self._opened = False
             await self._session.store.close()

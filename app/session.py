@@ -397,14 +397,20 @@ class Session:
         ready: Callable[[], object] | None,
     ) -> None:
         while True:
-            await self.scheduling.leave()
-            before, life = self._life, self._begin(once)
-            self._life = life
-            try:
-                await life.serve(signals=signals, ready=ready)
-            finally:
-                if not life.loaded:
-                    self._life = before
+            async with self.scheduling.handing_over() as handed_over:
+                before, life = self._life, self._begin(once)
+                self._life = life
+
+                def loaded(opened: Callable[[], None] = handed_over) -> None:
+                    opened()
+                    if ready is not None:
+                        ready()
+
+                try:
+                    await life.serve(signals=signals, ready=loaded)
+                finally:
+                    if not life.loaded:
+                        self._life = before
             if not life.restarting:
                 return
             if self.config.restarting != "recall":

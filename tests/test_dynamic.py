@@ -939,6 +939,42 @@ def test_a_context_that_does_not_run_schedules_for_those_who_do(tmp_path: Path) 
     assert (seen.names, none.names) == ("a b c", "")
 
 
+@pytest.mark.parametrize("first", ["schedule", "run"])
+def test_a_store_is_not_opened_twice_while_the_app_begins(tmp_path: Path, first: str) -> None:
+    app = App(tmp_path / "log.db")
+    remind, seen = family(app)
+    opens: list[int] = []
+    opened = app.session.store.open
+
+    async def counted(now: int) -> None:
+        assert len(opens) == opens.count(0)  # what was open has been closed
+        opens.append(1)
+        await opened(now)
+
+    closed = app.session.store.close
+
+    async def noted() -> None:
+        await closed()
+        opens[-1] = 0
+
+    app.session.store.open, app.session.store.close = counted, noted  # type: ignore[method-assign]
+
+    async def story() -> None:
+        async with app.create() as context:
+            if first == "schedule":
+                scheduled = context.schedule_task(remind, "a", execute_at=PAST)
+            running = asyncio.create_task(context.run())
+            if first == "run":
+                scheduled = context.schedule_task(remind, "a", execute_at=PAST)
+            await scheduled
+            await seen.after(1)
+            context.shutdown()
+            await running
+
+    asyncio.run(asyncio.wait_for(story(), LIMIT))
+    assert opens == ([0, 0] if first == "schedule" else [0])
+
+
 def test_a_fixture_schedules_before_the_app_runs(tmp_path: Path) -> None:
     app = App(tmp_path / "log.db", timezone="UTC")
     remind, seen = family(app)
