@@ -276,6 +276,7 @@ MISTAKES = [
     (("daily", "--from", "20260131"), "'20260131' is not a date: as in 2026-01-31"),
     (("daily", "--from", "2026-02-30"), "February has at most 29 days"),
     (("daily", "--count", "0"), "0 is not in the range"),
+    (("jobs:app",), "oncue tasks jobs:app says when its tasks are due"),
 ]
 
 

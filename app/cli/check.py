@@ -30,7 +30,7 @@ from ..app import App
 from ..face import check
 from .completing import complete_file
 from .options import read_zone
-from .target import TargetError, load
+from .target import TargetError, is_target, load
 
 COLOURS = {
     Severity.ERROR: "bold red",
@@ -112,15 +112,6 @@ def of_target(target: str) -> Iterator[Checked]:
         text = next((found.source for found in error.diagnostics if found.source), "")
         return iter([Checked(target, text, list(error.diagnostics))])
     return of_app(app)
-
-
-def is_target(what: str) -> bool:
-    """Whether the argument is `module:app`, or a Python file: no condition looks like that."""
-    place, colon, name = what.partition(":")
-    if place.endswith(".py"):
-        return True
-    dotted = all(part.isidentifier() for part in place.split("."))
-    return bool(colon) and dotted and all(part.isidentifier() for part in name.split("."))
 
 
 def is_file(path: Path) -> bool:

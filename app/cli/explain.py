@@ -18,7 +18,7 @@ from ...engine.explain import Explanation
 from ..face import explain
 from .completing import complete_file, complete_task
 from .options import Moment, now, read_conditions, read_moment, zone_option
-from .target import app_at, refuse_unknown
+from .target import app_at, is_target, refuse_unknown
 
 NOBODY = "due, but no instance of the app runs"
 
@@ -76,11 +76,6 @@ def explain_(
         click.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
     else:
         show(found)
-
-
-def is_target(what: str) -> bool:
-    """A module and an app, not a condition: no blank, and a colon or a file's ending."""
-    return not any(char.isspace() for char in what) and (":" in what or what.endswith(".py"))
 
 
 def of_app(target: str, task: str) -> Explanation:

@@ -20,6 +20,7 @@ from ...grammar.errors import ConditionSyntaxError
 from ...grammar.parser import parse
 from ..clock import SystemClock
 from .completing import complete_task
+from .target import is_target
 
 WEEK = 7.0
 MOST_DAYS = 1_000_000
@@ -148,9 +149,12 @@ def now() -> int:
 
 def read_conditions(texts: Iterable[str]) -> list[Condition]:
     """The conditions that the texts spell. All that is wrong goes to standard error, with a caret
-    under it; then the command ends with status 1."""
+    under it; then the command ends with status 1. An app in the place of one is a usage error."""
     found, wrong = [], False
     for text in texts:
+        if is_target(text):
+            tasks = f"oncue tasks {text} says when its tasks are due"
+            raise click.UsageError(f"{text} is an app, where a condition is asked for; {tasks}")
         try:
             found.append(parse(text))
         except ConditionSyntaxError as error:

@@ -24,6 +24,15 @@ class TargetError(ValueError):
     """The target names no app."""
 
 
+def is_target(what: str) -> bool:
+    """Whether the argument is `module:app`, or a Python file: no condition looks like that."""
+    place, colon, name = what.partition(":")
+    if place.endswith(".py"):
+        return True
+    dotted = all(part.isidentifier() for part in place.split("."))
+    return bool(colon) and dotted and all(part.isidentifier() for part in name.split("."))
+
+
 def load(target: str) -> App:
     """The app that `module:app`, `module` or `path/to/file.py` names. What the module itself
     raises when it is imported is left as it is."""
