@@ -58,13 +58,18 @@ class App(Definer):
         clock: Clock | None = None,
         **options: Any,
     ) -> None:
+        if config is not None and not isinstance(config, Mapping):
+            raise DefinitionError(f"config={config!r}: it is a dictionary of options")
         given = {**from_outside(), **(config or {}), **options}
         opened_later = store_at(store, namespace=namespace, create=create, clock=clock)
         self.session = Session(opened_later, clock or SystemClock(), given)
         self._background: Background | None = None
 
     def include_grouper(self, group: Grouper) -> None:
-        """Make the tasks and parameters of a group this app's."""
+        """Make the tasks and parameters of a group this app's. Raises DefinitionError, before
+        anything changes, for a name that is taken here, and for what is no group."""
+        if not isinstance(group, Grouper):
+            raise DefinitionError(f"{group!r} is not a group of tasks: Grouper(…) makes one")
         group.include(self.session)
 
     def setup(self) -> Callable[[F], F]:

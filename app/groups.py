@@ -159,6 +159,8 @@ class Grouper(Definer):
         start_cond: str | bool | Condition | None = None,
         execution: str | None = None,
     ) -> None:
+        if not isinstance(prefix, str | None):
+            raise DefinitionError(f"prefix={prefix!r}: it is text")
         self.prefix = prefix or ""
         self.values: dict[str, Any] = {}
         self.session = Session(store_at(None), SystemClock(), {})

@@ -1178,6 +1178,19 @@ def test_a_group_whose_execution_a_task_cannot_have_is_refused_whole() -> None:
     assert len(app.session) == 0 and "a" in group
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: App().include_grouper(App()), "is not a group of tasks"),  # type: ignore[arg-type]
+        (lambda: Grouper(prefix=5), "prefix=5: it is text"),  # type: ignore[arg-type]
+        (lambda: App(config=5), "config=5: it is a dictionary"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_another_thing_is_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        make()
+
+
 def test_a_group_whose_name_is_taken_is_refused_whole() -> None:
     group = Grouper(prefix="x.")
     group.task("daily", func=nothing, name="b")
