@@ -50,6 +50,9 @@ class PrimaryAndStandby:
     def way(self, place: int) -> str:
         return self._ways
 
+    def is_locked(self) -> bool:
+        return False
+
 
 def primary_and_standby(stack: ExitStack) -> PrimaryAndStandby:
     """They are there until the stack is left."""

@@ -63,6 +63,7 @@ class Process:
     errors: Path
     next_at: float
     stopped: bool = False
+    in_the_way: bool = False
     was_cut_off: bool = False
     up_since: int | None = None
     ups: list[tuple[int, int]] = field(default_factory=list)
@@ -92,7 +93,7 @@ class Process:
 
     def carry_on(self) -> None:
         self.signal(signal.SIGCONT)
-        self.stopped = False
+        self.stopped = self.in_the_way = False
 
 
 @dataclass
@@ -224,6 +225,7 @@ class Nemesis:
             self._start(process.place)
         else:
             process.stop()
+            process.in_the_way = self._site.is_locked()
             process.next_at = self._later(*self.random.choice(STOPS))
 
     def _treat(self, patient: Patient) -> None:
@@ -238,10 +240,12 @@ class Nemesis:
         patient.next_at = time.monotonic() + patient.victim.harm(self.random)
 
     def _note_who_is_up(self) -> None:
+        """Nobody is while one that is stopped keeps all from writing."""
+        locked = any(process.in_the_way for process in self._living)
         for process in self._living:
             ill = any(p.is_ill and p.victim.touches(process.place) for p in self._patients)
             process.was_cut_off |= ill
-            if process.stopped or process.strange or ill:
+            if process.stopped or process.strange or ill or locked:
                 process.down()
             else:
                 process.up()

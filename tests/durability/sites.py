@@ -5,13 +5,17 @@ An instance has a place, from 0 on, and whoever takes its place after it the sam
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Protocol
 
 from oncue.tests.durability.proxy import Proxy, Way
 from oncue.tests.durability.servers import Server
+
+LOCKED = 0.5  # seconds for which no write of an instance lasts that is not stopped
 
 
 class Victim(Protocol):
@@ -43,6 +47,9 @@ class Site(Protocol):
     def way(self, place: int) -> str:
         """The address for an instance there."""
 
+    def is_locked(self) -> bool:
+        """Whether nobody can write, as it may be when an instance was stopped while it did."""
+
 
 class FileSite:
     """A file, to which nothing happens; everybody on its host has one clock."""
@@ -57,6 +64,15 @@ class FileSite:
 
     def way(self, place: int) -> str:
         return self.address
+
+    def is_locked(self) -> bool:
+        with closing(sqlite3.connect(self.address, timeout=LOCKED)) as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            db.rollback()
+            return False
 
 
 class Road:
@@ -125,6 +141,9 @@ class ServerSite:
 
     def way(self, place: int) -> str:
         return self._server.address(self._proxies[place].port)
+
+    def is_locked(self) -> bool:
+        return False  # it ends whatever a client has begun that says no more
 
     def close(self) -> None:
         for proxy in self._proxies:
