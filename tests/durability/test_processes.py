@@ -57,6 +57,9 @@ def course(kind: str, folder: Path, seed: int) -> Course:
         evidence = nemesis.run(INSTANCES, seconds)
         told = f"{kind}, seed {seed}: {nemesis.faults} faults, {len(evidence.log)} records"
         wrong = [*nemesis.surprises, *map(str, check(evidence))]
+        if wrong:  # beside the effects, for whoever asks why
+            (folder / "log").write_text("\n".join(map(repr, evidence.log)))
+            told += f", in {folder}"
         return told, wrong, len(evidence.log) > seconds and nemesis.faults >= faults
 
 
