@@ -189,19 +189,15 @@ class Planner:
 
     def plan(self, node: nodes.Condition, task: str, zone: Zone | None = None) -> Plan:
         """The plan of `node` as a condition of `task`; None is the system's zone."""
-        *below, whole = parts_of(node, zone or zone_of(None))
-        asked = whole.node, task if whole.own else "", whole.zone
-        plan = self._plans.get(asked)
+        parts = parts_of(node, zone or zone_of(None))
+        node, own, there, _ = parts[-1]
+        plan = self._plans.get((node, task if own else "", there))
         if plan is None:
-            for part in below:
-                self._make(part, task)
-            plan = self._keep(asked, self._compile(whole, task))
+            for part in parts:
+                asked = part.node, task if part.own else "", part.zone
+                plan = self._plans.get(asked) or self._keep(asked, self._compile(part, task))
+        assert plan is not None  # the whole is what comes last
         return plan
-
-    def _make(self, part: Part, task: str) -> None:
-        asked = part.node, task if part.own else "", part.zone
-        if asked not in self._plans:
-            self._keep(asked, self._compile(part, task))
 
     def _keep(self, asked: Question, plan: Plan) -> Plan:
         self._plans[asked] = plan
