@@ -100,12 +100,17 @@ class Runtime:
         """Apply a change on the loop's thread and take a turn. From that thread it is applied
         at once; from others it has been when this returns."""
         if threading.get_ident() == self._thread:
-            change()
-            self._wakeup.set()
+            self._changed(change)
         else:
             done: Future[None] = Future()
             self.loop.call_soon_threadsafe(self._called, change, done)
             done.result()
+
+    def _changed(self, change: Callable[[], None]) -> None:
+        """What comes of a change is not dated before it."""
+        self.agenda.reach(self.clock.now())
+        change()
+        self._wakeup.set()
 
     def _wake(self) -> None:
         self._wakeup.set()
@@ -128,11 +133,10 @@ class Runtime:
     def _called(self, change: Callable[[], None], done: Future[None]) -> None:
         """The caller goes on at once: a hook of the shut-down may wait for its thread."""
         try:
-            change()
+            self._changed(change)
         except BaseException as error:
             done.set_exception(error)
         else:
-            self._wakeup.set()
             done.set_result(None)
 
     def shut_down(self, *, force: bool = False) -> None:
@@ -497,8 +501,8 @@ class Runtime:
 
     async def _turn(self) -> None:
         self.turned = stopwatch()
-        now = self.clock.now()
-        if now < self.agenda.logical:
+        now, known = self.clock.now(), self.agenda.logical
+        if now < known:
             self.journal.want_all(now)  # the look-back is another now
             self.journal.upkeep.set_back(now)
             self.dynamic.set_back(now)
@@ -514,6 +518,8 @@ class Runtime:
                 self.journal.want(self.agenda.asked(now), now)
         if not await self.journal.look(now):
             return
+        if self.agenda.logical > known:  # something was changed meanwhile
+            now = max(now, self.agenda.logical)
         starts = self._decided(now)
         self.runs.forgive()
         halted = self.journal.failing or self.journal.skewed  # nothing has been decided

@@ -252,6 +252,13 @@ class Agenda:
                 item.due = FOREVER  # a watch with nothing to look after
         return None
 
+    def reach(self, now: int) -> None:
+        """Time has gone on to `now`, or as far as nothing was due: what is changed from outside
+        is changed then."""
+        wake = self.wake
+        now = now if wake is None else min(now, wake)
+        self.logical = max(self.logical, now)
+
     def asked(self, now: int) -> set[str]:
         """The tasks whose logs the decisions due now may read."""
         due = {item.name for at, _, item in self._heap if at <= now and at == item.due}
@@ -302,11 +309,13 @@ class Agenda:
             if entry is not None and action is RUN:
                 self._has_come(entry, record.seq)
             return log
-        log.add(record, mark)
         if instant < self.logical:
             instant = self.logical
         self.logical = instant
         bit = BIT[action]
+        if log.read & bit and (self._past or self._coming):
+            self._settle_past(log, record.at)
+        log.add(record, mark)
         if entry is not None:
             if action is RUN:
                 self._leave_to_another(entry, record.at, record.logical)
@@ -322,6 +331,31 @@ class Agenda:
         if log.room < 0:
             self.planner.trim(log, min(instant, self._oldest_for(log)))
         return log
+
+    def _settle_past(self, source: Source, at: int) -> None:
+        """What a source will say from `at` on must not be taken for true before: a task that is
+        behind goes on for as long as nothing was due by then."""
+        at = min(at, self.logical)
+        for plan in source.readers:
+            for item in plan.askers:
+                if not isinstance(item, Entry) or item.plan.costly:
+                    continue
+                if item.behind is not None and item.behind < at:
+                    item.behind = self._due_from(item, item.behind, at)
+                    self._hold(item)
+                coming = self._coming.get(item.name)
+                if coming is not None and coming.since < at:
+                    coming.since = self._due_from(item, coming.since, at)
+
+    def _due_from(self, entry: Entry, instant: int, end: int) -> int:
+        """From when on its condition held, from `instant` on; `end`: not before that."""
+        for _ in range(MOST_MISSED):
+            verdict = self._ask(entry, entry.plan, instant)
+            self.checked += 1
+            if verdict.value or instant >= end:
+                break
+            instant = min(verdict.until, end)
+        return instant
 
     def _leave_to_another(self, entry: Entry, at: int, logical: int) -> None:
         """Another instance has started the task: it has decided what had come due by then."""
@@ -441,7 +475,10 @@ class Agenda:
             self._watch_live(entry)
 
     def parameter_changed(self, name: str) -> None:
-        self._changed(self.planner.parameter(name), ~0, self.logical)
+        source = self.planner.parameter(name)
+        if self._past or self._coming:
+            self._settle_past(source, self.logical)
+        self._changed(source, ~0, self.logical)
 
     def reset(self, now: int) -> None:
         """The clock was set back: answers are dropped and logical time with them."""

@@ -9,7 +9,7 @@ from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.policy import FailureMode, Policy
 from oncue.engine.records import Action
-from oncue.engine.schedule import Schedule
+from oncue.engine.schedule import Overlap, Schedule
 from oncue.engine.verdict import STALE
 from oncue.grammar.parser import parse
 from oncue.tests.world import UTC, World, instant
@@ -330,6 +330,57 @@ def test_a_refused_claim_is_decided_again_with_the_new_log() -> None:
     assert world.look("09:00:01") == []
     world.record("a", SUCCESS, run=world.seq)
     assert world.look("09:00:02") == ["b 09:00:01"]
+
+
+def test_what_was_not_decided_for_another_run_is_not_dated_there_when_it_comes_anew() -> None:
+    """The start of another instance was on its way at 00:00:02; what comes due later is later."""
+    world = World().task("heard", "after task 'x'")
+    assert world.look() == []
+    world.now = instant("00:00:05")
+    world.record("x", SUCCESS, at="00:00:02").record("heard", RUN, at="00:00:03")
+    run = world.seq
+    assert world.look() == []
+    world.now = instant("00:00:09")
+    world.record("x", SUCCESS, at="00:00:07").record("heard", SUCCESS, at="00:00:08", run=run)
+    assert world.look() == ["heard 00:00:08"]
+
+
+def test_what_a_queue_starts_is_dated_from_when_it_came_due() -> None:
+    world = World().task("heard", "after task 'x'", overlap=Overlap.QUEUE)
+    assert world.look() == []
+    world.record("x", SUCCESS)
+    assert world.look("00:00:02") == ["heard 00:00:00"]
+    world.now = instant("00:00:07")
+    world.record("x", SUCCESS)
+    assert world.look() == []
+    world.end("heard", now="00:00:08")
+    assert world.look() == ["heard 00:00:07"]
+
+
+def test_a_parameter_that_has_changed_dates_nothing_before_it() -> None:
+    values = {"mode": "quiet"}
+    world = World()
+    world.planner.parameters = values
+    world.task("a", "param mode is loud", overlap=Overlap.QUEUE, since="00:00:00")
+    assert world.look("00:00:01") == []
+    values["mode"] = "loud"
+    world.agenda.reach(instant("00:00:04"))
+    world.agenda.parameter_changed("mode")
+    assert world.look("00:00:05") == ["a 00:00:04"]
+
+
+def test_what_is_asked_for_is_dated_when_it_was_asked_for() -> None:
+    """Unless something that came due before has still to be decided."""
+    world = World().task("a", "false").task("b", "every 10 seconds")
+    assert world.look() == ["b 00:00:00"]
+    world.end("b", now="00:00:01")
+    assert world.look() == []
+    world.agenda.reach(instant("00:00:04"))
+    assert world.ask("a").look("00:00:05") == ["a 00:00:04"]
+    world.end("a")
+    assert world.look() == []
+    world.agenda.reach(instant("00:00:30"))
+    assert world.ask("a").look("00:00:31") == ["a 00:00:10", "b 00:00:30"]
 
 
 def test_what_another_instance_has_started_meanwhile_is_not_started_for_the_past() -> None:

@@ -107,6 +107,37 @@ def test_a_run_knows_of_itself(execution: str, function: Callable[..., Any]) -> 
     assert abs(datetime.now(UTC) - scheduled_at) < timedelta(minutes=5)
 
 
+@pytest.mark.parametrize("reason", ["it was asked for", "a parameter was set", "it was enabled"])
+def test_a_run_is_not_dated_before_what_it_came_of(reason: str) -> None:
+    """But at the instant of that, however long ago the app has last decided anything."""
+    app = App()
+    condition = "daily" if reason == "it was enabled" else "daily & param mode is loud"
+    asked: list[datetime] = []
+
+    @app.task(condition, execution="async", enabled=reason != "it was enabled")
+    async def task(context: Context) -> None:
+        assert asked[0] <= context.scheduled_at <= datetime.now(UTC)
+        app.session.returns["at"] = context.scheduled_at
+        app.session.shut_down()
+
+    async def ask() -> None:
+        await asyncio.sleep(0.05)
+        asked.append(datetime.now(UTC))
+        match reason:
+            case "it was asked for":
+                task.run()
+            case "a parameter was set":
+                app.session.parameters["mode"] = "loud"
+            case _:
+                task.enabled = True
+
+    async def main() -> None:
+        await asyncio.gather(ask(), app.serve())
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    assert task.status == "success" and "at" in app.session.returns
+
+
 def by_name(context): ...  # type: ignore[no-untyped-def]
 def by_note(given: Context) -> None: ...
 def by_text(given: "oncue.Context") -> None: ...

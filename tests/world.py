@@ -61,7 +61,7 @@ class World:
         """Wake up once at `now`; the starts, as `task scheduled_at[ again n]`."""
         if now is not None:
             self.now = instant(now)
-        return [self._claim(start) for start in self.agenda.decide(self.now, **room)]
+        return [self.claim(start) for start in self.agenda.decide(self.now, **room)]
 
     def until(self, end: str, *, lasting: int = 0) -> list[str]:
         """Wake up at every instant the agenda asks for; each run ends in success after
@@ -82,7 +82,7 @@ class World:
                 while runs and runs[0].at + lasting * 1_000_000 <= self.now:
                     self.end(name)
 
-    def _claim(self, start: Start) -> str:
+    def claim(self, start: Start) -> str:
         self.seq += 1
         record = start.record._replace(seq=self.seq)
         self.agenda.settle(record.task, start.mark, self.seq)
