@@ -121,11 +121,14 @@ class Explanation(Part):
     `ways` are the minimal sets of atoms whose change would change the whole, of those that time,
     records or what is outside can change: each atom's text says what would have to come true, `~`
     before it what would have to end. `flips` are what would do it, the earliest first.
-    `obstacles` are what keeps a task from starting whatever its condition says.
+    `obstacles` are what keeps a task from starting whatever its condition says. `final` says that
+    nothing can flip it any more: neither time nor any record nor what is outside. Where there are
+    no flips and it is not final, none was found among the changes of a few records.
     """
 
     ways: tuple[tuple[str, ...], ...]
     flips: tuple[Change, ...]
+    final: bool
     obstacles: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -133,8 +136,8 @@ class Explanation(Part):
 
     @property
     def earliest(self) -> datetime | None:
-        """The earliest instant at which it can flip, with the records of `flips[0]`; None: it
-        cannot."""
+        """The earliest instant at which it can flip, with the records of `flips[0]`; None: there
+        are no flips."""
         return self.flips[0].at if self.flips else None
 
     def to_dict(self) -> dict[str, object]:
@@ -144,6 +147,7 @@ class Explanation(Part):
             "ways": [list(way) for way in self.ways],
             "flips": [flip.to_dict() for flip in self.flips],
             "earliest": iso(self.earliest),
+            "final": self.final,
             "obstacles": list(self.obstacles),
         }
 
@@ -187,6 +191,7 @@ class Explainer:
             whole.parts,
             tuple(dict.fromkeys(texts)),
             tuple(map(told, islice(dated, MOST_FLIPS))),
+            supposed.is_final(goal),
         )
 
     def part(self, node: nodes.Condition, zone: Zone) -> Part:

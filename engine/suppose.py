@@ -202,7 +202,11 @@ class Supposition:
         tasks = {key.task for key in keys}
         mixed = self.task in tasks and len(tasks) > 1
         ending = {key.task for key in keys if key.action is not Action.RUN}
-        choice = any(len(self._kept.of(task).live) > 1 for task in ending)
+        begun = dict(events)
+        choice = any(
+            len(self._kept.of(task).live) + begun.get(Key(task, Action.RUN), 0) > 1
+            for task in ending
+        )
         for own_last in (False, True) if mixed else (False,):
             for newest in (False, True) if choice else (False,):
                 yield Order(own_last, newest)
@@ -242,12 +246,20 @@ class Supposition:
         ]
         return sorted(best, key=lambda flip: (flip.at, len(flip.records) + len(flip.outside)))
 
+    def is_final(self, goal: Formula) -> bool:
+        """Whether the goal never holds, whatever is recorded, and whatever happens outside."""
+        return not self._openings(goal, 1)
+
+    def _openings(self, goal: Formula, most: int) -> list[int]:
+        """When the goal may begin to hold, if anything is recorded and happens outside."""
+        self.assume((), ())
+        period = Period(goal.expression(self._possible))
+        return [max(self.now, w.start) for w in islice(period.windows_from(self.now), most)]
+
     def instants(self, goal: Formula) -> tuple[int, list[int]]:
         """The first instant at which the goal may hold, whatever is recorded; and those at which
         to try: now, and when it may begin to hold later on."""
-        self.assume((), ())
-        period = Period(goal.expression(self._possible))
-        starts = [max(self.now, w.start) for w in islice(period.windows_from(self.now), 4)]
+        starts = self._openings(goal, 4)
         if not starts:
             return FOREVER, []
         ends = sorted(v.until for plan in self.plans if (v := plan.check(self.now)).until < FOREVER)
@@ -441,6 +453,8 @@ def possible_from(plan: Plan, now: int, wanted: bool) -> int:
             return now if log.known else FOREVER
         case HasPlan(log=log, count=count):
             grows = count.bound is not (Bound.AT_MOST if wanted else Bound.AT_LEAST)
+            if wanted and count.bound is Bound.EXACTLY and plan.within is None:
+                grows = plan.number(now) <= count.times
             if not (log.known and grows):
                 return FOREVER
             opening = plan.period_ahead(now)
@@ -452,7 +466,7 @@ def possible_from(plan: Plan, now: int, wanted: bool) -> int:
             return now if waiting is None else now + waiting.microseconds
         case RetryPlan(log=log):
             attempt = log.outcome.attempt + 1 if log.outcome is not None and log.streak else 0
-            return plan.due(attempt, now) if wanted else now
+            return min(plan.due(0, now), plan.due(attempt, now)) if wanted else now
         case Switch():
             return now
         case _:

@@ -51,6 +51,21 @@ def test_a_condition_at_an_instant() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("condition", "last"),
+    [
+        ("before 2026-01-01", "and nothing that can be recorded changes that"),
+        (
+            "task 'x' has failed at least 300 times & task 'x' is running at least 400 times",
+            "and no change of a few records was found that would turn it",
+        ),
+    ],
+)
+def test_what_was_not_found_is_not_said_to_be_impossible(condition: str, last: str) -> None:
+    found = oncue(condition, "--at", "2026-03-10 09:00", "-z", "UTC").output.splitlines()
+    assert found[-2:] == ["by time alone it stays false", last]
+
+
 def test_a_condition_with_a_log(folder: Path) -> None:
     (folder / "log.jsonl").write_text(
         '{"task": "a", "action": "success", "at": "2026-03-10 08:00"}\n\n'

@@ -290,6 +290,31 @@ def test_what_would_flip_it(condition: str, log: list[dict[str, Any]], expected:
     assert found.earliest == (found.flips[0].at if expected else None)
 
 
+@pytest.mark.parametrize(
+    ("condition", "final"),
+    [
+        ("false", True),
+        ("before 2026-01-01 & after task 'x'", True),
+        ("has failed exactly 0 times", True),
+        ("has failed exactly 0 times today", False),
+        ("has failed at least 1 times", True),
+        ("task 'a' is running & ~task 'a' is running", False),  # both may be turned, not together
+        ("task 'x' has failed at least 300 times & task 'x' is running at least 400 times", False),
+    ],
+)
+def test_what_can_never_flip_is_told_from_what_was_not_found(condition: str, final: bool) -> None:
+    found = why(condition)
+    assert found.final is final is found.to_dict()["final"]
+    assert not (final and found.flips)
+
+
+def test_a_fresh_run_that_fails_is_retried_though_another_has_no_attempt_left() -> None:
+    first = [record("self", "run", "08:00"), record("self", "fail", "08:01")]
+    log = [*first, record("self", "run", "08:02", attempt=1)]
+    found = why("retry 1 times", log)
+    assert needs(found)[0] == "10 09:00:00 a run of 'self' and a fail of 'self'"
+
+
 def test_one_atom_in_several_places_is_one() -> None:
     found = why("(after task 'x' & hourly | after task 'x' & daily) & after task 'x'", [])
     assert found.ways == (("after task 'x'",),)

@@ -138,8 +138,10 @@ def outcome(found: Explanation) -> Iterator[str]:
         yield f"{'holds until' if found.value else 'will hold at'} {told(found.flips_at)}"
     else:
         yield f"by time alone it stays {'true' if found.value else 'false'}"
-        if not found.flips:
+        if found.final:
             yield "and nothing that can be recorded changes that"
+        elif not found.flips:
+            yield "and no change of a few records was found that would turn it"
     needs: dict[datetime, list[str]] = {}
     for flip in found.flips:
         if flip.needs:
