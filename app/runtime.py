@@ -519,7 +519,7 @@ class Runtime:
         if not await self.journal.look(now):
             return
         if self.agenda.logical > known:  # something was changed meanwhile
-            now = max(now, self.agenda.logical)
+            now = max(self.clock.now(), self.agenda.logical)
         starts = self._decided(now)
         self.runs.forgive()
         halted = self.journal.failing or self.journal.skewed  # nothing has been decided

@@ -164,8 +164,20 @@ class Agenda:
 
     @staticmethod
     def _subscribe(item: Item) -> None:
-        if item.plan.sources:
-            item.plan.askers += (item,)
+        """Most plans have one asker, and there may be many of them; some have many askers."""
+        plan = item.plan
+        if isinstance(plan.askers, dict):
+            plan.askers[item] = None
+        elif plan.sources:
+            plan.askers = dict.fromkeys((*plan.askers, item)) if plan.askers else (item,)
+
+    @staticmethod
+    def _unsubscribe(item: Item) -> None:
+        plan = item.plan
+        if isinstance(plan.askers, dict):
+            del plan.askers[item]
+        else:
+            plan.askers = ()
 
     def change(self, name: str, schedule: Schedule) -> Entry:
         """Put another schedule in the place of a task's; what it waits for is kept."""
@@ -191,7 +203,7 @@ class Agenda:
             if item is None:
                 continue
             item.due = FOREVER
-            item.plan.askers = tuple(asker for asker in item.plan.askers if asker is not item)
+            self._unsubscribe(item)
         self._left += 1
         if self._left > len(self.entries) + SPARE:
             self._sweep()

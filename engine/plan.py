@@ -34,6 +34,7 @@ from .atoms import (
 )
 from .civil import BEGINNING, FOREVER, Zone
 from .civil import zone as zone_of
+from .formula import Piece
 from .history import History, Source, TaskLog
 from .periods import is_window, period_of
 from .periods.algebra import Expression, Operation, Operator, Step
@@ -157,12 +158,12 @@ def as_it_is(function: Callable[..., object], task: str) -> Callable[..., object
 
 
 Question = tuple[nodes.Condition, str, Zone]  # a condition, the task it is of, and its zone
-Operand = tuple[nodes.Condition, bool, Zone]  # whether its plan is of one task alone
+Operand = tuple[nodes.Condition, Zone, bool]  # whether its plan is of one task alone
 
 
 class Part(NamedTuple):
-    """A node of a condition, in its zone. `own`: its plan is of one task alone; that of windows is
-    the same for every task. `operands` are what it is made of."""
+    """A node of a condition, in its zone. `own`: its plan is of one task alone; that of what
+    concerns the task nowhere is the same for every task. `operands` are what it is made of."""
 
     node: nodes.Condition
     own: bool
@@ -249,10 +250,10 @@ class Planner:
 
     def _compile(self, part: Part, task: str) -> Plan:
         """The plan of a part whose operands have theirs."""
-        node, own, zone, operands = part
-        if not own and not isinstance(node, nodes.Constant):
+        node, _, zone, operands = part
+        if is_window(node) and not isinstance(node, nodes.Constant):
             return WindowPlan(period_of(node, zone))
-        terms = tuple(self._plans[term, task if of_one else "", z] for term, of_one, z in operands)
+        terms = tuple(self._plans[term, task if of_one else "", z] for term, z, of_one in operands)
         log = self.history.of
         match node:
             case nodes.Constant(value):
@@ -346,17 +347,38 @@ class Planner:
 @lru_cache(maxsize=1024)
 def parts_of(root: nodes.Condition, zone: Zone) -> tuple[Part, ...]:
     """What a condition is made of, each before what it is in; many tasks may have the same."""
-    found: list[Part] = []
-    stack = [operand(root, zone)]
+    order: list[tuple[nodes.Condition, Zone, tuple[Piece, ...]]] = []
+    stack = [piece(root, zone)]
     while stack:
-        node, own, there = stack.pop()
-        below = operands(node, there) if own else ()  # none of a window is split
-        found.append(Part(node, own, there, below))
+        node, there = stack.pop()
+        below = () if is_window(node) else operands(node, there)  # no window is split
+        order.append((node, there, below))
         stack += below
-    return tuple(reversed(found))
+    found: list[Part] = []
+    owned: list[bool] = []  # of the parts that are in none yet
+    for node, there, below in reversed(order):
+        first = len(owned) - len(below)
+        own = any(owned[first:]) if below else is_own(node)
+        split = tuple((*term, of_one) for term, of_one in zip(below, owned[first:], strict=True))
+        owned[first:] = [own]
+        found.append(Part(node, own, there, split))
+    return tuple(found)
 
 
-def operand(node: nodes.Condition, zone: Zone) -> Operand:
+def is_own(atom: nodes.Condition) -> bool:
+    """Whether an atom is another for each task whose condition it is in."""
+    match atom:
+        case nodes.Has(task=task) | nodes.Running(task=task):
+            return task is None
+        case nodes.Env() | nodes.ParamsExist() | nodes.ParamIs():
+            return False
+        case nodes.SchedulerAge() | nodes.SchedulerCycles():
+            return False
+        case _:
+            return not is_window(atom)
+
+
+def piece(node: nodes.Condition, zone: Zone) -> Piece:
     """The plan of what is said in a zone, or by a name, is that of what is said."""
     while not is_window(node):
         match node:
@@ -365,11 +387,11 @@ def operand(node: nodes.Condition, zone: Zone) -> Operand:
             case nodes.Defined(_, term):
                 node = term
             case _:
-                return node, True, zone
-    return node, False, zone
+                break
+    return node, zone
 
 
-def operands(node: nodes.Condition, zone: Zone) -> tuple[Operand, ...]:
+def operands(node: nodes.Condition, zone: Zone) -> tuple[Piece, ...]:
     """What the plan of a node is made of: windows side by side are one."""
     match node:
         case nodes.All(terms) | nodes.Any(terms):
@@ -382,7 +404,7 @@ def operands(node: nodes.Condition, zone: Zone) -> tuple[Operand, ...]:
             terms = tuple(nodes.AfterTasks((name,), outcome) for name in names)
         case _:
             terms = node.operands
-    return tuple(operand(term, zone) for term in terms)
+    return tuple(piece(term, zone) for term in terms)
 
 
 @lru_cache(maxsize=1024)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 from .civil import BEGINNING, FOREVER
@@ -81,7 +81,7 @@ class Plan:
 
     def __init__(self) -> None:
         self.verdict = STALE
-        self.askers: tuple[Any, ...] = ()
+        self.askers: Collection[Any] = ()
 
     @property
     def sources(self) -> Iterable[Source]:

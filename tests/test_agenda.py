@@ -817,3 +817,37 @@ def test_a_run_that_began_late_is_not_ended_for_what_held_before() -> None:
     assert world.stops == []
     assert world.look("10:40:00") == []
     assert world.stops == ["a: its end_cond holds"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "shared"),
+    [
+        ("time of day after 10:00", True),
+        ("task 'x' has failed", True),
+        ("task 'x' is running & param mode is loud | scheduler has more than 3 cycles", True),
+        ("time of day after 10:00 & ~task 'x' has failed in Asia/Tokyo", True),
+        ("has failed", False),
+        ("is running", False),
+        ("after task 'x'", False),
+        ("daily", False),
+        ("task 'x' has failed | retry", False),
+    ],
+)
+def test_a_plan_that_is_the_same_for_every_task_is_one(condition: str, shared: bool) -> None:
+    planner, node = Planner(History()), parse(condition)
+    plans = {planner.plan(node, name, UTC) for name in ("a", "b", "c")}
+    assert (len(plans) == 1) is shared
+
+
+def test_of_many_tasks_with_one_plan_each_is_woken_until_it_is_gone() -> None:
+    world = World()
+    for name in "abcd":
+        world.task(name, "task 'x' has failed")
+    assert world.look() == []
+    world.agenda.remove("b")
+    world.agenda.change("c", Schedule(parse("task 'x' has succeeded"), UTC))
+    world.record("x", FAIL)
+    assert world.look() == ["a 00:00:00", "d 00:00:00"]
+    for name in "acd":
+        world.agenda.remove(name)
+    assert world.record("x", FAIL).look() == []
