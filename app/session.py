@@ -559,6 +559,12 @@ class Session:
             for _, (label, scheduled_at, at) in sorted(found.items())
         ]
 
+    @property
+    def under_way(self) -> int:
+        """How many runs of its tasks, but for dynamic ones, are live anywhere."""
+        logs = self._known().planner.history.tasks
+        return sum(len(logs[task.key].live) for task in self if task.key in logs)
+
     def log_of(self, task: AnyTask) -> TaskLog:
         return self._known().planner.history.of(task.key)
 

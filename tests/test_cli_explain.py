@@ -127,6 +127,21 @@ def why(folder: Path, task: str, *more: str) -> str:
     return out
 
 
+def test_what_is_due_and_has_no_room_says_so(folder: Path) -> None:
+    crowded = LONG.replace('App("log.db",', 'App("log.db", concurrency_limit=1,')
+    (folder / "long.py").write_text(crowded.replace("after task 'extract'", "true"))
+    process = command(folder, "run", "long:app")
+    assert process.stdout is not None
+    assert any("extracting" in line for line in process.stdout)
+    assert why(folder, "load").splitlines()[1] == (
+        "✗ due, but there is no room: 1 run under way, all that 1 instance may have"
+    )
+    assert "no room" not in why(folder, "extract")
+    (folder / "done").touch()
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
 def test_a_task_of_an_app_that_is_running_and_of_one_that_has_stopped(folder: Path) -> None:
     (folder / "long.py").write_text(LONG)
     process = command(folder, "run", "long:app")

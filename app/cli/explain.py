@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -19,6 +19,10 @@ from ..face import explain
 from .completing import complete_file, complete_task
 from .options import Moment, now, read_conditions, read_moment, zone_option
 from .target import app_at, is_target, refuse_unknown
+from .wording import counted
+
+if TYPE_CHECKING:
+    from ..app import App
 
 NOBODY = "due, but no instance of the app runs"
 
@@ -85,14 +89,27 @@ def of_app(target: str, task: str) -> Explanation:
     except KeyError:
         refuse_unknown(app, [task])
         raise
-    return from_outside(found, any(instance.alive for instance in app.session.store.instances()))
+    return from_outside(found, what_keeps(app))
 
 
-def from_outside(found: Explanation, alive: bool) -> Explanation:
-    """With what the app itself need not say: what is due starts where an instance runs."""
-    if not found.value or found.obstacles or alive:
+def what_keeps(app: App) -> str | None:
+    """What keeps all that is due from being started, as far as the store tells."""
+    session = app.session
+    alive = sum(instance.alive for instance in session.store.instances())
+    if not alive:
+        return NOBODY
+    limit, runs = session.config.concurrency_limit, session.under_way
+    if limit is None or runs < limit * alive:
+        return None
+    running, there = counted(runs, "run"), counted(alive, "instance")
+    return f"due, but there is no room: {running} under way, all that {there} may have"
+
+
+def from_outside(found: Explanation, kept: str | None) -> Explanation:
+    """With what the app itself need not say."""
+    if not found.value or found.obstacles or kept is None:
         return found
-    return replace(found, obstacles=(NOBODY,))
+    return replace(found, obstacles=(kept,))
 
 
 def of_condition(

@@ -14,7 +14,7 @@ from ...engine.civil import SECOND, Zone, from_datetime, to_datetime
 from ...engine.explain import Explanation, Part
 from ..app import App
 from ..task import Task
-from .explain import from_outside
+from .explain import from_outside, what_keeps
 from .options import now, tasks_option
 from .progress import progress
 from .target import app_at, refuse_unknown, target_argument
@@ -84,10 +84,10 @@ def tasks_(target: str, tasks: tuple[str, ...], as_json: bool) -> None:
 def rows_of(app: App, names: tuple[str, ...]) -> Iterator[Row]:
     """In order of definition."""
     wanted = [task for task in app if not names or task.name in names]
-    alive = any(instance.alive for instance in app.session.store.instances())
+    kept = what_keeps(app)
     with progress("asking each task") as done:
         for number, task in enumerate(wanted, 1):
-            status, found = task.status, from_outside(task.explain(), alive)
+            status, found = task.status, from_outside(task.explain(), kept)
             why = () if status == "run" else tuple(reasons(found))
             yield Row(task, status, task.last_run, task.next_due, why)
             done(number / len(wanted))
