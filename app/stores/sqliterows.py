@@ -27,9 +27,11 @@ class RowWriter:
         self._instance = instance
         self.waited_for = True
         self._versions: dict[str, int] = {}
-        marks = ", ".join("?" * 13)
+        newest = f"(SELECT coalesce(max(seq), 0) FROM {t.record})"
         self._schedule = (
-            f"INSERT INTO {t.dynamic} ({COLUMNS}) VALUES ({marks}) ON CONFLICT (task) DO UPDATE "
+            f"INSERT INTO {t.dynamic} ({COLUMNS}) VALUES "
+            f"(?1, ?2, ?3, ?4, ?6, {newest}, ?7, NULL, ?5, ?5, 0, 0, NULL) "
+            "ON CONFLICT (task) DO UPDATE "
             "SET shard = excluded.shard, text = excluded.text, version = excluded.version, "
             "condition = excluded.condition, look = iif(holder IS NULL, 0, NULL), "
             "since = iif(condition = excluded.condition, since, excluded.since), "
@@ -83,10 +85,9 @@ class RowWriter:
         of = f"SELECT 1 FROM {self._tables.dynamic} WHERE task = ? AND version = ?"
         return self._db.execute(of, (task, version)).fetchone() is not None
 
-    def schedule(self, tasks: Sequence[Planned], now: int, newest: int) -> None:
+    def schedule(self, tasks: Sequence[Planned], now: int) -> None:
         self._versions.clear()
-        rows = [(*p[:4], p.version, newest, now, None, p.due, p.due, 0, 0, None) for p in tasks]
-        self._db.executemany(self._schedule, rows)
+        self._db.executemany(self._schedule, [(*planned, now) for planned in tasks])
 
     def unschedule(self, tasks: Sequence[str]) -> set[str]:
         self._versions.clear()

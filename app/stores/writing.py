@@ -60,6 +60,7 @@ class Writer:
         self._current: set[str] = set()  # tasks whose condition reads so, as of `_version`
         self._missing = False  # whether occurrences are noted as missed
         ((self._synchronous,),) = db.execute("PRAGMA synchronous")
+        self._set = self._synchronous
         self.rows = RowWriter(db, tables, instance)
         self._sweep = Sweep()
         t = tables
@@ -90,7 +91,12 @@ class Writer:
 
     def _transaction(self, *, lasting: bool = True) -> transaction:
         """If not `lasting`, a loss of power may undo it, though not what comes after it alone."""
-        return transaction(self._db, synchronous=self._synchronous if lasting else NORMAL)
+        wanted = self._synchronous if lasting else NORMAL
+        if wanted != self._set:
+            roll_back(self._db)  # in a transaction it stays what it is
+            self._db.execute(f"PRAGMA synchronous = {wanted}")
+            self._set = wanted
+        return transaction(self._db)
 
     def commit(self, steps: Sequence[Step]) -> list[Answer]:
         with self._transaction():
@@ -219,7 +225,7 @@ class Writer:
 
     def schedule(self, tasks: Sequence[Planned], now: int) -> None:
         with self._transaction():
-            self.rows.schedule(tasks, now, newest_of(self._db, self._tables))
+            self.rows.schedule(tasks, now)
 
     def unschedule(self, tasks: Sequence[str]) -> set[str]:
         with self._transaction():
@@ -299,20 +305,12 @@ class Writer:
 class transaction:
     """BEGIN … COMMIT, or ROLLBACK on any exception."""
 
-    def __init__(
-        self,
-        db: sqlite3.Connection,
-        begin: str = "BEGIN IMMEDIATE",
-        synchronous: int | None = None,
-    ) -> None:
+    def __init__(self, db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> None:
         self._db = db
         self._begin = begin
-        self._synchronous = synchronous
 
     def __enter__(self) -> sqlite3.Connection:
-        self._roll_back()  # what could not be before
-        if self._synchronous is not None:
-            self._db.execute(f"PRAGMA synchronous = {self._synchronous}")
+        roll_back(self._db)  # what could not be before
         self._db.execute(self._begin)
         return self._db
 
@@ -322,12 +320,13 @@ class transaction:
                 self._db.execute("COMMIT")
         finally:
             with suppress(sqlite3.Error):  # it would hide why
-                self._roll_back()
+                roll_back(self._db)
 
-    def _roll_back(self) -> None:
-        """SQLite has done it by itself after some errors."""
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
+
+def roll_back(db: sqlite3.Connection) -> None:
+    """SQLite has done it by itself after some errors."""
+    if db.in_transaction:
+        db.execute("ROLLBACK")
 
 
 def newest_of(db: sqlite3.Connection, t: Tables) -> int:

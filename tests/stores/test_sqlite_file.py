@@ -282,3 +282,16 @@ def test_what_is_taken_does_not_wait_for_the_disk_and_what_is_written_does(path:
             assert kept == [levels[0], "COMMIT", levels[1], "COMMIT"]
 
     asyncio.run(story())
+
+
+def test_to_schedule_takes_one_statement_in_one_transaction(path: Path) -> None:
+    async def story() -> None:
+        async with opened(SqliteStore(str(path))) as store:
+            assert isinstance(store, SqliteStore) and store._connection is not None
+            said: list[str] = []
+            store._connection.set_trace_callback(said.append)
+            await store.schedule([Planned("f:a", "f", "{}", "daily", 1, 1)], 1)
+            store._connection.set_trace_callback(None)
+            assert [each.split()[0] for each in said] == ["BEGIN", "INSERT", "COMMIT"]
+
+    asyncio.run(story())
