@@ -90,8 +90,9 @@ class DynamicTasks:
 
     def expect(self, instant: int) -> None:
         """There is something at that instant, perhaps. On the loop's thread."""
-        self._first = min(self._first, instant)
-        self._wake()
+        if instant < self._first:
+            self._first = instant
+            self._wake()
 
     def rouse(self, source: str) -> None:
         """A parameter of that name has another value, or there is a task of it."""
