@@ -55,6 +55,7 @@ NOT_SAID = (*timetable.WAYS, "on_startup", "on_shutdown", "permanent", "enabled"
 MAX_COST = 100
 MOST_MANNERS = 5_000
 DECODER = json.JSONDecoder()
+ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 _versions = random.SystemRandom()
 
 PartitionSelector = Callable[[int, str], int]
@@ -352,7 +353,7 @@ WRITERS: Mapping[str, Callable[[Any], str]] = {
 def text_of(said: Said, args: Said) -> str:
     """As JSON: the same whenever the same is said."""
     texts = {name: WRITERS[name](value) for name, value in said.items() if value is not None}
-    return json.dumps({**texts, "args": args}, ensure_ascii=False, sort_keys=True)
+    return ENCODER.encode({**texts, "args": args})
 
 
 def way_of(said: Said) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from ..conds.cron import CronFields
@@ -45,6 +46,7 @@ def moment(given: Any, name: str, owner: Speaker) -> datetime:
     raise DefinitionError(f"{name}={given!r}: it is a datetime, or text such as 2026-01-31 10:00")
 
 
+@lru_cache(maxsize=1024)
 def once(at: datetime) -> Condition:
     """From that instant on; a naive one is in the task's zone."""
     if at.utcoffset() is None:
