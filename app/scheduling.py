@@ -13,10 +13,10 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Coroutine,
     Iterable,
     Iterator,
     Mapping,
+    Sized,
 )
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -89,14 +89,18 @@ class Scheduling:
         self._first = FirstLooks(session)
         self._opened = False  # the store, by us
         self._lock: asyncio.Lock | None = None
+        self._home: asyncio.AbstractEventLoop | None = None  # that of the app, before it runs too
+        self._queued: set[asyncio.Future[Any]] = set()  # what takes its turn
+        self._begun: set[asyncio.Future[Any]] = set()  # by the store that we have open
 
     def schedule(self, family: Any, tasks: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
         found = self._session.family(family)
         planned = [self._planned(found, name, given) for name, given in tasks]
 
-        async def write(store: Store) -> None:
-            await store.schedule(planned, self._session.clock.now())
-            self._tell(planned)
+        def write(store: Store) -> asyncio.Future[None]:
+            written = asyncio.ensure_future(store.schedule(planned, self._session.clock.now()))
+            written.add_done_callback(lambda _: self._tell(planned))
+            return written
 
         return self._by_store(write)
 
@@ -116,8 +120,8 @@ class Scheduling:
         found = self._session.family(family)
         keys = [found.key_of(name) for name in names]
 
-        async def remove(store: Store) -> bool:
-            return bool(await store.unschedule(keys))
+        def remove(store: Store) -> Awaitable[bool]:
+            return is_any(store.unschedule(keys))  # no later than what is asked for after it
 
         return self._by_store(remove)
 
@@ -201,16 +205,19 @@ class Scheduling:
     def _read(self, question: Callable[[], T]) -> Any:
         return question() if running_loop() is None else asyncio.to_thread(question)
 
-    def _by_store(self, action: Callable[[Store], Coroutine[Any, Any, T]]) -> Any:
+    def _by_store(self, action: Callable[[Store], Awaitable[T]]) -> Any:
         here, life = running_loop(), self._session.life
         if self._session.serving and life is None:
             raise OncueError("the app is just opening its store; schedule once it runs, or before")
         if life is None:
-            alone = self._alone(action)
-            return asyncio.run(alone) if here is None else asyncio.ensure_future(alone)
-        doing = action(self._session.store)
+            if here is None:
+                return asyncio.run(self._alone(action))
+            if here is self._home and self._opened and not (self._turn().locked() or self._queued):
+                return kept(self._begun, action(self._session.store))
+            return kept(self._queued, self._alone(action))
         if here is life.loop:
-            return asyncio.ensure_future(doing)  # which is done whether it is awaited or not
+            return asyncio.ensure_future(action(self._session.store))
+        doing = elsewhere(action, self._session.store)
         try:
             future = asyncio.run_coroutine_threadsafe(doing, life.loop)
         except RuntimeError:
@@ -244,8 +251,13 @@ class Scheduling:
             self._lock = asyncio.Lock()
         return self._lock
 
+    def enter(self) -> None:
+        """The app is about to run on this loop."""
+        self._home = asyncio.get_running_loop()
+
     async def leave(self) -> None:
         """Close the store if we have opened it: nobody needs it."""
+        self._home = None
         async with self._turn():
             await self._close()
         self._lock = None  # the next may be on another loop
@@ -263,9 +275,28 @@ class Scheduling:
             yield handed.close
 
     async def _close(self) -> None:
+        if self._begun:
+            await asyncio.wait(self._begun)
         if self._opened:
             self._opened = False
             await self._session.store.close()
+
+
+def kept(among: set[asyncio.Future[Any]], doing: Awaitable[T]) -> asyncio.Future[T]:
+    """What is done whether it is awaited or not, among these until it has been."""
+    future = asyncio.ensure_future(doing)
+    among.add(future)
+    future.add_done_callback(among.discard)
+    return future
+
+
+async def elsewhere(action: Callable[[Store], Awaitable[T]], store: Store) -> T:
+    """On another loop than where it is asked for."""
+    return await action(store)
+
+
+async def is_any(found: Awaitable[Sized]) -> bool:
+    return bool(await found)
 
 
 def moment_of(condition: Condition) -> datetime | None:

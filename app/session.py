@@ -358,6 +358,7 @@ class Session:
         if self.app_context is not None:
             raise OncueError("the app is running already")
         self.app_context = context = AppContext(self)
+        self.scheduling.enter()
         try:
             async with self.fixtures.around(context):
                 yield context

@@ -731,6 +731,79 @@ def test_of_two_that_schedule_the_same_name_one_wins_whole(store: Store) -> None
     live(app, story)
 
 
+@pytest.mark.parametrize("runs", [False, True])
+def test_what_is_asked_for_in_turn_is_done_in_turn(store: Store, runs: bool) -> None:
+    app = App(store, timezone="UTC")
+    remind, _ = family(app)
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", interval="1 h")
+        gone, _ = await asyncio.gather(
+            context.unschedule_task(remind, "a"),
+            context.schedule_task(remind, "a", interval="2 h"),
+        )
+        assert gone
+        assert (await context.get_task(remind, "a")).interval == "2 hours"
+        _, gone = await asyncio.gather(
+            context.schedule_task(remind, "b", interval="1 h"),
+            context.unschedule_task(remind, "b"),
+        )
+        assert gone
+        assert await context.get_task(remind, "b") is None
+
+    async def before() -> None:
+        async with app.create() as context:
+            await story(context)
+
+    if runs:
+        live(app, story)
+    else:
+        asyncio.run(before())
+
+
+def test_what_is_being_scheduled_when_the_app_begins_is_there(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, seen = family(app)
+
+    async def story() -> None:
+        async with app.create() as context:
+            await context.schedule_task(remind, "a", execute_at="2100-01-01")
+            for name in "bcd":
+                context.schedule_task(remind, name, execute_at="2026-01-01")
+            running = asyncio.create_task(context.run())
+            await seen.after(3)
+            context.shutdown()
+            await running
+
+    asyncio.run(asyncio.wait_for(story(), LIMIT))
+    assert seen.names == "b c d"
+
+
+def test_who_waits_for_an_earlier_one_is_not_woken_for_a_later(store: Store) -> None:
+    app = App(store, clock=Hands("2026-03-10 10:00"), timezone="UTC")
+    remind, _ = family(app)
+
+    async def story(context: AppContext) -> None:
+        life = app.session.life
+        assert life is not None
+        await settled(app)
+        woken = 0
+        wake = life.dynamic._wake
+
+        def counted() -> None:
+            nonlocal woken
+            woken += 1
+            wake()
+
+        life.dynamic._wake = counted
+        for hour, times in [(12, 1), (13, 1), (14, 1), (11, 2)]:
+            await context.schedule_task(remind, str(hour), execute_at=f"2026-03-10 {hour}:00")
+            await settled(app)
+            assert woken == times
+
+    live(app, story)
+
+
 # --- what is refused ------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ instances.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from typing import NamedTuple, Protocol
@@ -242,12 +242,12 @@ class Store(Protocol):
 
     # --- dynamic tasks --------------------------------------------------------------------
 
-    async def schedule(self, tasks: Sequence[Planned], now: int) -> None:
+    def schedule(self, tasks: Sequence[Planned], now: int) -> Awaitable[None]:
         """Let these dynamic tasks be, all or none. One that is as it is to be already stays as it
         is; another one that there is keeps its records, and what it was about if its condition
         reads as it did. Of the same name twice the last counts."""
 
-    async def unschedule(self, tasks: Sequence[str]) -> set[str]:
+    def unschedule(self, tasks: Sequence[str]) -> Awaitable[set[str]]:
         """Remove these dynamic tasks; which there were. Runs that are live go on to their end."""
 
     async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:

@@ -12,6 +12,7 @@ are read before anything is written (`files.py`).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sqlite3
@@ -132,11 +133,11 @@ class SqliteStore(HasWorker):
             lambda left: self._call(partial(self._trim, before, lookback, left)), most
         )
 
-    async def schedule(self, tasks: Sequence[Planned], now: int) -> None:
-        await self._call(lambda: self._write.schedule(tasks, now))
+    def schedule(self, tasks: Sequence[Planned], now: int) -> asyncio.Future[None]:
+        return self._call(lambda: self._write.schedule(tasks, now))
 
-    async def unschedule(self, tasks: Sequence[str]) -> set[str]:
-        return await self._call(lambda: self._write.unschedule(tasks))
+    def unschedule(self, tasks: Sequence[str]) -> asyncio.Future[set[str]]:
+        return self._call(lambda: self._write.unschedule(tasks))
 
     async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
         return await self._call(lambda: self._write.take(shares, now))
@@ -156,11 +157,14 @@ class SqliteStore(HasWorker):
             await self._call(self._close)
             self._stop_worker()
 
-    async def _call(self, function: Callable[[], T]) -> T:
+    def _call(self, function: Callable[[], T]) -> asyncio.Future[T]:
         if self._worker is None:
             raise self._closed
+        return self._worker.call(lambda: self._answer(function))
+
+    def _answer(self, function: Callable[[], T]) -> T:
         try:
-            return await self._worker.call(function)
+            return function()
         except sqlite3.Error as error:
             raise self._silent(error) from error
 

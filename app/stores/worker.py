@@ -22,12 +22,12 @@ class Worker:
         self._thread = Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    async def call(self, function: Callable[[], T]) -> T:
+    def call(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """What the function gives or raises on the thread, after all that was asked before. It is
-        done even if nobody waits for it any more."""
+        done whether anybody waits for it or not."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.put((function, future))
-        return await future
+        return future
 
     def stop(self) -> None:
         """Wait for what was asked; nothing more may be."""
