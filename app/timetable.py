@@ -46,9 +46,13 @@ def moment(given: Any, name: str, owner: Speaker) -> datetime:
     raise DefinitionError(f"{name}={given!r}: it is a datetime, or text such as 2026-01-31 10:00")
 
 
-@lru_cache(maxsize=1024)
 def once(at: datetime) -> Condition:
     """From that instant on; a naive one is in the task's zone."""
+    return _once(at, at.fold)  # in which two that are equal may differ
+
+
+@lru_cache(maxsize=1024)
+def _once(at: datetime, fold: int) -> Condition:
     if at.utcoffset() is None:
         return Once(at.replace(tzinfo=None, fold=0))
     return Once(at.astimezone(UTC).replace(tzinfo=None)).in_zone("UTC")

@@ -448,7 +448,9 @@ def possible_from(plan: Plan, now: int, wanted: bool) -> int:
         case CadencePlan():
             return FOREVER if wanted else now
         case EveryPlan():
-            return now if not wanted or (plan.log.live and not plan.since) else FOREVER
+            if not wanted or (plan.log.live and not plan.since):
+                return now
+            return FOREVER if plan.since else now + plan.microseconds  # of a run now
         case AfterPlan(log=log):
             return now if log.known else FOREVER
         case HasPlan(log=log, count=count):

@@ -4,6 +4,7 @@ import asyncio
 import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,6 +16,7 @@ from oncue.tasks import Task
 from oncue.tests.test_tasks import actions, run
 
 MINUTE = 60_000_000  # microseconds
+BERLIN = ZoneInfo("Europe/Berlin")
 TOKYO = timezone(timedelta(hours=9))
 
 
@@ -47,6 +49,14 @@ def task(**options: Any) -> Task[..., Any]:
             "once at 2026-03-01 01:30 in 'UTC'",
         ),
         ({"execute_at": datetime(2026, 10, 25, 1, 30, fold=1)}, "once at 2026-10-25 01:30"),
+        (
+            {"execute_at": datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN)},
+            "once at 2026-10-25 00:30 in 'UTC'",
+        ),
+        (
+            {"execute_at": datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1)},
+            "once at 2026-10-25 01:30 in 'UTC'",
+        ),
     ],
 )
 def test_each_is_a_condition(options: dict[str, Any], condition: str) -> None:
