@@ -20,7 +20,6 @@ from .executors import (
     EXECUTIONS,
     AsyncExecutor,
     Call,
-    ChainRun,
     Ending,
     Executor,
     ProcessExecutor,
@@ -128,14 +127,11 @@ class Runs:
                 if live.launcher.blocks:
                     await self._block(live, call)
                 elif isinstance(call.function, Chain):
-                    live.running = self._start_chain(call, call.function)
+                    live.running = self._chains.start_chain(call, call.function.judge)
                 else:
                     live.running = await self._executor(live.launcher.execution).start(call)
                     if live.told:
                         live.running.terminate()
-
-    def _start_chain(self, call: Call, chain: Chain) -> ChainRun:
-        return self._chains.start_chain(call, chain.judge)
 
     def _comes_too_late(self, launcher: Launcher) -> bool:
         """What is claimed is begun, but for a `main` run, which would keep the end waiting."""
@@ -201,7 +197,7 @@ class Runs:
         """A `main` run: this thread has nothing else until it ends."""
         running: Awaitable[object]
         if isinstance(call.function, Chain):
-            running = self._start_chain(call, call.function).task
+            running = self._chains.run_chain(call, call.function.judge)
         else:
             running = self._executor(live.launcher.execution).start(call)
         self._blocking = blocking = asyncio.ensure_future(running)

@@ -17,7 +17,7 @@ import sys
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +277,158 @@ def test_log_lines_below_the_level_stay_away(
     caplog.set_level(logging.WARNING, logger="tests.executors")
     assert one(execution, says, text="hush").action is Action.SUCCESS
     assert [r for r in caplog.records if r.name == "tests.executors"] == []
+
+
+# --- coroutines that share a task -----------------------------------------------------------------
+
+
+async def together(made: Bench, *functions: Callable[..., object]) -> list[Ending]:
+    """Started in one go; the endings, as they come."""
+    for function in functions:
+        await made.start(function)
+    return [await made.ending() for _ in functions]
+
+
+def beside(*functions: Callable[..., object]) -> list[Ending]:
+    async def story() -> list[Ending]:
+        async with bench("async") as made:
+            return await together(made, *functions)
+
+    return asyncio.run(story())
+
+
+def test_coroutines_that_end_with_their_first_step_cost_one_asyncio_task() -> None:
+    async def which() -> object:
+        return asyncio.current_task()
+
+    assert len({id(ending.value) for ending in beside(*[which] * 10)}) == 1
+
+
+def test_one_that_goes_on_has_a_task_of_its_own() -> None:
+    async def which() -> object:
+        task = asyncio.current_task()
+        await asyncio.sleep(0)
+        assert asyncio.current_task() is task
+        return task
+
+    assert len({id(ending.value) for ending in beside(*[which] * 10)}) == 10
+
+
+def test_a_time_limit_of_one_is_not_that_of_another() -> None:
+    async def short() -> str:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await asyncio.sleep(LIMIT)
+        return "short"
+
+    async def long() -> str:
+        await asyncio.sleep(0.01)
+        return "long"
+
+    async def quick() -> str:
+        return "quick"
+
+    values = [ending.value for ending in beside(quick, short, quick, long)]
+    assert values == ["quick", "quick", "short", "long"]
+
+
+def test_where_the_loop_makes_tasks_in_its_own_way_each_has_one() -> None:
+    async def which() -> object:
+        return asyncio.current_task()
+
+    async def story() -> list[Ending]:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(lambda loop, coroutine, **more: asyncio.Task(coroutine, loop=loop))
+        async with bench("async") as made:
+            return await together(made, *[which] * 10)
+
+    assert len({id(ending.value) for ending in asyncio.run(story())}) == 10
+
+
+def test_what_one_sets_in_its_context_no_other_sees() -> None:
+    async def paints() -> str:
+        modifies("!")
+        return COLOUR.get()
+
+    async def paints_later() -> str:
+        modifies("!")
+        await asyncio.sleep(0)
+        modifies("?")
+        await asyncio.create_task(asyncio.sleep(0))
+        return COLOUR.get()
+
+    values = [e.value for e in beside(paints, paints, paints_later, paints, paints_later)]
+    assert values == ["none!", "none!", "none!", "none!?", "none!?"]
+
+
+def test_they_have_the_context_in_which_they_were_started() -> None:
+    async def which() -> str:
+        return COLOUR.get()
+
+    async def story() -> list[object]:
+        async with bench("async") as made:
+            for colour in ("red", "green"):
+                COLOUR.set(colour)
+                await made.start(which)
+            return [(await made.ending()).value for _ in "ab"]
+
+    assert asyncio.run(story()) == ["red", "green"]
+
+
+def test_one_that_is_told_to_end_before_its_turn_is_not_called() -> None:
+    called: list[str] = []
+
+    async def story() -> list[Action]:
+        async with bench("async") as made:
+            await made.start(lambda: called.append("a"))
+            (await made.start(lambda: called.append("b"))).terminate()
+            await made.start(lambda: called.append("c"))
+            return [(await made.ending()).action for _ in "abc"]
+
+    assert asyncio.run(story()) == [Action.SUCCESS, Action.TERMINATE, Action.SUCCESS]
+    assert called == ["a", "c"]
+
+
+def test_to_tell_one_that_has_ended_to_end_tells_no_other() -> None:
+    async def story() -> Ending:
+        told = asyncio.Event()
+        async with bench("async") as made:
+            ended = await made.start(answer)
+            await made.start(told.wait)
+            assert (await made.ending()).value == 42
+            ended.terminate()
+            told.set()
+            return await made.ending()
+
+    assert asyncio.run(story()) == Ending(Action.SUCCESS, True)
+
+
+def test_one_that_cancels_its_own_task_cancels_no_other() -> None:
+    async def cancels() -> str:
+        task = asyncio.current_task()
+        assert task is not None and task.cancel()
+        return "cancelled itself"
+
+    async def sleeps() -> str:
+        await asyncio.sleep(0)
+        return "slept"
+
+    values = [ending.value for ending in beside(cancels, sleeps, cancels, sleeps)]
+    assert sorted(map(str, values)) == ["cancelled itself", "cancelled itself", "slept", "slept"]
+
+
+def test_those_that_wait_for_their_turn_outlive_the_task_they_were_to_share() -> None:
+    async def story() -> list[object]:
+        async with bench("async") as made:
+            before = asyncio.all_tasks()
+            await made.start(answer)
+            for task in asyncio.all_tasks() - before:
+                task.cancel()
+            await asyncio.sleep(0)
+            await made.start(answer)
+            return [(await made.ending()).value for _ in "ab"]
+
+    assert asyncio.run(story()) == [42, 42]
 
 
 # --- the table: parallel --------------------------------------------------------------------------
