@@ -17,7 +17,7 @@ from ..engine.agenda import Agenda
 from ..engine.civil import FOREVER
 from ..engine.decisions import Missed, Start
 from ..engine.history import Mark
-from ..engine.records import Action, Record
+from ..engine.records import Action, Record, new
 from .clock import Clock
 from .errors import LeaseLostException, StoreError
 from .repo import LEVELS, message_of
@@ -206,7 +206,7 @@ class Journal:
             return
         mark = Mark(record.at, self.agenda.history.next_provisional())
         self.agenda.take(record, now, mark)
-        self._unsaved.append((Finish(record), mark))
+        self._unsaved.append((new(Finish, (record,)), mark))
 
     # --- leases ---------------------------------------------------------------------------
 
@@ -308,7 +308,7 @@ class Journal:
         told = is_told(SUCCESS)
         for (finish, mark), answer in zip(endings, answers, strict=False):
             record = finish.record
-            if isinstance(answer, Refused):
+            if not isinstance(answer, int):
                 self._refused(record)
                 self.want({record.task}, now)
                 continue
@@ -335,7 +335,7 @@ class Journal:
         superseded: list[str] = []
         for start, answer in zip(starts, answers, strict=True):
             record = start.record
-            if isinstance(answer, Refused):
+            if not isinstance(answer, int):
                 refused.append(start)
                 if answer is Refused.SUPERSEDED:
                     superseded.append(record.task)

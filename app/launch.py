@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.civil import FOREVER
 from ..engine.decisions import Start
-from ..engine.records import Record
+from ..engine.records import Record, new
 from .binding import CONTEXT, NOTHING, asks_for_flag, collect, prepare, refuse_lacking
 from .context import Context, OwnPulse
 from .executors import NO_ARGUMENTS, Call, Ending, Running
@@ -107,7 +107,7 @@ class Launcher:
         it. Raises ArgumentError for one that cannot be had, and what the code of an argument
         raises."""
         if self.plain and not parameters:
-            return Call(self.task.function, done, NO_ARGUMENTS, self.name)
+            return new(Call, (self.task.function, done, NO_ARGUMENTS, self.name, None, None))
         task, flag, beat = self.task, None, None
         if self.given is None or parameters:
             values = collect(task.needs, self.session.parameters, task.parameters, parameters)

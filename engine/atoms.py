@@ -20,7 +20,7 @@ from .civil import BEGINNING, FOREVER, Zone
 from .history import Run, Source, TaskLog, count_after, count_in
 from .periods import Period, Window, period_of
 from .periods.algebra import Constant, Expression, Span, all_of, opposite
-from .records import Action, bits
+from .records import Action, bits, new
 from .verdict import STALE, ParameterSource, Plan, Reads, Verdict
 
 ANY = bits(*Action)
@@ -289,7 +289,7 @@ class HasPlan(Plan):
             value, since, until = self._within(now)
             settled = until < FOREVER and self._settled(now, value)
             settled = settled or self.count == NONE_AT_LEAST
-        return Verdict(value, since, until, () if settled else self.reads)
+        return new(Verdict, (value, since, until, () if settled else self.reads))
 
     def _within(self, now: int) -> tuple[bool, int, int]:
         times = self.log.instants(self.actions)
