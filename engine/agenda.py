@@ -693,7 +693,7 @@ class Agenda:
                     self.missed.append(Missed(entry.name, instant))
                     self._go_on(entry, newer, now)
                     return None
-            elif instant < self.logical and plan.paced is not None:
+            elif instant < self.logical and entry.paced is not None:
                 instant = self.logical  # the newest of those that an interval has brought
         return self._start(entry, instant, now, verdict, in_order=in_order)
 
@@ -907,11 +907,11 @@ class Agenda:
             if not self._ask(entry, entry.fresh, instant).value:
                 attempt = outcome.attempt + 1
         mark = Mark(now, self.history.next_provisional())
-        scheduled_at = instant
-        if request is None and not owed:
-            scheduled_at = entry.plan.phase(instant, verdict.since)
+        scheduled_at, paced = instant, entry.paced
+        if paced is not None and request is None and not owed:
+            scheduled_at = paced.phase(instant, verdict.since)
             if not in_order:
-                scheduled_at = entry.plan.newest(scheduled_at, min(now, verdict.until - 1))
+                scheduled_at = paced.newest(scheduled_at, min(now, verdict.until - 1))
         fields = entry.name, RUN, now, mark.seq, scheduled_at, attempt, None, None, None, None
         record = new(Record, fields)
         log.add(record, mark)

@@ -35,7 +35,8 @@ class Item:
 class Entry(Item):
     """One task on the agenda. `fresh` is its plan with `retry` taken as false: a start that
     only the full plan allows is a retry. `watch` looks after its live runs, `latest` is the
-    instant of its latest start, `requests` are the starts asked for. `behind` is from when on it
+    instant of its latest start, `requests` are the starts asked for, `paced` is the interval that
+    gives a start its phase. `behind` is from when on it
     has still to be decided, where that is not the present; `queued` whether what has come due
     since then waited for a run of the task itself, or for room."""
 
@@ -46,6 +47,7 @@ class Entry(Item):
         "fresh",
         "latest",
         "not_before",
+        "paced",
         "queued",
         "requests",
         "schedule",
@@ -58,6 +60,7 @@ class Entry(Item):
         super().__init__(name, plan, log, rank)
         self.schedule = schedule
         self.fresh = fresh
+        self.paced = plan.paced
         self.watch: Watch | None = None
         self.enabled = schedule.enabled
         self.not_before = self.latest = BEGINNING

@@ -87,12 +87,6 @@ class Composite(Plan):
     def paced(self) -> Plan | None:
         return self._paced
 
-    def phase(self, now: int, since: int) -> int:
-        return now if self._paced is None else self._paced.phase(now, since)
-
-    def newest(self, instant: int, late: int) -> int:
-        return instant if self._paced is None else self._paced.newest(instant, late)
-
     def outlook(self, now: int) -> Expression:
         steps: list[Step] = []
         stack: list[Plan | Operation] = [self]

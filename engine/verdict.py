@@ -107,11 +107,12 @@ class Plan:
         return None
 
     def phase(self, now: int, since: int) -> int:
-        """The logical instant of a start decided at `now`, the condition true since `since`."""
+        """Of an interval: the logical instant of a start decided at `now`, the condition true since
+        `since`."""
         return now
 
     def newest(self, instant: int, late: int) -> int:
-        """Of the starts that an interval has brought from `instant` up to `late`, the newest."""
+        """Of the starts that it has brought from `instant` up to `late`, the newest."""
         return instant
 
     def lookback(self, now: int) -> int:
