@@ -300,12 +300,17 @@ class Agenda:
     def take(self, record: Record, now: int, mark: Mark | None = None) -> Mark:
         """Take in a record: the next of the log, or one of our own that has a provisional place.
         It is seen by the decisions from its instant on."""
+        task, action, at, seq = record[:4]
         if mark is None:
-            self.history.see(record.seq)
-            mark = Mark(record.at, record.seq)
-        self._inbox.append((record.at if record.at < now else now, record, mark))
-        if record.action is RUN and record.task in self.entries:
-            self._coming.setdefault(record.task, Coming(record.seq)).seq = record.seq
+            self.history.see(seq)
+            mark = Mark(at, seq)
+        self._inbox.append((at if at < now else now, record, mark))
+        if action is RUN and task in self.entries:
+            coming = self._coming.get(task)
+            if coming is None:
+                self._coming[task] = Coming(seq)
+            else:
+                coming.seq = seq
         return mark
 
     def absorb(self) -> None:
@@ -314,30 +319,36 @@ class Agenda:
             self._see(*self._inbox.popleft())
 
     def _see(self, instant: int, record: Record, mark: Mark) -> TaskLog:
-        task, action = record.task, record.action
+        task, action, at, seq, scheduled_at = record[:5]
         entry = self.entries.get(task)
         log = self.history.of(task) if entry is None else entry.log
         if log.born and not log.has(record):
             if entry is not None and action is RUN:
-                self._has_come(entry, record.seq)
+                self._has_come(entry, seq)
+                self._hold(entry)
             return log
         if instant < self.logical:
             instant = self.logical
         self.logical = instant
         bit = BIT[action]
         if log.read & bit and (self._past or self._coming):
-            self._settle_past(log, record.at)
+            self._settle_past(log, at)
         log.add(record, mark)
         if entry is not None:
             if action is RUN:
-                self._leave_to_another(entry, record.at, record.logical)
-                self._keep_watch(entry, record.at)
-                self._has_come(entry, record.seq)
+                self._leave_to_another(entry, at, at if scheduled_at is None else scheduled_at)
+                self._keep_watch(entry, at)
+                self._has_come(entry, seq)
+                self._hold(entry)
             else:
                 if entry.crash_wait or action is CRASH or log.policy.undoing & bit:
-                    self._wait_after(entry, action, record.at)
+                    self._wait_after(entry, action, at)
                     self._hold(entry)
-                self._push(entry, instant)
+                left = self._coming and entry.waits_for_its_condition(instant)
+                if left and self._left_to_coming(entry):
+                    entry.reads = ()
+                else:
+                    self._push(entry, instant)
         if log.read & bit:
             self._changed(log, bit, instant)
         if log.room < 0:
@@ -377,7 +388,16 @@ class Agenda:
         elif not entry.queued and entry.schedule.catch_up is not ALL:
             if entry.behind is not None and entry.behind <= at:
                 entry.behind = None
-        self._hold(entry)
+
+    def _left_to_coming(self, entry: Entry) -> bool:
+        """Whether the task is not decided now for the sake of a run that was taken in: a start
+        would be taken back."""
+        coming = self._coming.get(entry.name)
+        if coming is None or entry.plan.costly:
+            return False
+        if self.logical < coming.since:
+            coming.since = self.logical
+        return True
 
     def _has_come(self, entry: Entry, seq: int) -> None:
         """A run was seen for whose sake the task was not decided: now it is, from where it was."""
@@ -387,8 +407,8 @@ class Agenda:
         if coming.since < FOREVER:
             entry.behind = min(coming.since, entry.behind or FOREVER)
             coming.since = FOREVER
-            self._hold(entry)
-            self._push(entry, self.logical)
+            if not entry.waits_for_its_run:
+                self._push(entry, self.logical)
         if seq == coming.seq:
             del self._coming[entry.name]
 
@@ -550,6 +570,8 @@ class Agenda:
             if inbox and self.logical <= wake >= inbox[0][0]:
                 instant, record, mark = inbox.popleft()
                 log = self._see(instant, record, mark)
+                if not starts.made:
+                    continue
                 if log in starts.readers:
                     self._retract(starts, log, BIT[record.action])
                 if record.action is RUN and record.task in starts.of:
@@ -629,9 +651,7 @@ class Agenda:
             entry.behind = behind
             self._push(entry, entry.not_before)
             return None
-        coming = self._coming.get(entry.name) if self._coming else None
-        if coming is not None and not entry.plan.costly:
-            coming.since = min(coming.since, self.logical)  # a start would be taken back
+        if self._left_to_coming(entry):
             entry.behind = behind
             return None
         owed = self._owed(entry) if entry in self._past else NOTHING_OWED
@@ -720,8 +740,14 @@ class Agenda:
 
     def _oldest_for(self, log: TaskLog) -> int:
         """The earliest instant at which something may be asked of a log."""
-        readers = (e for e in self._past if e.log is log or log in e.plan.sources)
-        return min((self._past[entry] for entry in readers), default=FOREVER)
+        past = self._past
+        if not past:
+            return FOREVER
+        readers = {item for plan in log.readers for item in plan.askers if item in past}
+        own = self.entries.get(log.task)
+        if own in past:
+            readers.add(own)
+        return min((past[entry] for entry in readers), default=FOREVER)
 
     def lookback(self, now: int, tasks: Iterable[str] | None = None) -> dict[str, int]:
         """From when on every record of each task is needed, FOREVER: the latest are enough. Of

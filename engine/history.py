@@ -281,16 +281,21 @@ class TaskLog(Source):
                 insort(finished, at)
             else:
                 finished.append(at)
-        ended = self._ended_by(ends, run_id)
+        if ends is None:
+            ended = self._ended_by(run_id)
+        else:
+            named = self.live.get(ends)
+            ended = () if named is None else (named,)
         if not ended and action is not CRASH:  # a finish without a run record
             run = Run(mark, at if scheduled_at is None else scheduled_at, attempt, run_id)
             self._start(run)
             ended = (run,)
         attempt = None
+        undone = self.policy.undoing & BIT[action]
         for run in ended:
             del self.live[run.mark.seq]
             run.ending, run.until, run.ended = action, until, at
-            if self.policy.undoing & BIT[action]:
+            if undone:
                 self._release(run)
             if run.attempt is not None and (attempt is None or run.attempt > attempt):
                 attempt = run.attempt
@@ -310,12 +315,9 @@ class TaskLog(Source):
         else:
             logical.append(run.scheduled_at)
 
-    def _ended_by(self, named: int | None, label: str | None) -> Sequence[Run]:
-        """The live runs that an ending ends: the one it names; else the oldest of its label;
-        without a label all that have none, since only one could have been live."""
-        if named is not None:
-            run = self.live.get(named)
-            return () if run is None else (run,)
+    def _ended_by(self, label: str | None) -> Sequence[Run]:
+        """The live runs that an ending ends which names none: the oldest of its label; without a
+        label all that have none, since only one could have been live."""
         same = [run for run in self.live.values() if run.run_id == label]
         return same if label is None else same[:1]
 

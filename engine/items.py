@@ -6,7 +6,7 @@ from collections import deque
 
 from .civil import BEGINNING, FOREVER
 from .history import Run, TaskLog
-from .schedule import Request, Schedule
+from .schedule import Overlap, Request, Schedule
 from .verdict import Plan, Reads
 
 NO_REQUESTS: deque[Request] = deque(maxlen=0)
@@ -68,6 +68,17 @@ class Entry(Item):
         self.queued = False
         self.requests: deque[Request] = NO_REQUESTS
         self.crash_wait = 0
+
+    @property
+    def waits_for_its_run(self) -> bool:
+        """Whether it cannot start before a live run of the task has ended."""
+        overlap = self.schedule.overlap
+        return bool(self.log.live) and (overlap is Overlap.SKIP or overlap is Overlap.QUEUE)
+
+    def waits_for_its_condition(self, instant: int) -> bool:
+        """Whether nothing but that decides at `instant` if the task starts."""
+        ready = self.enabled and self.schedule.standing and instant >= self.not_before
+        return ready and not (self.requests or self.log.live)
 
 
 class Watch(Item):
