@@ -49,6 +49,22 @@ Client = redis.Redis
 Argument = str | bytes | int
 
 
+class Packer:
+    """Makes one text of a command: that of the client takes several times as long where there are
+    many arguments, and is sent in pieces."""
+
+    def pack(self, name: str | bytes, *arguments: Argument | float) -> list[bytes]:
+        """The words of a name count as arguments."""
+        texts = encoded(name).split()
+        texts += [each if type(each) is bytes else encoded(each) for each in arguments]
+        said = b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
+        return [b"*%d\r\n%b" % (len(texts), said)]
+
+
+def encoded(argument: Argument | float) -> bytes:
+    return argument if isinstance(argument, bytes) else str(argument).encode()
+
+
 class Script:
     """Sent as its digest; as a whole only to a server that does not have it yet."""
 
@@ -98,6 +114,7 @@ class Server:
             "db": int(number or 0),
             "client_name": name,
             "protocol": 2,
+            "command_packer": Packer(),
             "retry": Retry(NoBackoff(), 0),
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,

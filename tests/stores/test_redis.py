@@ -11,12 +11,14 @@ from contextlib import contextmanager
 
 import pytest
 from redis import Redis as Client
+from redis.connection import Connection
 
 from oncue.app.clock import wall
 from oncue.app.errors import DefinitionError, StoreError
 from oncue.app.stores import store_at
 from oncue.app.stores.protocol import CLOCK_CHECK, LogLost, Missed, Query, Store
 from oncue.app.stores.redisdb import RedisStore
+from oncue.app.stores.rediswire import Packer
 from oncue.app.stores.skew import Skew
 from oncue.engine.records import Action, Key
 from oncue.tests.durability.proxy import Proxy as Road
@@ -307,6 +309,20 @@ def test_connections_that_are_cut_are_made_again(redis: Redis) -> None:
             assert (await store.load({"a": 0}))[0] == 2
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("PING",),
+        ("CONFIG GET", "maxmemory"),
+        ("SET", b"a\xff\r\n", "é \n", 1, -2, 0.5, ""),
+        ("EVAL", "x" * 10_000, 1, b"key"),
+    ],
+)
+def test_a_command_is_written_as_the_client_does_but_at_once(command: tuple[str, str]) -> None:
+    written = Connection().pack_command(*command)
+    assert Packer().pack(*command) == [b"".join(written)]
 
 
 class Ear:
