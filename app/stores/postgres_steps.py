@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...engine.records import Key, Record
+from ...engine.records import Key, Record, new
 from .postgres_schema import LOST, NEWER, SUPERSEDED
 from .protocol import UNSPEAKABLE, Answer, Claim, Extension, Finish, Missed, Refused, Rest, Step
 from .reading import ACTIONS
@@ -25,7 +25,10 @@ def answer_of(number: int) -> Answer:
 def records_of(numbers: Sequence[Sequence[Any]], texts: Sequence[Sequence[Any]]) -> list[Record]:
     """What `commit` tells of others."""
     return [
-        Record(task, ACTIONS[action], at, seq, scheduled_at, attempt, run, run_id, error, until)
+        new(
+            Record,
+            (task, ACTIONS[action], at, seq, scheduled_at, attempt, run, run_id, error, until),
+        )
         for (seq, at, scheduled_at, attempt, run, until), (task, action, run_id, error) in zip(
             numbers, texts, strict=True
         )

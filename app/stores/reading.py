@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...engine.civil import FOREVER
-from ...engine.records import Action, Record
+from ...engine.records import Action, Record, new
 from .protocol import Missed, Query, Registered
 from .schema import Tables
 
@@ -161,4 +161,7 @@ def limited(count: int, query: Query) -> int:
 def record_of(row: tuple[Any, ...]) -> Record:
     """Of the COLUMNS."""
     seq, task, action, at, scheduled_at, attempt, run, run_id, error, until = row
-    return Record(task, ACTIONS[action], at, seq, scheduled_at, attempt, run, run_id, error, until)
+    return new(
+        Record,
+        (task, ACTIONS[action], at, seq, scheduled_at, attempt, run, run_id, error, until),
+    )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from ...engine.decisions import Missed
-from ...engine.records import Action, Record
+from ...engine.records import Action, Record, new
 from .protocol import Registered
 
 encoded = json.JSONEncoder(separators=(",", ":")).encode
@@ -30,15 +30,20 @@ def text_of(record: Record) -> str:
 
 
 def record_of(line: bytes) -> Record:
-    seq, _, text = line.decode("ascii").partition(" ")
-    at, action, scheduled_at, attempt, run, until, task, run_id, error = decoded(text)
-    return Record(
-        task, ACTION[action], at, int(seq), scheduled_at, attempt, run, run_id, error, until
-    )
+    return records_of([line])[0]
 
 
 def records_of(lines: Iterable[bytes]) -> list[Record]:
-    return [record_of(line) for line in lines]
+    """All are read as one text, which takes half the time."""
+    text = b"],[".join([line.replace(b" ", b",", 1) for line in lines])
+    found = decoded(f"[[{text.decode('ascii')}]]") if text else []
+    return [
+        new(
+            Record,
+            (task, ACTION[action], at, seq, scheduled_at, attempt, run, run_id, error, until),
+        )
+        for seq, (at, action, scheduled_at, attempt, run, until, task, run_id, error) in found
+    ]
 
 
 def lines_of(text: bytes) -> list[bytes]:
