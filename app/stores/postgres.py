@@ -450,15 +450,16 @@ class PostgresStore(HasWorker):
         ((channel,),) = link.execute(self._text("SELECT {p}channel()"))
         link.execute(f'LISTEN "{channel}"'.encode())
 
-    def _hear(self, said: str | None) -> None:
+    def _hear(self, said: Sequence[str] | None) -> None:
         """Of others, and of what is not read yet."""
-        newest = NOWHERE
-        if said is not None:
-            instance, number = said.split()
-            newest = int(number) or NOWHERE
-            if instance == self._id or newest <= self._seen:
-                return
-        self._heard(newest)
+        newest = NOWHERE if said is None else max(map(self._told, said))
+        if newest > self._seen:
+            self._heard(newest)
+
+    def _told(self, said: str) -> int:
+        """Up to which number another instance has written."""
+        instance, number = said.split()
+        return 0 if instance == self._id else int(number) or NOWHERE
 
 
 def answers(link: Connection) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import selectors
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Thread, Timer
+from time import sleep
 
 import psycopg
 
@@ -20,6 +21,7 @@ from ..errors import StoreError
 from .postgres_link import Connection, cut, why
 
 AGAIN = 1.0  # seconds until a lost connection is tried again
+REST = 0.01  # seconds in which what is said is heard together
 PATIENCE = 5.0  # seconds that a stop waits for an answer of the server
 
 scheduler_log = logging.getLogger("oncue.scheduler")
@@ -27,8 +29,8 @@ scheduler_log = logging.getLogger("oncue.scheduler")
 
 class Listener:
     """By a connection that `connect` gives, `listen` asks to be told, and `renew` makes the lease
-    last, every so many seconds. `heard` is called on the thread with what an instance said, and
-    with None where it may have said something that was lost."""
+    last, every so many seconds. `heard` is called on the thread with what instances said, and with
+    None where they may have said something that was lost."""
 
     def __init__(
         self,
@@ -36,7 +38,7 @@ class Listener:
         listen: Callable[[Connection], None],
         renew: Callable[[Connection], None],
         every: float,
-        heard: Callable[[str | None], None],
+        heard: Callable[[Sequence[str] | None], None],
     ) -> None:
         self._connect = connect
         self._subscribe = listen
@@ -72,7 +74,7 @@ class Listener:
 
     def _begin(self) -> Connection:
         link = self._link = self._connect()
-        link.add_notify_handler(lambda notice: self._heard(notice.payload))  # between two looks
+        link.add_notify_handler(lambda notice: self._heard([notice.payload]))  # between two looks
         self._ask(link, self._subscribe)
         return link
 
@@ -123,10 +125,14 @@ class Listener:
                         return True
                     link.pgconn.consume_input()
                     self._tell(link)
+                    sleep(REST)
 
     def _tell(self, link: Connection) -> None:
+        said = []
         while (notice := link.pgconn.notifies()) is not None:
-            self._heard(notice.extra.decode())
+            said.append(notice.extra.decode())
+        if said:
+            self._heard(said)
 
     def _told_to_stop(self, seconds: float) -> bool:
         with selectors.DefaultSelector() as selector:

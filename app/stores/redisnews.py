@@ -11,6 +11,7 @@ from .protocol import NOWHERE
 from .rediswire import Client
 
 LOOK = 0.5  # seconds in which a listener notices that it is to end
+REST = 0.01  # seconds in which what is said is heard together
 AGAIN = 1.0  # seconds between attempts to listen again
 
 
@@ -62,18 +63,20 @@ class Listener:
             pubsub.subscribe(self._channel)
             while not self._left.is_set():
                 message = pubsub.get_message(timeout=LOOK)
-                if message is None:
-                    continue
-                if message["type"] == "subscribe":
-                    self.listening = True
-                    self._begun.set()
-                    if again:
-                        self._heard(NOWHERE)
-                else:
-                    self._hear(message["data"])
+                newest = 0
+                while message is not None:
+                    if message["type"] == "subscribe":
+                        self.listening = True
+                        self._begun.set()
+                        newest = NOWHERE if again else 0
+                    else:
+                        newest = max(newest, self._told(message["data"]))
+                    message = pubsub.get_message()
+                if newest > self.seen:
+                    self._heard(newest)
+                self._left.wait(REST)
 
-    def _hear(self, said: bytes) -> None:
+    def _told(self, said: bytes) -> int:
+        """Up to which number another instance has written."""
         who, _, number = said.partition(b" ")
-        newest = int(number or NOWHERE)
-        if who != self._own and newest > self.seen:
-            self._heard(newest)
+        return 0 if who == self._own else int(number or NOWHERE)

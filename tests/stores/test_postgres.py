@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from oncue.app.clock import wall
+from oncue.app.clock import stopwatch, wall
 from oncue.app.errors import DefinitionError, StoreError
 from oncue.app.stores import postgres as module
 from oncue.app.stores import postgres_schema, store_at
 from oncue.app.stores.postgres import PostgresStore
 from oncue.app.stores.postgres_link import OLDEST
+from oncue.app.stores.postgres_listening import REST
 from oncue.app.stores.postgres_schema import COMMIT
 from oncue.app.stores.postgres_steps import as_json
 from oncue.app.stores.protocol import CLOCK_CHECK, LogLost, Query, Refused, Store
@@ -217,10 +218,26 @@ def test_an_instance_hears_of_the_records_of_others_and_not_of_its_own(postgres:
             assert ear.hears()  # so what it wrote itself has come and gone
             assert not ear.heard.is_set()
             await one.follow(0, 0)
-            one._hear(f"{two._id} 2")  # what it has read since
+            one._hear([f"{two._id} 2"])  # what it has read since
             assert not ear.heard.is_set()
 
     asyncio.run(story())
+
+
+def test_what_is_said_in_quick_succession_is_heard_together(postgres: Postgres) -> None:
+    async def story() -> None:
+        one, two = postgres(), postgres()
+        heard: list[int] = []
+        one.on_notice(heard.append)
+        async with opened(one), opened(two):
+            began = stopwatch()
+            for n in range(50):
+                await commit(two, claim(f"task {n}", n))
+            while 50 not in heard:
+                await asyncio.sleep(REST)
+            assert len(heard) <= (stopwatch() - began) / REST + 1
+
+    asyncio.run(asyncio.wait_for(story(), LIMIT))
 
 
 def test_crashes_and_departures_are_heard_of(postgres: Postgres) -> None:

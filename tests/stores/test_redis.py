@@ -13,11 +13,12 @@ import pytest
 from redis import Redis as Client
 from redis.connection import Connection
 
-from oncue.app.clock import wall
+from oncue.app.clock import stopwatch, wall
 from oncue.app.errors import DefinitionError, StoreError
 from oncue.app.stores import store_at
 from oncue.app.stores.protocol import CLOCK_CHECK, LogLost, Missed, Query, Store
 from oncue.app.stores.redisdb import RedisStore
+from oncue.app.stores.redisnews import REST
 from oncue.app.stores.rediswire import Packer
 from oncue.app.stores.skew import Skew
 from oncue.engine.records import Action, Key
@@ -336,6 +337,22 @@ class Ear:
 
     def was_called(self, within: float = LONG) -> bool:
         return self._called.acquire(timeout=within)
+
+
+def test_what_is_said_in_quick_succession_is_heard_together(redis: Redis) -> None:
+    async def story() -> None:
+        one, two = redis(), redis()
+        heard: list[int] = []
+        one.on_notice(heard.append)
+        began = stopwatch()
+        async with opened(one), opened(two):
+            for n in range(50):
+                await commit(two, claim(f"task {n}", LATE))
+            while 50 not in heard:
+                await asyncio.sleep(REST)
+            assert len(heard) <= (stopwatch() - began) / REST + 1
+
+    asyncio.run(asyncio.wait_for(story(), LONG))
 
 
 def test_what_another_instance_writes_is_heard_and_what_oneself_writes_is_not(
