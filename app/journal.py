@@ -47,6 +47,8 @@ LAST_TRIES = 10
 LEASE_MARGIN = SECOND // 50  # the store's clock may be read a moment later than ours
 LEASE_CHECK = SECOND // 4
 NOTICE_PAUSE = SECOND // 100
+LONGEST_PAUSE = 4 * NOTICE_PAUSE
+LONG_AGO = 4 * LONGEST_PAUSE
 ENDED_APP = "the app has ended, and with it the lease"
 
 task_log = logging.getLogger("oncue.task")
@@ -103,6 +105,8 @@ class Journal:
         self._reread = False  # whether all are
         self._noticed = 0  # the newest number that others may have written, as was heard
         self._looked = BEFORE_ALL  # when it was looked at
+        self._pause = NOTICE_PAUSE  # after that until it is for a notice
+        self._wrote = False  # whether anything was written since then
         self._told = False  # whether the latest commit has told what others wrote before it
         self.max_skew: int | None = None  # how far the store's clock may be from ours
         self.skewed = False  # whether it is or may be farther, and nothing may start
@@ -279,7 +283,7 @@ class Journal:
             self._unwritten, self._told = True, False
             self._fail(error, now)
             return []
-        self._unwritten = False
+        self._unwritten, self._wrote = False, True
         self._answers_again()
         self.answered = now
         between = answers.between if isinstance(answers, Answers) else None
@@ -396,7 +400,7 @@ class Journal:
     def next_look(self) -> int:
         """The next instant at which the store is to be looked at, or one that has passed."""
         if self._is_noticed:
-            return min(self.look_at, self._looked + NOTICE_PAUSE)
+            return min(self.look_at, self._looked + self._pause)
         return self.look_at
 
     @property
@@ -425,6 +429,7 @@ class Journal:
             if self.failing:
                 return False
         history = self.agenda.history
+        self._set_pause(now)
         self._noticed, self._looked = 0, now
         fresh, read_to, patience = set[str](), history.position, self.store.patience
         try:
@@ -441,7 +446,7 @@ class Journal:
             self._fail(error, now)
             return False
         for record in records:
-            self._take(record, now, record.task in fresh and record.seq <= read_to)
+            self._take(record, now, record.seq <= read_to and record.task in fresh)
         if records:
             history.see(records[-1].seq)
         self.dynamic.enter(now, now + self._apart)
@@ -455,6 +460,13 @@ class Journal:
         if self._wanted or self._reread or unclear or left:  # what the others held is free
             self.look_at = now
         return True
+
+    def _set_pause(self, now: int) -> None:
+        """While others write all the time and nothing comes of it here, it is looked at less
+        often."""
+        in_vain = not self._wrote and now < self._looked + LONG_AGO
+        self._pause = min(2 * self._pause, LONGEST_PAUSE) if in_vain else NOTICE_PAUSE
+        self._wrote = False
 
     def _answers_again(self) -> None:
         if self._failures:

@@ -121,8 +121,12 @@ class Runtime:
             self.loop.call_soon_threadsafe(self._noticed, newest)
 
     def _noticed(self, newest: int) -> None:
-        if self.journal.notice(newest):
-            self._wakeup.set()
+        if self.journal.notice(newest) and self.serving:
+            delay = self._delay()
+            if delay:
+                self._alarm.set(delay)
+            else:
+                self._wakeup.set()
 
     def _hear_signal(self) -> None:
         self.call(self.shut_down)
