@@ -47,8 +47,8 @@ LAST_TRIES = 10
 LEASE_MARGIN = SECOND // 50  # the store's clock may be read a moment later than ours
 LEASE_CHECK = SECOND // 4
 NOTICE_PAUSE = SECOND // 100
-LONGEST_PAUSE = 4 * NOTICE_PAUSE
-LONG_AGO = 4 * LONGEST_PAUSE
+VAIN_PAUSE = SECOND // 40
+LONG_AGO = SECOND // 5
 ENDED_APP = "the app has ended, and with it the lease"
 
 task_log = logging.getLogger("oncue.task")
@@ -465,7 +465,7 @@ class Journal:
         """While others write all the time and nothing comes of it here, it is looked at less
         often."""
         in_vain = not self._wrote and now < self._looked + LONG_AGO
-        self._pause = min(2 * self._pause, LONGEST_PAUSE) if in_vain else NOTICE_PAUSE
+        self._pause = VAIN_PAUSE if in_vain else NOTICE_PAUSE
         self._wrote = False
 
     def _answers_again(self) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from redis.client import PubSub
 from redis.exceptions import RedisError
 
 from .protocol import NOWHERE
@@ -12,6 +14,7 @@ from .rediswire import Client
 
 LOOK = 0.5  # seconds in which a listener notices that it is to end
 REST = 0.01  # seconds in which what is said is heard together
+MOST = 1000  # words that are heard together
 AGAIN = 1.0  # seconds between attempts to listen again
 
 
@@ -62,16 +65,14 @@ class Listener:
         with self._client.pubsub() as pubsub:
             pubsub.subscribe(self._channel)
             while not self._left.is_set():
-                message = pubsub.get_message(timeout=LOOK)
                 newest = 0
-                while message is not None:
+                for message in said(pubsub):
                     if message["type"] == "subscribe":
                         self.listening = True
                         self._begun.set()
-                        newest = NOWHERE if again else 0
+                        newest = max(newest, NOWHERE if again else 0)
                     else:
                         newest = max(newest, self._told(message["data"]))
-                    message = pubsub.get_message()
                 if newest > self.seen:
                     self._heard(newest)
                 self._left.wait(REST)
@@ -80,3 +81,14 @@ class Listener:
         """Up to which number another instance has written."""
         who, _, number = said.partition(b" ")
         return 0 if who == self._own else int(number or NOWHERE)
+
+
+def said(pubsub: PubSub) -> Iterator[dict[str, Any]]:
+    """What there is to be heard by now, of very much only some; if nothing, it is waited for."""
+    timeout = LOOK
+    for _ in range(MOST):
+        message = pubsub.get_message(timeout=timeout)
+        if message is None:
+            return
+        yield message
+        timeout = 0
