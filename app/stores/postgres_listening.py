@@ -12,7 +12,6 @@ import selectors
 import socket
 from collections.abc import Callable, Sequence
 from threading import Thread, Timer
-from time import sleep
 
 import psycopg
 
@@ -125,7 +124,8 @@ class Listener:
                         return True
                     link.pgconn.consume_input()
                     self._tell(link)
-                    sleep(REST)
+                    if self._told_to_stop(REST):
+                        return True
 
     def _tell(self, link: Connection) -> None:
         said = []
