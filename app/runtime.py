@@ -505,25 +505,9 @@ class Runtime:
 
     async def _turn(self) -> None:
         self.turned = stopwatch()
-        now, known = self.clock.now(), self.agenda.logical
-        if now < known:
-            self.journal.want_all(now)  # the look-back is another now
-            self.journal.upkeep.set_back(now)
-            self.dynamic.set_back(now)
-        if not (self.runs.stops or self._once) and self._is_over(now):
-            self.shut_down()
-        for record in self.runs.drain():
-            self.journal.end(record, now)
-            self.dynamic.ended(record.task)
-        if self.session.config.force_status_from_logs:
-            if now >= self.journal.next_look:
-                self.journal.want_all(now)
-            else:
-                self.journal.want(self.agenda.asked(now), now)
-        if not await self.journal.look(now):
+        now = await self._looked()
+        if now is None:
             return
-        if self.agenda.logical > known:  # something was changed meanwhile
-            now = max(self.clock.now(), self.agenda.logical)
         starts = self._decided(now)
         self.runs.forgive()
         halted = self.journal.failing or self.journal.skewed  # nothing has been decided
@@ -539,6 +523,31 @@ class Runtime:
         for stop in self.agenda.drain_stops():
             self._obey(stop)
         await self.runs.launch(runs)
+
+    async def _looked(self) -> int | None:
+        """Take in what has ended and what the store says; up to when. None: it does not answer.
+        Where something is changed meanwhile, time has gone on, and it is looked at once more."""
+        for _ in range(2):
+            now, known = self.clock.now(), self.agenda.logical
+            if now < known:
+                self.journal.want_all(now)  # the look-back is another now
+                self.journal.upkeep.set_back(now)
+                self.dynamic.set_back(now)
+            if not (self.runs.stops or self._once) and self._is_over(now):
+                self.shut_down()
+            for record in self.runs.drain():
+                self.journal.end(record, now)
+                self.dynamic.ended(record.task)
+            if self.session.config.force_status_from_logs:
+                if now >= self.journal.next_look:
+                    self.journal.want_all(now)
+                else:
+                    self.journal.want(self.agenda.asked(now), now)
+            if not await self.journal.look(now):
+                return None
+            if self.agenda.logical <= max(now, known):
+                return now
+        return self.agenda.logical
 
     def _is_over(self, now: int) -> bool:
         if self._shut_again is not None and now < self._shut_again:

@@ -370,11 +370,11 @@ def test_a_condition_is_not_caught_up_with_unless_it_is_said(store: Store) -> No
 async def put(app: App, clock: Hands, at: str) -> None:
     """The clock says so now, and the app has noticed."""
     clock.set(at)
-    life = app.session.life
+    life, now = app.session.life, clock.now()
     assert life is not None
     turned = life.turned
     life.call(lambda: None)
-    while life.turned == turned:
+    while life.turned == turned or not now <= life.agenda.logical < now + 60_000_000:
         await asyncio.sleep(0)
     await settled(app)
 
