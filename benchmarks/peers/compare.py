@@ -50,7 +50,13 @@ class Cell:
         if not self.values:
             return "—"
         value = median(self.values)
-        text = f"{value:.3%}" if self.unit == "CPU" else readable(value)
+        match self.unit:
+            case "CPU":
+                text = f"{value:.3%}"
+            case "B":
+                text = f"{value:,.0f} B"
+            case _:
+                text = readable(value)
         return f"{text} of {self.size:,}" if self.size else text
 
 

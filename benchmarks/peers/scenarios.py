@@ -2,14 +2,17 @@
 
 A side is a script that runs in the python of its scheduler and ends with `report(TheSide())`: its
 samples as one JSON object on the last line. Samples are of one unit, smaller being better: seconds,
-or the CPU used per second. A side that works on fewer tasks than another says so in `size`.
+the CPU used per second, or bytes. A side that works on fewer tasks than another says so in `size`.
 """
 
 import asyncio
+import gc
 import itertools
 import json
 import time
+import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,6 +36,7 @@ DONE_TODAY = "daily after 10:00"  # the condition of an idle task, whose log has
 NOON = datetime(2026, 3, 10, 12)  # when the looks at idle tasks happen
 IDLE = 1_000  # tasks of the idle app
 IDLE_SECONDS = 3.0  # how long its CPU is watched
+LOGS = (1_000, 100_000)  # records of the one task that is checked
 LINKS = 15  # runs of B after A
 MANY_RUNS = {"async": 20_000, "thread": 5_000, "process": 1_000}
 STORED_RUNS = 4_000  # runs with a store on the disk
@@ -47,7 +51,7 @@ class Samples:
 
     values: list[float]
     size: int | None = None
-    unit: Literal["s", "CPU"] = "s"
+    unit: Literal["s", "CPU", "B"] = "s"
 
 
 class Side(Protocol):
@@ -58,6 +62,17 @@ class Side(Protocol):
 
     def define(self) -> Samples:
         """Defining IDLE tasks on a new app."""
+
+    def memory(self) -> Samples:
+        """Bytes that one of many idle tasks takes, but for its function; where a scheduler plans
+        them when it starts, planned."""
+
+    def check(self, records: int) -> Samples:
+        """Asking DONE_TODAY of one task at NOON, with nothing remembered, its log of so many
+        records of the days before in memory: it holds."""
+
+    def ask_all(self) -> Samples:
+        """Asking the conditions of many tasks that have run today anew, at NOON: none holds."""
 
     def look_idle(self) -> Samples:
         """Deciding, for many tasks that have run today, that none is due at NOON."""
@@ -92,6 +107,12 @@ class Side(Protocol):
 
 SCENARIOS: dict[str, Callable[[Side], Samples]] = {
     f"define {IDLE:,} tasks": lambda side: side.define(),
+    "memory of an idle task": lambda side: side.memory(),
+    **{
+        f"a check, {records:,} records": partial(lambda records, side: side.check(records), records)
+        for records in LOGS
+    },
+    "all idle tasks asked anew": lambda side: side.ask_all(),
     "a look at idle tasks, none due": lambda side: side.look_idle(),
     "a look when one more is due": lambda side: side.look_due(),
     f"CPU of an idle app, {IDLE:,} tasks": lambda side: side.idle_cpu(),
@@ -130,6 +151,22 @@ def timed(work: Callable[[], object], *, repeat: int = 9, number: int = 0) -> li
         while timer.timeit(number) < 0.02:
             number *= 2
     return [seconds / number for seconds in timer.repeat(repeat, number)]
+
+
+@contextmanager
+def tracing(count: int = IDLE) -> Iterator[Callable[[], float]]:
+    """The bytes of one of so many things that are made from here on."""
+    gc.collect()
+    tracemalloc.start()
+
+    def each() -> float:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] / count
+
+    try:
+        yield each
+    finally:
+        tracemalloc.stop()
 
 
 def unseen(text: str) -> Iterator[str]:

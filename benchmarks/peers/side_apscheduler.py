@@ -21,6 +21,7 @@ from scenarios import (
     cpu_share,
     report,
     timed,
+    tracing,
 )
 
 POOLS: dict[str, Callable[[], Any]] = {
@@ -43,11 +44,28 @@ class Apscheduler:
     def define(self) -> Samples:
         return Samples(timed(lambda: idle(AsyncIOScheduler()), repeat=5, number=1))
 
-    def look_idle(self) -> Samples:
+    def memory(self) -> Samples:
+        async def planned() -> float:
+            scheduler = AsyncIOScheduler()
+            scheduler.start()
+            hour = (datetime.now() + timedelta(hours=11)).hour
+            functions = [(lambda: None) for _ in range(IDLE)]
+            with tracing() as each:
+                for number, function in enumerate(functions):
+                    scheduler.add_job(function, "cron", hour=hour, id=f"task {number}")
+                found = each()
+            scheduler.shutdown()
+            return found
+
+        return Samples([asyncio.run(planned())], size=IDLE, unit="B")
+
+    def check(self, records: int) -> Samples:
         raise NotImplementedError(f"it has no {DONE_TODAY!r}")
 
-    def look_due(self) -> Samples:
+    def ask_all(self) -> Samples:
         raise NotImplementedError(f"it has no {DONE_TODAY!r}")
+
+    look_idle = look_due = ask_all
 
     def idle_cpu(self) -> Samples:
         async def share() -> float:

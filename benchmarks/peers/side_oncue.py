@@ -32,6 +32,7 @@ from scenarios import (
     links,
     report,
     timed,
+    tracing,
     unseen,
 )
 
@@ -63,6 +64,34 @@ class Oncue:
 
     def define(self) -> Samples:
         return Samples(timed(lambda: app_of(DONE_TODAY), repeat=5, number=1))
+
+    def memory(self) -> Samples:
+        return Samples([asyncio.run(idle_bytes())], size=MANY, unit="B")
+
+    def check(self, records: int) -> Samples:
+        begin = NOW - 48 * HOUR - records * 1_000_000
+        log = (
+            Record("task", (Action.RUN, Action.SUCCESS)[n % 2], at=begin + n * 1_000_000, seq=n + 1)
+            for n in range(records)
+        )
+        plan = Planner(History(log)).plan(parse(DONE_TODAY), "task", UTC)
+        assert plan.check(NOW).value
+
+        def ask() -> None:
+            plan.forget()
+            plan.check(NOW)
+
+        return Samples(timed(ask))
+
+    def ask_all(self) -> Samples:
+        agenda = idle_agenda()
+
+        def ask() -> None:
+            agenda.planner.forget()
+            for entry in agenda.entries.values():
+                entry.plan.check(NOW)
+
+        return Samples(timed(ask, number=1), size=MANY)
 
     def look_idle(self) -> Samples:
         agenda = idle_agenda()
@@ -176,6 +205,22 @@ def app_of(condition: str) -> App:
     for i in range(IDLE):
         app.task(condition, name=f"task {i}")(lambda: None)
     return app
+
+
+async def idle_bytes() -> float:
+    app, ready, condition = App(), asyncio.Event(), hours_ahead()
+    app.task(condition, name="first", func=nothing)  # what all of them share
+    serving = asyncio.create_task(app.session.serve(ready.set))
+    await ready.wait()
+    functions = [(lambda: None) for _ in range(MANY)]
+    with tracing(MANY) as each:
+        for number, function in enumerate(functions):
+            app.task(condition, name=f"task {number}", func=function)
+        await asyncio.sleep(0.1)  # until the app has taken a turn
+        found = each()
+    app.shut_down()
+    await serving
+    return found
 
 
 def idle_agenda() -> Agenda:

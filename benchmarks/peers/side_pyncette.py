@@ -19,7 +19,10 @@ class OfPyncette:
     def define(self) -> Samples:
         raise NotImplementedError("its static tasks are polled one by one")
 
-    look_idle = look_due = idle_cpu = chain = lateness = define
+    memory = ask_all = look_idle = look_due = idle_cpu = chain = lateness = define
+
+    def check(self, records: int) -> Samples:
+        raise NotImplementedError("it has no conditions")
 
     def stored_runs(self) -> Samples:
         raise NotImplementedError("a static task of it runs once a poll")

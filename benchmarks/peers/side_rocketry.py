@@ -5,8 +5,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
+from redbird.repos import MemoryRepo
 from rocketry import Rocketry as App
+from rocketry.log import MinimalRecord
 from rocketry.parse import parse_condition
 
 from scenarios import (
@@ -22,6 +25,7 @@ from scenarios import (
     links,
     report,
     timed,
+    tracing,
 )
 
 MANY = IDLE  # a cycle over 10,000 takes it 15 s
@@ -36,6 +40,37 @@ class Rocketry:
 
     def define(self) -> Samples:
         return Samples(timed(lambda: app_of(DONE_TODAY), repeat=1, number=1))
+
+    def memory(self) -> Samples:
+        app = new_app()
+        app.task(DONE_TODAY, name="first", func=plain)
+        functions = [(lambda: None) for _ in range(IDLE)]
+        with tracing() as each:
+            for number, function in enumerate(functions):
+                app.task(DONE_TODAY, name=f"task {number}", func=function)
+            return Samples([each()], size=IDLE, unit="B")
+
+    def check(self, records: int) -> Samples:
+        repo = MemoryRepo(model=MinimalRecord)
+        app = new_app(time_func=NOON.timestamp, logger_repo=repo)
+        app.task(DONE_TODAY, name="task", func=nothing)
+        asyncio.run(app.session.scheduler.startup())
+        two_days_ago = NOON.timestamp() - 2 * 86_400
+        repo.collection += [
+            MinimalRecord(
+                created=two_days_ago - records + n,
+                task_name="task",
+                action=("run", "success")[n % 2],
+            )
+            for n in range(records)
+        ]
+        task, session = app.session["task"], app.session
+        ask = partial(task.start_cond.observe, task=task, session=session)
+        assert ask()
+        return Samples(timed(ask, repeat=3, number=0 if records < 10_000 else 1))
+
+    def ask_all(self) -> Samples:
+        return self.look_idle()  # it always asks all
 
     def look_idle(self) -> Samples:
         app = done_today(app_of(DONE_TODAY, time_func=NOON.timestamp))
