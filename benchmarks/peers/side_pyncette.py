@@ -25,7 +25,8 @@ class OfPyncette:
         raise NotImplementedError("it has no conditions")
 
     def stored_runs(self) -> Samples:
-        raise NotImplementedError("a static task of it runs once a poll")
+        """Of dynamic tasks too: a static one runs once a poll."""
+        return self.dynamic_runs()
 
     def runs(self, execution: Execution) -> Samples:
         raise NotImplementedError("it keeps its tasks in a store")
