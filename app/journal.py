@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..engine.agenda import Agenda
@@ -139,7 +139,7 @@ class Journal:
         """Read what the plans made so far need of the log, to decide from when on nobody has.
         `conditions` is how those of the tasks read."""
         since = self.upkeep.begin(await self.store.register(conditions, now), now)
-        lookback = self.agenda.planner.lookback(min(now, since))
+        lookback = self._needed(conditions, min(now, since))
         for record in self._take_all(await self.store.load(lookback)):
             if record.action is Action.CRASH and record.at == now:
                 tell(record)  # written just now, on opening the store
@@ -152,8 +152,12 @@ class Journal:
         """The same of a store that is not open, and of these dynamic tasks. What is not registered
         as it reads now has never been decided."""
         since = self.upkeep.begin(self.store.registered(conditions), now)
-        lookback = dict.fromkeys(dynamic, FOREVER) | self.agenda.planner.lookback(min(now, since))
+        lookback = self._needed((*conditions, *dynamic), min(now, since))
         self._take_all(self.store.peek(lookback, now))
+
+    def _needed(self, tasks: Iterable[str], since: int) -> dict[str, int]:
+        """Of what plans read, the look-back; of the tasks themselves at least what is live."""
+        return dict.fromkeys(tasks, FOREVER) | self.agenda.planner.lookback(since)
 
     def _take_all(self, loaded: tuple[int, list[Record]]) -> list[Record]:
         position, records = loaded

@@ -751,8 +751,10 @@ class Agenda:
 
     def lookback(self, now: int, tasks: Iterable[str] | None = None) -> dict[str, int]:
         """From when on every record of each task is needed, FOREVER: the latest are enough. Of
-        these tasks, or of all that are read."""
-        return self.planner.lookback(min((now, self.logical, *self._past.values())), tasks)
+        these tasks; or of all that there are here, and all that are read."""
+        oldest = min((now, self.logical, *self._past.values()))
+        needed = self.planner.lookback(oldest, tasks)
+        return needed if tasks is not None else dict.fromkeys(self.entries, FOREVER) | needed
 
     def decided(self) -> dict[str, int]:
         """Up to when all that came due of each task was decided here."""

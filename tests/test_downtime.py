@@ -16,9 +16,11 @@ import pytest
 
 from oncue import App, Context
 from oncue.app.stores import store_at
-from oncue.app.stores.protocol import Query, Store
+from oncue.app.stores.ledger import Ledger
+from oncue.app.stores.memory import MemoryStore
+from oncue.app.stores.protocol import Claim, Query, Store
 from oncue.engine.civil import from_datetime, to_datetime, zone
-from oncue.engine.records import Action
+from oncue.engine.records import Action, Record
 
 LIMIT = 30  # seconds; nothing here takes long
 UTC = zone("UTC")
@@ -326,3 +328,32 @@ def test_a_run_that_would_wait_for_a_process_is_not_claimed(tmp_path: Path) -> N
     asyncio.run(asyncio.wait_for(app.serve(), LIMIT))
     records = app.session.store.read(Query())
     assert [str(r.action) for r in records] == ["run", "success"] * 4
+
+
+@pytest.mark.parametrize("condition", ["true", "time of day after 00:00", "~task 'x' has failed"])
+def test_what_runs_elsewhere_is_not_started_though_its_condition_does_not_read_it(
+    condition: str,
+) -> None:
+    ledger = Ledger()
+    other, app = MemoryStore(ledger), App(timezone="UTC")
+    app.session.store = MemoryStore(ledger)
+
+    @app.task(condition, execution="async")
+    async def task() -> None: ...
+
+    async def main() -> None:
+        now = app.session.clock.now()
+        await other.open(now)
+        await other.commit([Claim(Record("task", Action.RUN, now, scheduled_at=now), (), 0)])
+        ready = asyncio.Event()
+        serving = asyncio.create_task(app.session.serve(ready.set))
+        await ready.wait()
+        await asyncio.sleep(0.05)
+        life = app.session.life
+        assert task.is_running
+        assert life is not None and "task" in life.agenda.lookback(now)  # also if it is read anew
+        app.shut_down()
+        await serving
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+    assert len(other.read(Query(actions=(Action.RUN,)))) == 1
