@@ -128,6 +128,8 @@ class Agenda:
             entry.not_before = max(entry.not_before, since)
         if entry.log.logical:
             since = max(since, entry.log.logical[-1])
+        if entry.log.starts:  # also one that counts no more
+            since = max(since, entry.log.starts[-1].scheduled_at)
         if since >= self.logical or entry.plan.costly:
             return False
         entry.behind = since

@@ -232,6 +232,16 @@ def test_what_has_run_is_not_searched_again() -> None:
     assert world.until("09:59:00", lasting=1) == ["a 09:00:00"]
 
 
+def test_what_came_due_before_a_run_that_is_owed_is_not_searched_again() -> None:
+    world = World("09:30:00").record("a", Action.RUN, at="08:00:00")
+    world.record("a", Action.CRASH, at="08:00:40", run=1)
+    world.agenda.absorb()
+    world.task("a", "true", since="06:00:00", max_lateness=HOUR * 24, misfire_grace=HOUR * 24)
+    assert world.look() == ["a 08:00:00"]  # it is owed
+    world.end("a", now="09:31:00")
+    assert world.look() == ["a 08:00:40"]  # due since that has ended, and not since 06:00:00
+
+
 def test_up_to_when_all_was_decided_is_known() -> None:
     world = World("09:30:00").task("a", "cron 0 7-23 * * *", since="06:00:00", catch_up=CatchUp.ALL)
     world.task("b", "hourly").task("c", "daily", enabled=False)

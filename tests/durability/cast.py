@@ -79,6 +79,7 @@ CAST: tuple[tuple[Role, ...], ...] = (
     (
         Role(Promise("ping"), when("secondly & ~task 'pong' is running"), (0.1, 1.5)),
         Role(Promise("pong"), when("secondly & ~task 'ping' is running"), (0.1, 1.5)),
+        Role(Promise("blind"), when("true"), (0.5, 2.0)),  # it reads nothing of its own log
     ),
     (
         Role(Promise("failing", every=3 * SECOND), when("every 3 seconds"), failing=0.5),
