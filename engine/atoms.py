@@ -79,11 +79,11 @@ class Cells:
     """Where one period stands: the window or gap looked at last. All plans of the period share it,
     so one search serves a thousand tasks."""
 
-    __slots__ = ("_closed", "cursor")
+    __slots__ = ("_closed", "_done", "cursor")
 
     def __init__(self, period: Period) -> None:
         self.cursor = period.cursor()
-        self._closed = STALE
+        self._closed = self._done = STALE
 
     def closed(self) -> Verdict:
         """What every cadence answers in the gap looked at last."""
@@ -91,6 +91,13 @@ class Cells:
         if self._closed.since != since or self._closed.until != until:
             self._closed = Verdict(False, since, until)
         return self._closed
+
+    def done(self) -> Verdict:
+        """What every cadence answers in the window looked at last, if a run that has ended counts
+        in it: it is false until the next."""
+        if self._done.since != self.cursor.since:
+            self._done = Verdict(False, self.cursor.since, self.cursor.ahead().start)
+        return self._done
 
 
 class CadencePlan(Plan):
@@ -117,6 +124,8 @@ class CadencePlan(Plan):
         if counted <= now:
             since = counted if counted > cursor.since else cursor.since
             return Verdict(True, since, cursor.until, ((log, log.policy.starting),))
+        if counted >= cursor.until and not log.live:
+            return self.cells.done()
         until = cursor.ahead().start if counted >= cursor.until else counted
         return Verdict(False, cursor.since, until, undoing(log) if self._by_live() else ())
 

@@ -214,8 +214,8 @@ class TaskLog(Source):
 
     def counted_in(self, start: int, end: int) -> int:
         """Until when a counting run has its logical instant in [start, end); BEGINNING: none."""
-        place = bisect_left(self.logical, start)
-        if place < len(self.logical) and self.logical[place] < end:
+        logical = self.logical
+        if logical and logical[-1] >= start and logical[bisect_left(logical, start)] < end:
             return FOREVER
         if not self.leased:
             return BEGINNING
