@@ -308,9 +308,13 @@ class DynamicTasks:
     def rested(self, rests: Sequence[Rest], answers: Sequence[Answer]) -> None:
         """What the store says of them."""
         for rest, answer in zip(rests, answers, strict=True):
-            if not isinstance(answer, Refused):
-                self._unload(rest.task)
-                self._first = min(self._first, FOREVER if rest.due is None else rest.due)
+            if isinstance(answer, Refused):
+                continue
+            if rest.task in self._outdated:
+                self._first = 0  # another version of it may be due
+            elif rest.due is not None:
+                self._first = min(self._first, rest.due)
+            self._unload(rest.task)
 
     def written(self) -> None:
         """There are records in the store that somebody may wait for."""

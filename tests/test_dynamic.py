@@ -10,19 +10,21 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from oncue import App, AppContext, ConditionSyntaxError, Context
 from oncue.app.errors import DefinitionError, OncueError, StoreError
 from oncue.app.stores import store_at
+from oncue.app.stores.dynamic import Wanted
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import NOWHERE, Claim, Query, Store
 from oncue.conds.durations import Duration
 from oncue.engine.civil import from_datetime, to_datetime, zone
 from oncue.engine.records import Action, Record
+from oncue.tests.durability.hooked import HookedStore
 
 LIMIT = 30  # seconds; nothing here takes long
 PAST = datetime(2026, 3, 1)
@@ -644,6 +646,28 @@ def test_changed_while_it_runs_it_goes_on_as_it_was_and_then_as_it_is(store: Sto
 
     live(app, story)
     assert seen[:2] == [1, 3]
+
+
+def test_changed_between_being_taken_and_claimed_it_is_taken_again_at_once() -> None:
+    inner = MemoryStore()
+    changed = asyncio.Event()
+
+    async def change(call: str) -> None:
+        if call == "take" and inner.dynamic(Wanted()) and not changed.is_set():
+            changed.set()
+            await app.schedule_task(remind, "a", execute_at=PAST, x=2)
+
+    app = App(cast(Store, HookedStore(inner, after=change)), timezone="UTC")
+    remind, seen = family(app)
+
+    async def story(context: AppContext) -> None:
+        began = time.monotonic()
+        await context.schedule_task(remind, "a", execute_at=PAST, x=1)
+        await seen.after(1)
+        assert time.monotonic() - began < inner.patience / 2_000_000
+
+    live(app, story)
+    assert [each.args for each in seen.runs] == [{"x": 2}]
 
 
 def test_scheduled_again_it_begins_anew(store: Store) -> None:
