@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..engine.agenda import MANY, Agenda
 from ..engine.civil import FOREVER
@@ -20,7 +20,7 @@ from ..engine.history import NO_MARKS, PROVISIONAL, TaskLog
 from ..engine.items import Entry
 from ..engine.records import FINISHED, Action, Key
 from ..engine.verdict import Parameter, named
-from .families import Family, Member, is_local
+from .families import Member, is_local
 from .stores.dynamic import PARAMETER, Awaited, Dynamic, Rest, family_of, floor_of
 from .stores.protocol import Answer, Refused
 from .vetting import logs_of
@@ -145,15 +145,17 @@ class DynamicTasks:
         of those that had more than the last time. What needs a process is not looked for while none
         is free."""
         room, pool = self._room, self.runs.pool_room
-        families = self.session.families.values()
-        pooled = {shard for family in families for shard in self._pooled(family)}
-        self._left_out = bool(pooled) and not pool
-        weights = {
-            shard: 1 / len(family.shards)
-            for family in families
-            for shard in family.shards
-            if pool or shard not in pooled
-        }
+        pooled: set[str] = set()
+        weights: dict[str, float] = {}
+        self._left_out = False
+        for family in self.session.families.values():
+            shards = family.shards
+            if family.execution == "process":
+                self._left_out |= not pool
+                if not pool:
+                    continue
+                pooled.update(shards)
+            weights.update(dict.fromkeys(shards, 1 / max(1, len(shards))))
         if not (room and weights):
             return {}
         hungry = self._full & weights.keys()
@@ -171,10 +173,6 @@ class DynamicTasks:
             shares[shard] = share
             room -= share
         return shares
-
-    @staticmethod
-    def _pooled(family: Family[..., Any]) -> list[str]:
-        return family.shards if family.execution == "process" else []
 
     def _arrive(self, row: Dynamic, now: int) -> set[str]:
         """Make plans of a row; the tasks whose logs they read."""

@@ -457,9 +457,12 @@ class Runtime:
     async def _work(self) -> None:
         hooks = self.session.hooks
         while True:
-            left = await hooks.begin("cycle") if hooks.has("cycle") else []
-            await self._turn()
-            finish(left)
+            if hooks.has("cycle"):
+                left = await hooks.begin("cycle")
+                await self._turn()
+                finish(left)
+            else:
+                await self._turn()
             if self.journal.hopeless and not self.session.config.silence_task_logging:
                 self._fail("the store does not answer", self.journal.error)
             ending = self.runs.stops or self._once
@@ -639,5 +642,5 @@ class Runtime:
 
 def registered_as(task: Task[..., Any]) -> str:
     """How the store knows a task's condition: another text is another condition."""
-    zone = task.plan.zone
+    zone = task.timezone or task.session.config.timezone
     return f"{task.start_cond} in {zone.name}"

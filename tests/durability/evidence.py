@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -45,8 +45,7 @@ class Kind(StrEnum):
     GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """`token` is the run's fencing token, `run_id` its label; `action` is what was written.
     `request` names what was asked, or what the run was scheduled by; `scheduled_at` is then when
     it is to run once, `position` the newest number of the log before it was asked, or after it was
@@ -146,7 +145,7 @@ class EffectFile:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def write(self, effect: Effect) -> None:
-        os.write(self._file, json.dumps(asdict(effect)).encode() + b"\n")
+        os.write(self._file, json.dumps(effect._asdict()).encode() + b"\n")
         os.fsync(self._file)
 
     def close(self) -> None:

@@ -143,11 +143,11 @@ BEGAN = next(effect for effect in WROTE if effect.kind is Kind.BEGAN)
 @pytest.mark.parametrize(
     ("rule", "wrote"),
     [
-        ("claim", [*WROTE, replace(BEGAN, token=2)]),
-        ("claim", [*WROTE, replace(BEGAN, token=9)]),
+        ("claim", [*WROTE, BEGAN._replace(token=2)]),
+        ("claim", [*WROTE, BEGAN._replace(token=9)]),
         ("claim", [*WROTE, BEGAN]),
-        ("claim", [replace(e, scheduled_at=5) if e == BEGAN else e for e in WROTE]),
-        ("at most once", [*WROTE, replace(BEGAN, instance="j")]),
+        ("claim", [e._replace(scheduled_at=5) if e == BEGAN else e for e in WROTE]),
+        ("at most once", [*WROTE, BEGAN._replace(instance="j")]),
         ("lost", [*WROTE, Effect(Kind.WRITTEN, "i", 0, "a", run_id="run 3", action=FAIL)]),
         ("success", [effect for effect in WROTE if effect.kind is not Kind.ENDED]),
     ],
@@ -162,7 +162,7 @@ def broken_beside(wrote: list[Effect]) -> list[str]:
 
 def test_a_token_that_is_lower_than_one_given_before_is_found() -> None:
     swapped = {1: 3, 3: 1}
-    wrote = [replace(e, token=swapped[e.token]) if e.token else e for e in WROTE]
+    wrote = [e._replace(token=swapped[e.token]) if e.token else e for e in WROTE]
     assert "fencing" in broken_beside(wrote)
     assert broken_beside(WROTE) == []
 
@@ -283,7 +283,7 @@ BAD = (
     Evidence(log("a run 0 #2", "a run 0 #1", "a success 1 of 9"), (), {"a": ONCE}),
     Evidence(log("a run 0", "c run 0"), exclusive=[("a", "c")]),
     Evidence(log(*SERVED, "a run 12"), [BEGAN, BEGAN, *WROTE[:1]], {"a": INTERVAL}, UP),
-    Evidence(LIFE, [replace(e, token=9 - (e.token or 0)) for e in WROTE], {"a": ONCE}),
+    Evidence(LIFE, [e._replace(token=9 - (e.token or 0)) for e in WROTE], {"a": ONCE}),
     Evidence(LIFE, [], {"a": WINDOW, "b": AFTER}, UP),
     Evidence(LIFE, [BEGAN, BEGAN], {"a": ONCE}),
     Evidence(log("b run 0"), [Effect(Kind.WRITTEN, "i", 0, "a")], {"b": AFTER}),

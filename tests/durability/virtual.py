@@ -15,7 +15,7 @@ import asyncio
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
@@ -65,20 +65,45 @@ class Machine:
         """Until this future, of one of the loops, is done. Raises what it raises, and HotLoop."""
         turns = 0
         while not main.done():
-            due = [loop for loop in self.loops if not loop.stopped and loop.due <= self.now]
+            now = self.now
+            due = [x for x in self.loops if (x.ready or x.next <= now) and not x.stopped]
             if due:
                 turns += 1
                 if turns > MOST_TURNS:
                     raise HotLoop(f"no end of turns at {self.now / SECOND:.6f} s")
                 loop = due[0] if len(due) == 1 else self.random.choice(due)
-                loop.turn(self.now)
-                self._bury()
+                loop.turn(now)
+                if self._dropped:
+                    self._bury()
                 continue
-            waiting = [loop.due for loop in self.loops if not loop.stopped]
-            turns, self.now = 0, min(waiting)
+            turns, self.now = 0, min(loop.next for loop in self.loops if not loop.stopped)
             if self.now >= NEVER:
                 raise HotLoop("nothing is left that could ever happen")
         return main.result()
+
+
+class Call:
+    """What a loop is to call, unless it is cancelled before: as much of a handle as is asked for,
+    since half of a life's time would go into asyncio's own."""
+
+    __slots__ = ("_args", "_callback", "_context", "is_cancelled")
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self._context = copy_context() if context is None else context
+        self.is_cancelled = False
+
+    def __call__(self) -> None:
+        self._context.run(self._callback, *self._args)
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
@@ -89,33 +114,25 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.stopped = False
         self.errors: list[dict[str, Any]] = []
         self.tasks: set[asyncio.Task[Any]] = set()
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
+        self.ready: deque[Call] = deque()  # what it has to do now
+        self.next = NEVER  # when its next timer is due
+        self._timers: list[tuple[int, int, Call]] = []
         self._serial = count()
-
-    @property
-    def due(self) -> int:
-        """When it next has something to do."""
-        if self._ready:
-            return 0
-        while self._timers and self._timers[0][2].cancelled():
-            heappop(self._timers)
-        return self._timers[0][0] if self._timers else NEVER
 
     def turn(self, now: int) -> None:
         """Call what is ready at an instant, once each."""
-        timers = self._timers
+        timers, ready = self._timers, self.ready
         while timers and timers[0][0] <= now:
-            self._ready.append(heappop(timers)[2])
-        before = events._get_running_loop()
+            ready.append(heappop(timers)[2])
+        self.next = timers[0][0] if timers else NEVER
         events._set_running_loop(self)
         try:
-            for _ in range(len(self._ready)):
-                handle = self._ready.popleft()
-                if not handle.cancelled():
-                    handle._run()
+            for _ in range(len(ready)):
+                call = ready.popleft()
+                if not call.is_cancelled:
+                    call()
         finally:
-            events._set_running_loop(before)
+            events._set_running_loop(None)
 
     # --- what asyncio asks for ------------------------------------------------------------
 
@@ -124,10 +141,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append(handle)
-        return handle
+    ) -> Call:
+        call = Call(callback, args, context)
+        self.ready.append(call)
+        return call
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
@@ -137,7 +154,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> Call:
         return self._call_at(self.machine.now + round(delay * SECOND), callback, args, context)
 
     def call_at(  # type: ignore[override]
@@ -146,7 +163,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> Call:
         return self._call_at(round(when * SECOND), callback, args, context)
 
     def _call_at(
@@ -155,13 +172,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         callback: Callable[..., object],
         args: tuple[Any, ...],
         context: Context | None,
-    ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(due / SECOND, callback, args, self, context)
-        heappush(self._timers, (due, next(self._serial), handle))
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It is dropped when its time comes."""
+    ) -> Call:
+        call = Call(callback, args, context)
+        heappush(self._timers, (due, next(self._serial), call))
+        if due < self.next:
+            self.next = due
+        return call
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)

@@ -24,11 +24,11 @@ from oncue.engine.records import Record
 from oncue.tests.durability.cast import CAST, EXCLUSIVE, Player, Role
 from oncue.tests.durability.evidence import SECOND, Effect, Evidence, Kind, Span
 from oncue.tests.durability.hooked import HookedStore
-from oncue.tests.durability.virtual import HotLoop, Machine, VirtualLoop
+from oncue.tests.durability.virtual import Call, HotLoop, Machine, VirtualLoop
 
 EPOCH = 1_780_272_000 * SECOND  # a midnight
 GROUPS = 3  # of tasks, in a world
-SETTLING = 25.0  # seconds: leases run out, crashes are waited for
+SETTLING = 15 * SECOND  # since the last lease ran out: places are filled, crashes waited for
 USUALLY = (0.00001, 0.001)  # seconds that a call of the store takes
 LONGEST_STOP = 25.0
 CUT = (0.1, 6.0)  # seconds
@@ -88,7 +88,7 @@ class Instance:
         self._failing = False
         self._cut_until = 0
         self._up_since: int | None = None
-        self._losing: asyncio.TimerHandle | None = None
+        self._losing: Call | None = None
         self._lapsed_since: int | None = None
         random = Random(world.random.getrandbits(64))
         skew = random.uniform(-world.weather.skew, world.weather.skew)
@@ -117,20 +117,20 @@ class Instance:
             raise StoreError(f"{call} failed by chance")
 
     async def _after(self, call: str) -> None:
-        await asyncio.sleep(self.world.random.uniform(*USUALLY))
-        await self._weather()
+        await self._weather(self.world.random.uniform(*USUALLY))
         if self._failing and not self.is_cut_off:
             self._failing = False
             self.up()
 
-    async def _weather(self) -> None:
+    async def _weather(self, lasting: float = 0) -> None:
+        """What befalls a call that takes so many seconds."""
         world = self.world
         if not self.alive:
             raise StoreError("this instance is dead")
-        if world.calm:
-            return
         if world.chance(world.weather.delay):
-            await asyncio.sleep(world.random.uniform(0, world.weather.slowest))
+            lasting += world.random.uniform(0, world.weather.slowest)
+        if lasting:
+            await asyncio.sleep(lasting)
         if world.chance(world.weather.death_in_call):
             self.die()
             await self.loop.create_future()
@@ -189,6 +189,7 @@ class Instance:
         """Nobody renews its lease any more."""
         left = self.world.random.uniform(*LEASE_LEFT)
         self._losing = self.world.director.call_later(left, self.lose)
+        self.world.settles_after(left)
 
     def lose(self) -> None:
         self.world.ledger.lose(self.inner.id)
@@ -263,6 +264,7 @@ class World:
         )
         self._born = 0
         self._labels = 0
+        self._lost_by = round(seconds * SECOND)  # after which nothing is held by the dead
         self.ledger = Ledger(lambda: self.machine.now)
 
     @property
@@ -281,6 +283,8 @@ class World:
             self.machine.run(self.director.create_task(self._direct()))
         except HotLoop as hot:
             self.surprises.append(str(hot))
+        for loop in (self.director, *(instance.loop for instance in self.instances)):
+            self.surprises += [str(error) for error in loop.errors]
         log = MemoryStore(self.ledger).read(Query())
         promises = {role.task: role.promise for role in self._roles}
         exclusive = [pair for pair in EXCLUSIVE if promises.keys() >= set(pair)]
@@ -301,6 +305,10 @@ class World:
         """A turn or two, each with several slow calls; clocks that are apart."""
         return SECOND + round((10 * self.weather.slowest + 2 * self.weather.skew) * SECOND)
 
+    def settles_after(self, seconds: float) -> None:
+        """A lease runs out then that nobody renews."""
+        self._lost_by = max(self._lost_by, self.machine.now + round(seconds * SECOND))
+
     async def _direct(self) -> None:
         places = [asyncio.create_task(self._keep(place)) for place in range(self._places)]
         await asyncio.sleep(self._seconds)
@@ -309,7 +317,8 @@ class World:
             instance.player.calm = True
             if instance.loop.stopped:
                 instance.carry_on()
-        await asyncio.sleep(SETTLING)
+        while (left := self._lost_by + SETTLING - self.machine.now) > 0:
+            await asyncio.sleep(left / SECOND)
         for place in places:
             if place.done():
                 place.result()
