@@ -36,9 +36,14 @@ SWITCHES: Mapping[str, tuple[str, Mapping[bool, Any]]] = {
 """Switches that say what a newer option says with more words."""
 
 
+OLDER = frozenset((*GONE, *RENAMED, *OPPOSITES, *SWITCHES))
+
+
 def newer(given: Mapping[str, Any]) -> dict[str, Any]:
     """The options under the names they have now. Raises DefinitionError for one that is given by
     both, and for one that is no more."""
+    if OLDER.isdisjoint(given):
+        return dict(given)
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name in GONE:

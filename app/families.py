@@ -181,7 +181,7 @@ class Family(Task[P, R]):
                     f"{name} is an option of the family {self.name!r}, not of a "
                     f"task of it (for context.args it is args={{{name!r}: …}})"
                 )
-        if not any(values.get(name) is not None for name in timetable.WAYS):
+        if timetable.way_of(values) is None:
             raise DefinitionError(f"when? give one of {', '.join(timetable.WAYS)}")
         if values.get("start_cond") is not None:
             self._vet(values["start_cond"])
@@ -216,14 +216,15 @@ class Family(Task[P, R]):
         if self.session.get(key) is not None:
             raise DefinitionError(f"there is a task {key!r} already; give this one another name")
         said, args = self.read(given)
-        condition = timetable.starting(said)
+        texts, way = texts_of(said), timetable.way_of(said)
+        assert way is not None
         zone = said.get("timezone") or self.timezone or self.session.config.timezone
         return Planned(
             key,
             self.shard_of(name),
-            text_of(said, args),
-            f"{way_of(said)} in {zone.name}",
-            first(condition, zone),
+            ENCODER.encode({**texts, "args": args}),  # the same whenever the same is said
+            f"{way} {texts[way]} in {zone.name}",  # another text is another condition
+            first(timetable.condition_of(way, said[way]), zone),
             _versions.getrandbits(62),
         )
 
@@ -350,13 +351,5 @@ WRITERS: Mapping[str, Callable[[Any], str]] = {
 }
 
 
-def text_of(said: Said, args: Said) -> str:
-    """As JSON: the same whenever the same is said."""
-    texts = {name: WRITERS[name](value) for name, value in said.items() if value is not None}
-    return ENCODER.encode({**texts, "args": args})
-
-
-def way_of(said: Said) -> str:
-    """What starts it, in words: another text is another condition."""
-    (name,) = (name for name in timetable.WAYS if said.get(name) is not None)
-    return f"{name} {WRITERS[name](said[name])}"
+def texts_of(said: Said) -> dict[str, str]:
+    return {name: WRITERS[name](value) for name, value in said.items() if value is not None}

@@ -99,7 +99,8 @@ class Scheduling:
 
         def write(store: Store) -> asyncio.Future[None]:
             written = asyncio.ensure_future(store.schedule(planned, self._session.clock.now()))
-            written.add_done_callback(lambda _: self._tell(planned))
+            if self._session.life is not None:
+                written.add_done_callback(lambda _: self._tell(planned))
             return written
 
         return self._by_store(write)
@@ -301,13 +302,10 @@ async def is_any(found: Awaitable[Sized]) -> bool:
 
 def moment_of(condition: Condition) -> datetime | None:
     """The moment of one that comes once."""
-    match condition:
-        case Once(at):
-            return at
-        case Zoned(Once(at), "UTC"):
-            return at.replace(tzinfo=UTC)
-        case _:
-            return None
+    if isinstance(condition, Zoned) and condition.zone == "UTC":
+        moment = moment_of(condition.term)
+        return None if moment is None else moment.replace(tzinfo=UTC)
+    return condition.at if isinstance(condition, Once) else None
 
 
 def pairs(tasks: Tasks) -> Iterator[tuple[str, Mapping[str, Any]]]:

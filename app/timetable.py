@@ -85,13 +85,18 @@ def condition_of(name: str, given: Any) -> Condition:
     return found
 
 
+def way_of(values: Mapping[str, Any]) -> str | None:
+    """By which of these options a task starts."""
+    for name in WAYS:
+        if values.get(name) is not None:
+            return name
+    return None
+
+
 def starting(values: Mapping[str, Any]) -> Condition:
     """What starts a task with these options."""
-    for name in WAYS:
-        given = values.get(name)
-        if given is not None:
-            return condition_of(name, given)
-    return NEVER
+    way = way_of(values)
+    return NEVER if way is None else condition_of(way, values[way])
 
 
 def refuse_several(given: Mapping[str, Any]) -> None:
