@@ -156,8 +156,10 @@ class Journal:
         self._take_all(self.store.peek(lookback, now))
 
     def _needed(self, tasks: Iterable[str], since: int) -> dict[str, int]:
-        """Of what plans read, the look-back; of the tasks themselves at least what is live."""
-        return dict.fromkeys(tasks, FOREVER) | self.agenda.planner.lookback(since)
+        """The look-back of what plans read, and of the tasks themselves, of which at least what is
+        live has to be known."""
+        planner = self.agenda.planner
+        return planner.lookback(since, dict.fromkeys((*tasks, *planner.read)))
 
     def _take_all(self, loaded: tuple[int, list[Record]]) -> list[Record]:
         position, records = loaded
@@ -506,16 +508,17 @@ class Journal:
         """Put what the store holds in the place of what we know; of which tasks, and up to which
         number."""
         known = self._wanted, self._reread
-        lookback = self.agenda.lookback(now, None if self._reread else self._wanted)
-        wanted = lookback.keys() | self._wanted if self._reread else self._wanted
+        lookback = self.agenda.lookback(now, self._wanted)
+        if self._reread:
+            lookback |= self.agenda.lookback(now)
         self._wanted, self._reread = set(), False  # more may be wanted meanwhile
         try:
-            position, records = await self.store.load({t: lookback.get(t, FOREVER) for t in wanted})
+            position, records = await self.store.load(lookback)
         except BaseException:
             self._wanted |= known[0]
             self._reread |= known[1]
             raise
-        by_task: dict[str, list[Record]] = {task: [] for task in wanted}
+        by_task: dict[str, list[Record]] = {task: [] for task in lookback}
         for record in records:
             by_task[record.task].append(record)
         for task, log in by_task.items():

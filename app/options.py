@@ -333,6 +333,7 @@ def condition(given: Any, name: str, owner: Speaker) -> Condition:
             return Constant(bool(given))
         case Condition():
             refuse_unspeakable(printed(given), name)
+            refuse_idle(retries_in(given), name)
             return refuse_long_names(given, printed(given), name)
         case _:
             raise DefinitionError(
@@ -383,6 +384,7 @@ def too_long(name: str) -> str:
 def retries(given: Any, name: str, owner: Speaker) -> Retry:
     """How often, or the whole policy as `oncue.conds.retry` makes it."""
     if isinstance(given, Retry):
+        refuse_idle((given,), name)
         return given
     if not isinstance(given, int) or isinstance(given, bool):
         raise DefinitionError(
@@ -392,6 +394,22 @@ def retries(given: Any, name: str, owner: Speaker) -> Retry:
     if given < 0:
         raise DefinitionError(f"{name}={given!r}: the number of retries is 0 or more")
     return Retry(given)
+
+
+@lru_cache(maxsize=256)
+def retries_in(condition: Condition) -> tuple[Retry, ...]:
+    return tuple(atom for atom in postorder(condition) if isinstance(atom, Retry))
+
+
+def refuse_idle(policies: Iterable[Retry], name: str) -> None:
+    """What says how a pause grows that there is none of would have no effect."""
+    for policy in policies:
+        growth = policy.backoff, policy.jitter, policy.max_delay
+        if policy.delay is None and growth != (1, 0, None):
+            raise DefinitionError(
+                f"{name}: backoff, jitter and max_delay are about the pause before a retry, and "
+                "there is none; say how long the first is, as in retry(3, after='10 s', backoff=2)"
+            )
 
 
 def zone(given: Any, name: str, owner: Speaker) -> Zone:

@@ -755,8 +755,8 @@ class Agenda:
         """From when on every record of each task is needed, FOREVER: the latest are enough. Of
         these tasks; or of all that there are here, and all that are read."""
         oldest = min((now, self.logical, *self._past.values()))
-        needed = self.planner.lookback(oldest, tasks)
-        return needed if tasks is not None else dict.fromkeys(self.entries, FOREVER) | needed
+        known = dict.fromkeys((*self.entries, *self.planner.read)) if tasks is None else tasks
+        return self.planner.lookback(oldest, known)
 
     def decided(self) -> dict[str, int]:
         """Up to when all that came due of each task was decided here."""

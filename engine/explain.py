@@ -191,7 +191,7 @@ class Explainer:
             whole.parts,
             tuple(dict.fromkeys(texts)),
             tuple(map(told, islice(dated, MOST_FLIPS))),
-            supposed.is_final(goal),
+            not flips and supposed.is_final(goal),
         )
 
     def part(self, node: nodes.Condition, zone: Zone) -> Part:

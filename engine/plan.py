@@ -200,14 +200,21 @@ class Planner:
             source.tell(plan)
         return plan
 
-    def lookback(self, now: int, tasks: Iterable[str] | None = None) -> dict[str, int]:
-        """Of these tasks, or of each that plans read: the instant from which on they need every
-        record, or FOREVER if the latest ones are enough."""
+    @property
+    def read(self) -> list[str]:
+        """The tasks whose logs plans read."""
+        return [task for task, log in self.history.tasks.items() if log.readers]
+
+    def lookback(self, now: int, tasks: Iterable[str]) -> dict[str, int]:
+        """Of each of these tasks the instant from which on plans need every record, FOREVER where
+        the latest ones are enough."""
         logs = self.history.tasks
         return {
-            task: min(plan.lookback(now) for plan in logs[task].readers)
-            for task in (logs if tasks is None else tasks)
-            if task in logs and logs[task].readers
+            task: min(
+                (plan.lookback(now) for plan in (logs[task].readers if task in logs else ())),
+                default=FOREVER,
+            )
+            for task in tasks
         }
 
     @staticmethod

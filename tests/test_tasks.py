@@ -836,6 +836,17 @@ def test_a_policy_is_made_of_numbers(name: str) -> None:
         retry(3, **{name: "2"})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("option", ["start_cond", "retries"])
+@pytest.mark.parametrize("how", [{"backoff": 2}, {"jitter": 0.1}, {"max_delay": "1 min"}])
+def test_a_pause_that_there_is_none_of_does_not_grow(option: str, how: dict[str, Any]) -> None:
+    app = App()
+    policy = retry(3, **how)
+    with pytest.raises(DefinitionError, match=f"{option}: backoff, .* as in retry"):
+        app.task(func=fails, **{option: policy if option == "retries" else daily | policy})
+    assert len(app.session) == 0
+    app.task(func=fails, **{option: policy.after("10 s")})
+
+
 def fails() -> None:
     raise ValueError("no")
 
