@@ -121,7 +121,7 @@ class Config:
     )
     batch_size = Option[int](
         options.count,
-        100,
+        200,
         doc="How many dynamic tasks are taken from the store at once, to be decided about.",
     )
     keep = Option[Duration | None](

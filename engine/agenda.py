@@ -39,7 +39,7 @@ from .plan import Composite, Planner, without_retry
 from .policy import FailureMode
 from .records import BIT, Action, Record, new
 from .schedule import NEVER, SECOND, CatchUp, Overlap, Request, Schedule
-from .verdict import STALE, Plan, Verdict, touches
+from .verdict import STALE, ConstantPlan, Plan, Verdict, touches
 
 CYCLE_SLEEP = SECOND // 10
 CRASH_WAIT = SECOND
@@ -51,6 +51,7 @@ SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
 MANY = 1 << 62  # more than there ever is
 MOST_MISSED = 1000  # how often a task is asked in a row what it has missed, beyond what is forgiven
+ENDLESS = ConstantPlan(False)
 NOTHING_OWED = Verdict(False, BEGINNING, FOREVER)
 Held = tuple[int, int, Entry]
 
@@ -436,7 +437,8 @@ class Agenda:
     def _watch(self, entry: Entry) -> Watch:
         watch, schedule = entry.watch, entry.schedule
         if watch is None:
-            plan = self.planner.plan(schedule.end_cond, entry.name, schedule.zone)
+            node = schedule.end_cond
+            plan = ENDLESS if node is NEVER else self.planner.plan(node, entry.name, schedule.zone)
             watch = entry.watch = Watch(entry, plan, schedule.timeout)
             self._subscribe(watch)
         return watch

@@ -38,7 +38,7 @@ def test_every_option_has_a_meaning_and_the_defaults_are_those_of_rocketry() -> 
         "health_max_age": config.health_max_age,
         "max_skew": config.max_skew,
         "concurrency_limit": None,
-        "batch_size": 100,
+        "batch_size": 200,
         "keep": None,
         "strict_names": False,
         "cycle_sleep": config.cycle_sleep,
