@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..engine.agenda import MANY, Agenda
 from ..engine.civil import FOREVER
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .runs import Runs
     from .session import Session
 
+T = TypeVar("T")
 LOCAL: Awaited = "", PARAMETER
 """What conditions wait for that depend on the app they are decided in: another life of one."""
 UNREADABLE = 300_000_000  # for how long a row is left alone that cannot be read here
@@ -145,34 +146,45 @@ class DynamicTasks:
         of those that had more than the last time. What needs a process is not looked for while none
         is free."""
         room, pool = self._room, self.runs.pool_room
-        pooled: set[str] = set()
-        weights: dict[str, float] = {}
         self._left_out = False
+        families: list[tuple[list[str], bool]] = []
         for family in self.session.families.values():
-            shards = family.shards
-            if family.execution == "process":
-                self._left_out |= not pool
-                if not pool:
-                    continue
-                pooled.update(shards)
-            weights.update(dict.fromkeys(shards, 1 / max(1, len(shards))))
-        if not (room and weights):
+            pooled = family.execution == "process"
+            self._left_out |= pooled and not pool
+            if family.shards and (pool or not pooled):
+                families.append((family.shards, pooled))
+        if not (room and families):
             return {}
-        hungry = self._full & weights.keys()
-        if hungry:
-            weights = {s: w if s in hungry else w / len(weights) for s, w in weights.items()}
-        unit = room / sum(weights.values())
         self._turn += 1
-        first, shards = self._turn % len(weights), list(weights)
+        hungry = [bool(self._full.intersection(shards)) for shards, _ in families]
+        few = 1 / len(families) if any(hungry) else 1
+        unit = room / sum(1 if more else few for more in hungry)
+        order = list(zip(families, hungry, strict=True))
         shares: dict[str, int] = {}
-        for shard in shards[first:] + shards[:first]:  # of one that has none it is told when it has
-            share = min(room, max(1, int(unit * weights[shard])))
-            if shard in pooled:
+        for (shards, pooled), more in rotated(order, self._turn):
+            share = min(room, max(1, int(unit if more else unit * few)))
+            if pooled:
                 share = min(share, pool)
                 pool -= share
-            shares[shard] = share
             room -= share
+            shares |= self._parts(shards, share)
         return shares
+
+    def _parts(self, shards: list[str], share: int) -> dict[str, int]:
+        """The share of a family, by its parts: one for each, as far as it goes, beginning with
+        those that had more than the last time; and the rest for those, or for all. Of a part that
+        gets none it is told all the same when it has something."""
+        first = rotated(shards, self._turn)
+        if self._full and len(shards) > 1:
+            first.sort(key=lambda shard: shard not in self._full)
+        parts = {shard: int(place < share) for place, shard in enumerate(first)}
+        left = share - len(shards)
+        if left > 0:
+            eager = [shard for shard in first if shard in self._full] or first
+            each, more = divmod(left, len(eager))
+            for place, shard in enumerate(eager):
+                parts[shard] += each + (place < more)
+        return parts
 
     def _arrive(self, row: Dynamic, now: int) -> set[str]:
         """Make plans of a row; the tasks whose logs they read."""
@@ -220,8 +232,9 @@ class DynamicTasks:
                 agenda.search(key, since)
             else:
                 agenda.add(key, member.plan, since, waited=member.row.wait)
-            if since >= self.began:
-                agenda.entries[key].queued = True  # nobody was absent: it waited for room
+            entry = agenda.entries[key]
+            if max(since, entry.behind or since) >= self.began:
+                entry.queued = True  # nobody was absent: it waited for room, or for its own run
 
     # --- to let go of -------------------------------------------------------------------------
 
@@ -337,6 +350,12 @@ class DynamicTasks:
         for key in self.loaded:
             self.agenda.entries[key].requests.clear()
             self.agenda.enable(key, False)
+
+
+def rotated(given: Sequence[T], turn: int) -> list[T]:
+    """The same in order, beginning with another one each turn."""
+    first = turn % len(given)
+    return [*given[first:], *given[:first]]
 
 
 def is_new(row: Dynamic) -> bool:

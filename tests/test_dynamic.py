@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -721,6 +722,31 @@ def test_what_a_run_asks_of_its_task_is_not_done_to_another_of_that_name() -> No
     ]
 
 
+def test_changed_in_place_while_it_runs_it_keeps_what_waits_in_its_queue(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    seen = Seen()
+
+    @app.dynamic_task(name="f", overlap="queue")
+    async def function(context: Context) -> None:
+        seen.add(context)
+        await asyncio.sleep(0.25)
+
+    app.schedule_task("f", "a", interval="0.1 s")
+    time.sleep(0.01)  # the app begins later
+
+    async def story(context: AppContext) -> None:
+        await seen.after(2)
+        await asyncio.sleep(0.15)  # more come due
+        await context.schedule_task("f", "a", interval="0.1 s", text="new")
+        await seen.after(5)
+        await context.unschedule_task("f", "a")
+
+    live(app, story)
+    dates = [context.scheduled_at for context in seen.runs]
+    assert {later - one for one, later in pairwise(dates)} == {timedelta(seconds=0.1)}
+    assert [context.args.get("text") for context in seen.runs[:5]] == [None, None, *3 * ["new"]]
+
+
 def test_unscheduled_while_it_runs_it_ends_and_starts_no_more(store: Store) -> None:
     app = App(store, timezone="UTC")
     begun, goes_on = asyncio.Event(), asyncio.Event()
@@ -1193,6 +1219,27 @@ def test_why_one_does_not_start_is_told(store: Store) -> None:
 
 
 # --- many -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("limit", "batch"), [(1, 10), (4, 200), (10, 200), (None, 40)])
+def test_families_have_their_share_however_many_parts_they_have(
+    limit: int | None, batch: int
+) -> None:
+    app = App(timezone="UTC", concurrency_limit=limit, batch_size=batch)
+    order: list[str] = []
+
+    async def function(context: Context) -> None:
+        order.append(context.task.key[:1])
+        if len(order) == 400:
+            app.shut_down()
+
+    whole = [app.dynamic_task(name=name)(function) for name in "abc"]
+    divided = app.partitioned_task(name="p", partition_count=32)(function)
+    for each in (*whole, divided):
+        app.schedule_tasks(each, {f"{n}": {"execute_at": PAST} for n in range(400)})
+    app.run()
+    for name, count in Counter(order[:320]).items():
+        assert 60 <= count <= 100, (name, Counter(order))
 
 
 def test_families_have_their_share_of_each_batch() -> None:
