@@ -500,6 +500,7 @@ class Runtime:
         for record in self.runs.drain():
             self.journal.end(record, now)
         self.agenda.absorb()
+        await self.session.scheduling.part_with(self)
         if left:
             scheduler_log.warning("not waited for: %s", ", ".join(sorted(set(left))))
         await self.journal.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -18,7 +19,8 @@ from collections.abc import (
     Mapping,
     Sized,
 )
-from contextlib import ExitStack, asynccontextmanager
+from concurrent.futures import Future
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,13 +33,14 @@ from ..engine.history import History, TaskLog
 from ..engine.plan import Planner
 from ..engine.verdict import STALE, Verdict
 from .context import running_loop
-from .errors import DefinitionError, OncueError
+from .errors import DefinitionError
 from .families import is_local
 from .stores.dynamic import Dynamic, Planned, State, Wanted
 from .stores.protocol import UNSPEAKABLE, Instance, Store
 
 if TYPE_CHECKING:
     from .families import Family
+    from .runtime import Runtime
     from .session import Session
 
 T = TypeVar("T")
@@ -87,11 +90,15 @@ class Scheduling:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._first = FirstLooks(session)
-        self._opened = False  # the store, by us
-        self._lock: asyncio.Lock | None = None
+        self._opened = False  # the app's store, by us
+        self._lock: asyncio.Lock | None = None  # on the loop of the app
         self._home: asyncio.AbstractEventLoop | None = None  # that of the app, before it runs too
         self._queued: set[asyncio.Future[Any]] = set()  # what takes its turn
-        self._begun: set[asyncio.Future[Any]] = set()  # by the store that we have open
+        self._begun: set[asyncio.Future[Any]] = set()  # by the app's store, on its loop
+        self._apart: set[asyncio.Future[Any]] = set()  # each by a store of its own
+        self._outside: set[Future[Any]] = set()  # what the running app was asked on other threads
+        self._parting = threading.Lock()  # between who asks it and its end
+        self._parted: Runtime | None = None  # a life that is asked no more
 
     def schedule(self, family: Any, tasks: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
         found = self._session.family(family)
@@ -99,8 +106,7 @@ class Scheduling:
 
         def write(store: Store) -> asyncio.Future[None]:
             written = asyncio.ensure_future(store.schedule(planned, self._session.clock.now()))
-            if self._session.life is not None:
-                written.add_done_callback(lambda _: self._tell(planned))
+            written.add_done_callback(lambda _: self._tell(planned))
             return written
 
         return self._by_store(write)
@@ -113,8 +119,14 @@ class Scheduling:
 
     def _tell(self, planned: list[Planned]) -> None:
         life = self._session.life
-        if life is not None and planned:
-            life.dynamic.expect(min(each.due for each in planned))
+        if life is None or not planned:
+            return
+        due = min(each.due for each in planned)
+        if running_loop() is life.loop:
+            life.dynamic.expect(due)
+        else:
+            with suppress(RuntimeError):  # it has ended
+                life.loop.call_soon_threadsafe(life.dynamic.expect, due)
 
     def unschedule(self, family: Any, names: Iterable[str]) -> Any:
         """Whether there was one."""
@@ -207,45 +219,66 @@ class Scheduling:
         return question() if running_loop() is None else asyncio.to_thread(question)
 
     def _by_store(self, action: Callable[[Store], Awaitable[T]]) -> Any:
-        here, life = running_loop(), self._session.life
-        if self._session.serving and life is None:
-            raise OncueError("the app is just opening its store; schedule once it runs, or before")
-        if life is None:
-            if here is None:
-                return asyncio.run(self._alone(action))
-            if here is self._home and self._opened and not (self._turn().locked() or self._queued):
+        """Through the running app; where none runs, by its store if we are on the loop on which it
+        is about to; else, as while it opens or closes that, by another way to the same log."""
+        here = running_loop()
+        asked = self._by_app(action, here)
+        if asked is not None:
+            return asked.result() if isinstance(asked, Future) else asked
+        if here is None:
+            return asyncio.run(self._alone(action))
+        if here is not self._home or self._session.serving:
+            return kept(self._apart, self._alone(action))
+        if self._opened and not (self._turn().locked() or self._queued):
+            return kept(self._begun, action(self._session.store))
+        return kept(self._queued, self._at_home(action))
+
+    def _by_app(
+        self, action: Callable[[Store], Awaitable[T]], here: asyncio.AbstractEventLoop | None
+    ) -> asyncio.Future[T] | Future[T] | None:
+        """None: there is none that runs, or it ends."""
+        with self._parting:
+            life = self._session.life
+            if life is None or life is self._parted:
+                return None
+            if here is life.loop:
                 return kept(self._begun, action(self._session.store))
-            return kept(self._queued, self._alone(action))
-        if here is life.loop:
-            return asyncio.ensure_future(action(self._session.store))
-        doing = elsewhere(action, self._session.store)
-        try:
-            future = asyncio.run_coroutine_threadsafe(doing, life.loop)
-        except RuntimeError:
-            doing.close()
-            raise OncueError("the app has ended meanwhile") from None
-        return future.result() if here is None else asyncio.wrap_future(future)
+            doing = elsewhere(action, self._session.store)
+            try:
+                asked = asyncio.run_coroutine_threadsafe(doing, life.loop)
+            except RuntimeError:
+                doing.close()
+                return None
+            self._outside.add(asked)
+        asked.add_done_callback(self._outside.discard)
+        return asked if here is None else asyncio.wrap_future(asked)
+
+    async def part_with(self, life: Runtime) -> None:
+        """It is about to close its store: what it was asked is done before, and who asks from now
+        on has to find another way."""
+        with self._parting:
+            self._parted = life
+            asked = [asyncio.wrap_future(each) for each in list(self._outside)]
+        await asyncio.gather(*asked, *self._begun, return_exceptions=True)
 
     async def _alone(self, action: Callable[[Store], Awaitable[T]]) -> T:
-        """By the store, which nobody has open here."""
-        async with self._store() as store:
+        store = self._session.store.again()
+        await store.open(self._session.clock.now())
+        try:
             return await action(store)
+        finally:
+            await store.close()
 
-    @asynccontextmanager
-    async def _store(self) -> AsyncIterator[Store]:
-        store = self._session.store
-        if self._session.app_context is None:
-            await store.open(self._session.clock.now())
-            try:
-                yield store
-            finally:
-                await store.close()
-            return
-        async with self._turn():  # it stays open until the app runs, or is left
-            if self._session.life is None and not self._opened:
-                await store.open(self._session.clock.now())
-                self._opened = True
-            yield store
+    async def _at_home(self, action: Callable[[Store], Awaitable[T]]) -> T:
+        """By the store of the app, which stays open until that runs, or is left."""
+        session = self._session
+        async with self._turn():
+            if session.app_context is not None:
+                if session.life is None and not self._opened:
+                    await session.store.open(session.clock.now())
+                    self._opened = True
+                return await action(session.store)
+        return await self._alone(action)
 
     def _turn(self) -> asyncio.Lock:
         if self._lock is None:

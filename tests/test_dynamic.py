@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, cast
 import pytest
 
 from oncue import App, AppContext, ConditionSyntaxError, Context
-from oncue.app.errors import DefinitionError, OncueError, StoreError
+from oncue.app.errors import DefinitionError, StoreError
 from oncue.app.stores import store_at
 from oncue.app.stores.dynamic import Wanted
 from oncue.app.stores.ledger import Ledger
@@ -1113,22 +1114,85 @@ def test_a_fixture_schedules_before_the_app_runs(tmp_path: Path) -> None:
     live(app, story)
 
 
-def test_a_hook_of_the_start_comes_too_early() -> None:
-    app = App()
-    remind, _ = family(app)
-    said: list[str] = []
+def test_a_hook_of_the_start_schedules_while_the_store_is_about_to_be_opened(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, seen = family(app)
 
     @app.setup()
-    def begin() -> None:
-        try:
-            app.schedule_task(remind, "a", execute_at=PAST)
-        except OncueError as error:
-            said.append(str(error))
+    async def begin() -> None:
+        await app.schedule_task(remind, "a", execute_at=PAST)
 
-    async def story(context: AppContext) -> None: ...
+    async def story(context: AppContext) -> None:
+        await seen.after(1)
 
     live(app, story)
-    assert said == ["the app is just opening its store; schedule once it runs, or before"]
+
+
+def test_several_schedule_at_once_where_no_app_runs(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, _ = family(app)
+
+    async def together() -> None:
+        await asyncio.gather(
+            *(app.schedule_task(remind, f"{n}", interval="1 day") for n in range(5))
+        )
+
+    def alone(first: int) -> None:
+        for n in range(first, first + 3):
+            app.schedule_task(remind, f"{n}", interval="1 day")
+
+    asyncio.run(together())
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(alone, range(5, 17, 3)))
+        list(pool.map(lambda _: asyncio.run(together()), range(2)))
+    assert len(app.list_tasks().tasks) == 17
+    assert app.session.store.instances() == []
+
+
+def test_those_on_other_threads_schedule_while_the_app_begins_and_ends(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, seen = family(app)
+    over = threading.Event()
+
+    def schedule(first: int) -> int:
+        count = 0
+        while not over.is_set():
+            app.schedule_task(remind, f"{first}.{count}", execute_at=FAR)
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(schedule, first) for first in range(2)]
+        try:
+            for _ in range(5):
+                app.start()
+                app.stop()
+        finally:
+            over.set()
+        counts = [each.result(LIMIT) for each in done]
+    assert min(counts) > 0
+    assert len(app.list_tasks(limit=1_000_000).tasks) == sum(counts)
+
+
+def test_those_on_other_threads_schedule_in_a_context_that_is_about_to_run(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, seen = family(app)
+
+    async def story() -> None:
+        async with app.create() as context:
+            await asyncio.gather(
+                *(
+                    asyncio.to_thread(context.schedule_task, remind, f"t{n}", execute_at=PAST)
+                    for n in range(5)
+                ),
+                *(context.schedule_task(remind, f"{n}", execute_at=PAST) for n in range(5)),
+            )
+            running = asyncio.create_task(context.run())
+            await seen.after(10)
+            context.shutdown()
+            await running
+
+    asyncio.run(asyncio.wait_for(story(), LIMIT))
 
 
 def test_a_store_that_fails_says_so(tmp_path: Path) -> None:

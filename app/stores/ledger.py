@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import count
+from threading import RLock
 
 from ...engine.civil import FOREVER
 from ...engine.decisions import Missed
@@ -43,6 +44,7 @@ class Ledger:
 
     def __init__(self, clock: Callable[[], int] = uptime) -> None:
         self.clock = clock
+        self.lock = RLock()
         self.lines: list[Line] = []
         self.seqs: list[int] = []
         self.newest = 0

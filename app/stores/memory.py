@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from ...engine.records import Action, Record
 from .dynamic import Awaited, Dynamic, Planned, Rest, Shares, Wanted, family_of
@@ -27,6 +29,19 @@ from .protocol import (
     judge,
 )
 from .watching import looking
+
+M = TypeVar("M", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+
+def one_by_one(method: M) -> M:
+    """Instances may be on several threads; nothing in the method waits for anything."""
+
+    @wraps(method)
+    async def called(self: MemoryStore, *args: Any) -> Any:
+        with self.ledger.lock:
+            return await method(self, *args)
+
+    return cast(M, called)
 
 
 class MemoryStore:
@@ -49,6 +64,10 @@ class MemoryStore:
     def on_notice(self, heard: Callable[[int], None]) -> None:
         """It gives none."""
 
+    def again(self) -> MemoryStore:
+        return MemoryStore(self.ledger)
+
+    @one_by_one
     async def open(self, now: int) -> None:
         self.id = str(self.ledger.name())
         self._since = now
@@ -59,6 +78,7 @@ class MemoryStore:
         self.ledger.join(self.id, self._since)
         self._held = self.ledger.held[self.id]
 
+    @one_by_one
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
         self.ledger.remember(lookback)
         return self._load(lookback)
@@ -76,6 +96,7 @@ class MemoryStore:
         ]
         return newest, records + [record for record in crashed if record.task in lookback]
 
+    @one_by_one
     async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
         ledger = self.ledger
         self._join_again()
@@ -136,6 +157,7 @@ class MemoryStore:
             for record in self.ledger.after(claim.position)
         )
 
+    @one_by_one
     async def follow(self, position: int, now: int) -> list[Record]:
         self.ledger.reap(now, self.id)
         return self.ledger.after(position)
@@ -162,6 +184,7 @@ class MemoryStore:
     def count(self, query: Query) -> int:
         return len(self.read(query))
 
+    @one_by_one
     async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
         ledger = self.ledger
         outdated = ledger.outdated.setdefault(self.id, set())
@@ -180,6 +203,7 @@ class MemoryStore:
     def _registered(self, task: str) -> Registered:
         return Registered(self.ledger.conditions[task][1], self.ledger.decided.get(task))
 
+    @one_by_one
     async def decided(self, tasks: Mapping[str, int]) -> None:
         ledger = self.ledger
         for task, instant in tasks.items():
@@ -207,32 +231,40 @@ class MemoryStore:
             for id_, since in list(ledger.instances.items())
         ]
 
+    @one_by_one
     async def trim(self, before: int, lookback: Mapping[str, int], most: int) -> int:
         return self.ledger.trim(before, lookback, most)
 
+    @one_by_one
     async def schedule(self, tasks: Sequence[Planned], now: int) -> None:
         self.ledger.rows.schedule(tasks, now, self.ledger.newest)
 
+    @one_by_one
     async def unschedule(self, tasks: Sequence[str]) -> set[str]:
         return {task for task in tasks if self.ledger.rows.remove(task)}
 
+    @one_by_one
     async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
         self._join_again()
         self.ledger.families.update(map(family_of, shares))
         return self.ledger.rows.take(shares, now, self.id)
 
+    @one_by_one
     async def let_go(self, but: Sequence[str]) -> None:
         self.ledger.rows.release_all(self.id, frozenset(but))
 
+    @one_by_one
     async def rouse(self, keys: Sequence[Awaited], now: int) -> None:
         self.ledger.rows.rouse(keys, now)
 
+    @one_by_one
     async def set_back(self, now: int, beyond: int) -> None:
         self.ledger.rows.set_back(now, beyond)
 
     def dynamic(self, wanted: Wanted) -> list[Dynamic]:
         return self.ledger.rows.find(wanted)
 
+    @one_by_one
     async def close(self) -> None:
         self.ledger.rows.release_all(self.id)
         self.ledger.instances.pop(self.id, None)

@@ -88,6 +88,7 @@ class PostgresStore(HasWorker):
     def __init__(self, url: str, *, namespace: str = "", create: bool = True) -> None:
         refuse_namespace(namespace)
         self.shown = masked(url)
+        self._url = url
         self.namespace = namespace
         self.create = create
         self._options = options_of(url, self.shown)
@@ -120,6 +121,9 @@ class PostgresStore(HasWorker):
 
     def on_notice(self, heard: Callable[[int], None]) -> None:
         self._heard = heard
+
+    def again(self) -> PostgresStore:
+        return PostgresStore(self._url, namespace=self.namespace, create=self.create)
 
     async def open(self, now: int) -> None:
         self._worker = Worker("oncue-postgres")

@@ -178,6 +178,9 @@ class Store(Protocol):
         may be any, and where something else has happened. A store without a notice of its own never
         does."""
 
+    def again(self) -> Store:
+        """Another way to the same log, which is not open."""
+
     async def open(self, now: int) -> None:
         """Make ready, and join the instances, as a new one. Runs whose lease is over get a `crash`;
         so do those that this one left live when it was closed."""

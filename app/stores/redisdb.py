@@ -56,6 +56,7 @@ class RedisStore(HasWorker):
         refuse_namespace(namespace)
         self.namespace = namespace
         self.create = create
+        self._given = address, options
         self.server = Server(address, options, f"oncue:{namespace}" if namespace else "oncue")
         self.prefix = f"oncue:{{{namespace or '-'}}}:"
         self._heard: Callable[[int], None] | None = None
@@ -79,6 +80,10 @@ class RedisStore(HasWorker):
 
     def on_notice(self, heard: Callable[[int], None]) -> None:
         self._heard = heard
+
+    def again(self) -> RedisStore:
+        address, options = self._given
+        return RedisStore(address, namespace=self.namespace, create=self.create, **options)
 
     async def open(self, now: int) -> None:
         self._worker = Worker("oncue-redis")

@@ -97,6 +97,14 @@ class SqliteStore(HasWorker):
     def on_notice(self, heard: Callable[[int], None]) -> None:
         """It gives none."""
 
+    def again(self) -> SqliteStore:
+        return SqliteStore(
+            self.path,
+            namespace=self.namespace,
+            create=self.create,
+            synchronous=self._synchronous,
+        )
+
     async def open(self, now: int) -> None:
         self._worker = Worker("oncue-sqlite")
         try:

@@ -55,6 +55,9 @@ class HookedStore:
     def on_notice(self, heard: Callable[[int], None]) -> None:
         self.inner.on_notice(heard)
 
+    def again(self) -> HookedStore:
+        return HookedStore(self.inner.again(), self._before, self._after, self._written)
+
     async def open(self, now: int) -> None:
         await self._call("open", now)
 
