@@ -558,7 +558,7 @@ class Agenda:
                 self._advance(starts, now)
             if len(self.missed) > known:  # some perhaps twice: a task may be looked at again
                 missed = dict.fromkeys(self.missed[known:])
-                self.missed[known:] = [m for m in missed if not self._served(m)]
+                self.missed[known:] = condensed([m for m in missed if not self._served(m)])
         except ConditionFailed:
             for start in reversed(starts.made):
                 self.refused(start)
@@ -1006,6 +1006,21 @@ class Agenda:
             if start.request is not None:
                 entry.requests.appendleft(start.request)
             self._push(entry, self.logical)
+
+
+def condensed(missed: list[Missed]) -> list[Missed]:
+    """Of more than twice `MOST_MISSED` of a task the first and the last, and the time between."""
+    if len(missed) <= 2 * MOST_MISSED:
+        return missed
+    of: dict[str, list[Missed]] = {}
+    for each in missed:
+        of.setdefault(each.task, []).append(each)
+    for task, all_of in of.items():
+        between = all_of[MOST_MISSED:-MOST_MISSED]
+        if len(between) > 1 and all(each.until is None for each in all_of):
+            since, until = between[0].scheduled_at, all_of[-MOST_MISSED].scheduled_at
+            all_of[MOST_MISSED:-MOST_MISSED] = [Missed(task, since, until)]
+    return [each for all_of in of.values() for each in all_of]
 
 
 def lateness(schedule: Schedule) -> int:

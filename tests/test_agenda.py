@@ -9,10 +9,10 @@ from oncue.engine.history import History
 from oncue.engine.plan import Planner
 from oncue.engine.policy import FailureMode, Policy
 from oncue.engine.records import Action
-from oncue.engine.schedule import Overlap, Schedule
+from oncue.engine.schedule import CatchUp, Overlap, Schedule
 from oncue.engine.verdict import STALE
 from oncue.grammar.parser import parse
-from oncue.tests.world import UTC, World, instant
+from oncue.tests.world import UTC, World, instant, shown
 
 RUN, FAIL, CRASH, SUCCESS = Action.RUN, Action.FAIL, Action.CRASH, Action.SUCCESS
 
@@ -195,6 +195,20 @@ def test_what_came_and_went_beyond_grace_is_missed(
     world.look()
     assert (world.look("11:50:00"), world.missed) == (started, missed)
     assert (world.look("11:50:01"), world.missed) == ([], missed)
+
+
+def test_of_too_many_that_newer_ones_took_the_place_of_the_time_between_is_told() -> None:
+    world = World("03:00:00").task(
+        "a", "cron * * * * * *", since="00:00:00", catch_up=CatchUp.ONCE, max_lateness=None
+    )
+    world.task("b", "cron */10 * * * *", since="00:00:00", catch_up=CatchUp.ONCE)
+    assert world.look() == ["a 03:00:00", "b 03:00:00"]
+    missed = [each for each in world.agenda.drain_missed() if each.task == "a"]
+    between = [each for each in missed if each.until is not None]
+    assert [(shown(each.scheduled_at), shown(each.until or 0)) for each in between] == [
+        ("00:16:40", "02:43:20")
+    ]
+    assert len(missed) == 2001
 
 
 def test_of_too_many_the_first_and_the_last_are_looked_at() -> None:
