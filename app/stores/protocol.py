@@ -10,7 +10,8 @@ its own task or of a key its verdict read. The test and the write are one atomic
 instances never both start what excludes each other. It is also refused when another instance has
 registered a newer condition of the task than this one. A finish or an extension is refused when the
 lease is gone: somebody has written `crash` for that run. What follows in a commit from a refused
-step is refused with it. Sequence numbers are given in commit order, from 1.
+step is refused with it. Sequence numbers are given in commit order, from 1, and
+none twice, whatever is dropped of the log.
 
 A lease is either its instance's, and lasts for as long as that lives, or lasts for so long from the
 claim or the latest extension on, by the store's clock. That it ran out changes nothing by itself:
@@ -241,7 +242,8 @@ class Store(Protocol):
         """Drop records from before an instant, and missed occurrences: at most so many, the oldest
         first; how many were dropped. What `load` gives for the look-back stays, of a task that is
         not in it what it gives for any, and so does what is live. A run goes with its ending. Of a
-        dynamic task that is gone nothing stays, if this instance looks for those of its family."""
+        dynamic task that is gone nothing stays, if this instance looks for those of its family; but
+        a store may keep the newest record of the log."""
 
     # --- dynamic tasks --------------------------------------------------------------------
 

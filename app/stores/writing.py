@@ -278,7 +278,8 @@ class Writer:
 
     def trim(self, before: int, lookback: Mapping[str, int], most: int) -> tuple[int, bool]:
         """Drop what is old of the next `SWEPT` records; how many, and whether there are more to
-        look at."""
+        look at. The newest record stays, with the run it ended, whatever it is of: numbers go on
+        from it."""
         db, t = self._db, self._tables
         with self._transaction():
             dropped = db.execute(
@@ -290,8 +291,15 @@ class Writer:
             left = most - dropped
             seen = db.execute(self._seen, (self._sweep.position, SWEPT)).fetchall() if left else []
             reader = Reader(db, t)
+            newest = reader.select("WHERE seq = ?", newest_of(db, t))
+            last = {number for record in newest for number in (record.seq, record.run or 0)}
             doomed, more = self._sweep.doomed(
-                seen, before, lookback, left, reader.always, reader.there
+                seen,
+                before,
+                lookback,
+                left,
+                lambda tasks: reader.always(tasks) | last,
+                reader.there,
             )
             tasks = {seq: task for seq, task, _ in seen}
             db.executemany(f"DELETE FROM {t.record} WHERE seq = ?", [(seq,) for seq in doomed])

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from oncue.app.stores.dynamic import Planned
 from oncue.app.stores.ledger import KEPT
 from oncue.app.stores.memory import MemoryStore
-from oncue.app.stores.protocol import Missed, Query, Store
+from oncue.app.stores.protocol import Missed, Query, Refused, Store
 from oncue.app.stores.sqlite import SqliteStore
 from oncue.app.stores.sweep import SWEPT
 from oncue.engine.records import Action, Record
 from oncue.tests.stores.conftest import Make, Postgres, Redis
-from oncue.tests.stores.steps import LATE, claim, commit, finish, grow, log_of, opened
+from oncue.tests.stores.steps import LATE, claim, commit, finish, grow, log_of, opened, shown
 
 ENDINGS = [action for action in Action if action is not Action.RUN]
 TASKS = ("a", "b", "c")
@@ -244,11 +244,49 @@ def test_of_a_dynamic_task_that_is_gone_nothing_stays(make: Make) -> None:
             assert await store.trim(LATE, {"f:gone": 0}, 100) == 0
             assert isinstance(live, int)
             await commit(store, finish("f:live", live))
-            assert await store.trim(LATE, {}, 100) == 6
+            await grow(store, Action.SUCCESS, task="f:there")
+            assert await store.trim(LATE, {}, 100) == 8
             assert {r.task for r in store.read(Query())} == {"f:there", "g:gone"}
             await store.load({"f:gone": LATE, "f:live": LATE})
             await grow(store, Action.SUCCESS, task="f:gone")
             assert len((await store.load({"f:gone": LATE}))[1]) == 2
+
+    asyncio.run(story())
+
+
+def test_numbers_never_go_back_whatever_was_dropped(make: Make) -> None:
+    """Nor when the store is closed, opened again and trimmed again."""
+
+    async def story() -> None:
+        store = make()
+        async with opened(store):
+            await grow(store, Action.SUCCESS, Action.FAIL, task="f:gone")
+            await store.take({"f": 1}, 0)
+            await store.trim(LATE, {}, 100)
+            left = log_of(store)
+            assert left in ([], ["3 run", "4 fail of 3"])
+            assert await store.trim(LATE, {}, 100) == 0
+            assert (await store.load({}))[0] == 4
+        async with opened(store):
+            await store.take({"f": 1}, 0)
+            assert await store.trim(LATE, {}, 100) == 0
+            assert await commit(store, claim("f:gone", 4), claim("b", 4)) == [5, 6]
+            await commit(store, finish("f:gone", 5), finish("b", 6))
+            await store.trim(LATE, {}, 100)
+            assert log_of(store) == ["6 run", "8 success of 6"]  # what ended earlier has gone
+
+    asyncio.run(story())
+
+
+def test_a_claim_from_before_all_was_dropped_is_refused_for_what_came_after(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as one, opened(share()) as two:
+            await grow(one, Action.SUCCESS, task="f:gone")
+            await one.take({"f": 1}, 0)
+            await one.trim(LATE, {}, 100)
+            assert await commit(two, claim("a", 2)) == [3]
+            assert await commit(one, claim("a", 2)) == [Refused.NEWER]
+            assert shown(await one.follow(2, 0)) == ["3 run"]
 
     asyncio.run(story())
 
