@@ -4,7 +4,8 @@ Every statement runs on one worker thread, so the event loop never waits for the
 thread keeps this instance's lease alive by a connection of its own, so a task that blocks
 everything else keeps it too. An instance is gone when it left, when its lease ran out (on this
 host by a clock that is never set, elsewhere by the wall clock), or at once when its process on
-this host is gone. The lease of a run that has one of its own is timed by the same clocks.
+this host is gone; who could not renew its own lease takes nobody for gone by theirs (`Renewals`).
+The lease of a run that has one of its own is timed by the same clocks.
 
 The schema version is `user_version`, ours is told from other programs' by `application_id`; both
 are read before anything is written (`files.py`).
@@ -52,7 +53,7 @@ from .schema import Tables, create, migrate, namespaces, see_through
 from .sqliterows import RowWriter, rows_of
 from .watching import looking
 from .worker import HasWorker, Worker, little_by_little
-from .writing import Writer, crashes, is_gone, join, others_than, transaction
+from .writing import Renewals, Writer, crashes, is_gone, join, others_than, transaction
 
 BUSY_SECONDS = 10.0
 SYNCHRONOUS = ("full", "normal")
@@ -83,6 +84,7 @@ class SqliteStore(HasWorker):
         self._connection: sqlite3.Connection | None = None
         self._writer: Writer | None = None
         self._left = threading.Event()
+        self._renewals = Renewals()
 
     # --- the protocol ---------------------------------------------------------------------
 
@@ -113,7 +115,7 @@ class SqliteStore(HasWorker):
             self._stop_worker()
             raise
         self._left = threading.Event()
-        renewal = (self._id, now, self._left)
+        renewal = (self._id, now, self._renewals, self._left)
         threading.Thread(target=self._renew, args=renewal, name="oncue-lease", daemon=True).start()
 
     async def load(self, lookback: Mapping[str, int]) -> tuple[int, list[Record]]:
@@ -291,11 +293,12 @@ class SqliteStore(HasWorker):
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             with transaction(db):
                 join(db, self._tables, self._id, now)
+            self._renewals = Renewals()
         except BaseException:
             db.close()
             raise
         self._connection = db
-        self._writer = Writer(db, self._tables, self._id, now)
+        self._writer = Writer(db, self._tables, self._id, now, self._renewals)
         self._file = os.stat(self.path)
         self._reap(now)
 
@@ -376,14 +379,20 @@ class SqliteStore(HasWorker):
 
     # --- on the renewal thread ------------------------------------------------------------
 
-    def _renew(self, id_: str, since: int, left: threading.Event) -> None:
+    def _renew(self, id_: str, since: int, renewals: Renewals, left: threading.Event) -> None:
         while not left.wait(LEASE / 3_000_000):
-            try:
-                with closing(connect(self.path)) as db, transaction(db):
-                    if not left.is_set():
-                        join(db, self._tables, id_, since)
-            except sqlite3.Error as error:
-                scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
+            self._renew_once(id_, since, renewals, left)
+
+    def _renew_once(self, id_: str, since: int, renewals: Renewals, left: threading.Event) -> None:
+        try:
+            with closing(connect(self.path)) as db:
+                with transaction(db):
+                    if left.is_set():
+                        return
+                    at = join(db, self._tables, id_, since)
+                renewals.renewed(at)  # what is not committed is not
+        except sqlite3.Error as error:
+            scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
 
 
 def connect(path: str, how: str = "mode=rw") -> sqlite3.Connection:

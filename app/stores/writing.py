@@ -44,15 +44,49 @@ NORMAL = 1
 """The `synchronous` by which a commit does not wait for the disk."""
 
 
+class Renewals:
+    """When an instance has renewed its lease, and so whether it may take others for gone by theirs.
+
+    Who could not renew, since the file was locked, the disk full or the process stopped, has to
+    suppose that the others could not either, and live. It gives them two renewals' time from when
+    it can again, and so does who has just opened the file; all that while it renews. It is late
+    from half a lease on: others have renewed up to a third of one earlier than it has, so theirs
+    do not run out before that. Told of on one thread, asked on another."""
+
+    def __init__(self) -> None:
+        self._regular_since = self._latest = uptime()
+
+    def renewed(self, at: int) -> None:
+        if self._is_late(at):
+            self._regular_since = at  # before the latest, by which it is seen to be late
+        self._latest = at
+
+    def _is_late(self, now: int) -> bool:
+        return now - self._latest > LEASE // 2
+
+    @property
+    def are_regular(self) -> bool:
+        now = uptime()
+        return not self._is_late(now) and now - self._regular_since >= LEASE * 2 // 3
+
+
 class Writer:
     """Writes by a connection, for one instance. `_version` is what `data_version` was when
     `_newest` and `_held` were right; None: they are not."""
 
-    def __init__(self, db: sqlite3.Connection, tables: Tables, instance: str, now: int) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        tables: Tables,
+        instance: str,
+        now: int,
+        renewals: Renewals,
+    ) -> None:
         self._db = db
         self._tables = tables
         self._instance = instance
         self._since = now
+        self._renewals = renewals
         self._version: int | None = None
         self._newest = 0
         self._held: set[int | None] = set()
@@ -207,11 +241,11 @@ class Writer:
         """Write `crash` for the live runs whose instance is gone, or whose lease is over; the
         other instances, as they are then."""
         db, t = self._db, self._tables
-        others = others_than(db, t, self._instance)
+        others = self._others()
         if not any(gone for _, gone in others) and not crashes(db, t, [], now, 0):
             return others
         with self._transaction():
-            gone = [id_ for id_, is_gone in others_than(db, t, self._instance) if is_gone]
+            gone = [id_ for id_, is_gone in self._others() if is_gone]
             written = crashes(db, t, gone, now, newest_of(db, t))
             self.rows.learn()
             self.rows.release_all(gone)
@@ -220,6 +254,10 @@ class Writer:
             db.executemany(f"DELETE FROM {t.instance} WHERE id = ?", [(id_,) for id_ in gone])
             self._version = None
         return [other for other in others if other[0] not in gone]
+
+    def _others(self) -> Others:
+        by_lease = self._renewals.are_regular
+        return others_than(self._db, self._tables, self._instance, by_lease)
 
     # --- dynamic tasks --------------------------------------------------------------------
 
@@ -347,15 +385,22 @@ def ends(lease: int | None, at: int, up: int) -> tuple[int | None, int | None]:
     return (None, None) if lease is None else (at + lease, up + lease)
 
 
-def others_than(db: sqlite3.Connection, t: Tables, instance: str) -> Others:
+def others_than(db: sqlite3.Connection, t: Tables, instance: str, by_lease: bool = True) -> Others:
+    """If not `by_lease`, only those whose process has ended are gone."""
     rows = db.execute(
         f"SELECT id, host, pid, expires_at, expires_up FROM {t.instance} WHERE id != ?", (instance,)
     ).fetchall()
-    return [(id_, is_gone(*seen)) for id_, *seen in rows]
+    return [(id_, is_gone(*seen) if by_lease else has_ended(*seen[:2])) for id_, *seen in rows]
 
 
 def is_gone(host: str, pid: int, expires_at: int, expires_up: int) -> bool:
-    return expires_up < uptime() or not is_alive(pid) if host == here() else expires_at < wall()
+    over = expires_up < uptime() if host == here() else expires_at < wall()
+    return over or has_ended(host, pid)
+
+
+def has_ended(host: str, pid: int) -> bool:
+    """As far as can be told here."""
+    return host == here() and not is_alive(pid)
 
 
 def crashes(
@@ -382,10 +427,12 @@ def row_of(record: Record, seq: int) -> Row:
     return (seq, task, action._value_, at, scheduled_at, attempt, run, run_id, error, until)
 
 
-def join(db: sqlite3.Connection, t: Tables, instance: str, since: int) -> None:
-    """Be one of the instances for `LEASE` from now on."""
+def join(db: sqlite3.Connection, t: Tables, instance: str, since: int) -> int:
+    """Be one of the instances for `LEASE` from now on, by the uptime that is given back."""
+    up = uptime()
     db.execute(
         f"INSERT INTO {t.instance} VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
         "expires_at = excluded.expires_at, expires_up = excluded.expires_up",
-        (instance, here(), os.getpid(), wall() + LEASE, uptime() + LEASE, since),
+        (instance, here(), os.getpid(), wall() + LEASE, up + LEASE, since),
     )
+    return up

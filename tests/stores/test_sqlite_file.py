@@ -13,10 +13,11 @@ import pytest
 
 from oncue.app.errors import StoreError
 from oncue.app.stores.dynamic import Planned
-from oncue.app.stores.protocol import Query, Refused
+from oncue.app.stores.protocol import LEASE, Query, Refused, Store
 from oncue.app.stores.sqlite import SqliteStore
 from oncue.engine.records import Action
-from oncue.tests.stores.steps import claim, commit, finish, opened
+from oncue.tests.stores.conftest import Sqlite
+from oncue.tests.stores.steps import claim, commit, finish, opened, shown
 
 CHILD = """
 import asyncio, sys
@@ -204,21 +205,135 @@ def test_processes_that_open_a_new_file_together_all_succeed(path: Path) -> None
     assert found == [("", 0)] * 5
 
 
-def test_the_clock_being_set_makes_no_living_instance_gone(
+SECOND = 1_000_000
+
+
+@pytest.fixture
+def make(path: Path, monkeypatch: pytest.MonkeyPatch) -> Sqlite:
+    """Their instances renew when it is said, and by the clock of what has elapsed."""
+    monkeypatch.setattr("oncue.app.stores.sqlite.LEASE", 3_000 * SECOND)
+    return Sqlite(path, monkeypatch)
+
+
+def pass_by(make: Sqlite, intervals: int, *renewing: Store) -> None:
+    """Time, and after each interval of it these instances renew."""
+    for _ in range(intervals):
+        make.elapse(LEASE // 3)
+        for store in renewing:
+            renew(store)
+
+
+def renew(store: Store) -> None:
+    assert isinstance(store, SqliteStore)
+    store._renew_once(store._id, 1000, store._renewals, store._left)
+
+
+def test_who_renewed_all_the_time_takes_over_what_has_stopped(make: Sqlite) -> None:
+    async def story() -> None:
+        async with opened(make()) as one, opened(make()) as two:
+            pass_by(make, 5, one, two)
+            assert await commit(one, claim("a", 0)) == [1]
+            pass_by(make, 2, two)
+            assert await two.follow(1, 0) == []
+            pass_by(make, 1, two)
+            make.elapse(SECOND)
+            assert shown(await two.follow(1, 0)) == ["2 crash of 1"]
+            assert await commit(one, finish("a", 1)) == [Refused.LEASE_LOST]
+            assert await commit(one, claim("a", 2)) == [3]
+            assert await two.follow(3, 0) == []  # it has joined again, so it is not gone
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("intervals", [2, 3, 100])
+@pytest.mark.parametrize("first", ["look", "renewal"])
+def test_who_could_not_renew_gives_the_others_time_to(
+    make: Sqlite, intervals: int, first: str
+) -> None:
+    """Whether what comes first once he can is a look at the others, or a renewal."""
+
+    async def story() -> None:
+        async with opened(make()) as one, opened(make()) as two:
+            pass_by(make, 4, one, two)
+            pass_by(make, 1, two)  # whose lease ends later than that of the other
+            assert await commit(one, claim("a", 0), claim("b", 0)) == [1, 2]
+            pass_by(make, intervals)  # while the file is locked
+            make.elapse(SECOND)
+            if first == "renewal":
+                renew(two)
+            assert await two.follow(2, 0) == []
+            pass_by(make, 1, two)
+            assert await two.follow(2, 0) == []
+            assert await commit(one, finish("a", 1)) == [3]
+            if first == "look":
+                pass_by(make, 3, one, two)
+                assert await two.follow(3, 0) == []
+                assert await commit(one, finish("b", 2)) == [4]
+            else:
+                pass_by(make, 2, two)
+                make.elapse(SECOND)
+                assert shown(await two.follow(3, 0)) == ["4 crash of 2"]
+
+    asyncio.run(story())
+
+
+def test_who_has_just_come_gives_the_others_time_to_renew(make: Sqlite) -> None:
+    async def story() -> None:
+        async with opened(make()) as one:
+            assert await commit(one, claim("a", 0)) == [1]
+            pass_by(make, 10)
+            async with opened(make()) as two:
+                pass_by(make, 1, two)
+                assert await two.follow(0, 0) == one.read(Query())
+                assert len(two.read(Query())) == 1
+                pass_by(make, 1, two)
+                assert shown(await two.follow(1, 0)) == ["2 crash of 1"]
+
+    asyncio.run(story())
+
+
+def test_a_process_that_has_ended_is_gone_at_once_whoever_renewed(make: Sqlite) -> None:
+    async def story() -> None:
+        async with opened(make()) as one, opened(make()) as two:
+            assert await commit(one, claim("a", 0)) == [1]
+            make.lose(one)
+            pass_by(make, 10)
+            assert shown(await two.follow(1, 0)) == ["2 crash of 1"]
+
+    asyncio.run(story())
+
+
+def test_a_file_that_was_locked_for_longer_than_a_lease_costs_nobody_his_runs(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("oncue.app.stores.sqlite.LEASE", 1_500_000)
+    monkeypatch.setattr("oncue.app.stores.writing.LEASE", 1_500_000)
+
     async def story() -> None:
-        one, two = SqliteStore(str(path)), SqliteStore(str(path))
-        async with opened(one), opened(two):
+        async with opened(SqliteStore(str(path))) as one, opened(SqliteStore(str(path))) as two:
+            await asyncio.sleep(1.2)  # from here on it would take over what has stopped
+            assert await commit(one, claim("a", 0)) == [1]
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                await asyncio.sleep(1.8)
+                other.execute("ROLLBACK")
+            for _ in range(15):
+                assert await two.follow(1, 0) == []
+                await asyncio.sleep(0.1)
+            assert await commit(one, finish("a", 1)) == [2]
+
+    asyncio.run(story())
+
+
+def test_the_clock_being_set_makes_no_living_instance_gone(
+    make: Sqlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with opened(make()) as one, opened(make()) as two:
+            pass_by(make, 2, one, two)
             assert await commit(one, claim("a", 0)) == [1]
             monkeypatch.setattr("oncue.app.stores.writing.wall", lambda: 1 << 60)
             assert await two.follow(1, 0) == []
-            monkeypatch.setattr("oncue.app.stores.writing.uptime", lambda: 1 << 60)
-            assert [r.action for r in await two.follow(1, 0)] == [Action.CRASH]
-            assert await commit(one, finish("a", 1)) == [Refused.LEASE_LOST]
-            monkeypatch.undo()
-            assert await commit(one, claim("a", 2)) == [3]
-            assert await two.follow(3, 0) == []  # it has joined again, so it is not gone
 
     asyncio.run(story())
 
