@@ -95,6 +95,12 @@ def why(error: sqlite3.Error) -> str:
     return f"{reason} ({error})" if reason else str(error)
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether it says that the file is no more what it was."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 def here() -> str:
     """This host since it was booted; on Linux with the namespace of its process numbers."""
     try:

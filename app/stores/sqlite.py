@@ -33,6 +33,7 @@ from .files import (
     APPLICATION_ID,
     VERSION,
     identity_of,
+    is_damage,
     refuse_unless,
     refuse_what_is_not_ours,
     why,
@@ -85,6 +86,7 @@ class SqliteStore(HasWorker):
         self._writer: Writer | None = None
         self._left = threading.Event()
         self._renewals = Renewals()
+        self._damage: sqlite3.Error | None = None  # of the file, as of the latest renewal
 
     # --- the protocol ---------------------------------------------------------------------
 
@@ -275,8 +277,12 @@ class SqliteStore(HasWorker):
 
     @property
     def _write(self) -> Writer:
+        """Raises StoreError while the file is damaged, though this connection goes on for a while
+        by what it has read: what it writes may be lost, and others do not see it."""
         if self._writer is None:
             raise self._closed
+        if self._damage is not None:
+            raise self._silent(self._damage)
         return self._writer
 
     def _open(self, now: int) -> None:
@@ -293,7 +299,7 @@ class SqliteStore(HasWorker):
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             with transaction(db):
                 join(db, self._tables, self._id, now)
-            self._renewals = Renewals()
+            self._renewals, self._damage = Renewals(), None
         except BaseException:
             db.close()
             raise
@@ -391,7 +397,10 @@ class SqliteStore(HasWorker):
                         return
                     at = join(db, self._tables, id_, since)
                 renewals.renewed(at)  # what is not committed is not
+                self._damage = None
         except sqlite3.Error as error:
+            if is_damage(error):
+                self._damage = error
             scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
 
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +23,7 @@ from oncue.engine.records import Action
 from oncue.tests.durability.checker import check
 from oncue.tests.durability.evidence import Evidence, Promise
 from oncue.tests.durability.hooked import HookedStore
+from oncue.tests.stores.steps import damaged
 
 PATIENCE = 60.0  # seconds, for what takes a moment
 
@@ -79,9 +81,9 @@ def read_only(store: SqliteStore) -> Iterator[None]:
     store._db.execute("PRAGMA query_only = OFF")
 
 
-@pytest.mark.parametrize("outage", [full, locked, read_only])
+@pytest.mark.parametrize("outage", [full, locked, read_only, damaged])
 def test_what_ends_while_nothing_can_be_written_is_written_later(
-    outage: Callable[[SqliteStore], Iterator[None]],
+    outage: Callable[[SqliteStore], AbstractContextManager[None]],
     tmp_path: Path,
     ear: Ear,
     monkeypatch: pytest.MonkeyPatch,
@@ -111,7 +113,7 @@ def test_what_ends_while_nothing_can_be_written_is_written_later(
     app.start()
     try:
         assert begun.wait(PATIENCE) and ticked.wait(PATIENCE)
-        with outage(inner):  # type: ignore[attr-defined]
+        with outage(inner):
             go.set()
             assert ear.complained.wait(PATIENCE)
             before_it = len(ticks)
@@ -149,6 +151,32 @@ def test_a_damaged_file_is_refused_before_anything_runs(tmp_path: Path) -> None:
         app.run()
     assert not ran.is_set()
     assert path.read_bytes() == damaged
+
+
+def test_an_idle_app_does_not_live_while_its_file_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "CLOCK_CHECK", 100_000)
+    monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 100_000)
+    app = App(tmp_path / "log.db")
+    app.start()
+
+    def wait_for(alive: bool) -> None:
+        until = time.monotonic() + PATIENCE
+        while app.health().alive is not alive and time.monotonic() < until:
+            time.sleep(0.01)
+
+    try:
+        wait_for(True)
+        with damaged(cast(SqliteStore, app.session.store)):
+            wait_for(False)
+            for _ in range(50):
+                assert "the file is damaged" in (app.health().why or "")
+                time.sleep(0.01)
+        wait_for(True)
+        assert app.health().alive
+    finally:
+        app.stop()
 
 
 def test_an_app_whose_store_never_answers_again_ends_and_says_what_it_could_not_write(

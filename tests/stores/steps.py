@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from oncue.app.stores.protocol import Claim, Extension, Finish, Query, Refused, Step, Store
+from oncue.app.stores.sqlite import SqliteStore
 from oncue.engine.history import TaskLog
 from oncue.engine.records import BIT, Action, Key, Record
 
@@ -38,6 +41,39 @@ def extend(task: str, run: int, lease: int) -> Extension:
 
 async def commit(store: Store, *steps: Step) -> list[int | Refused]:
     return await store.commit(steps)
+
+
+def renew(store: Store) -> None:
+    """An instance on a file renews its lease, besides when it does so by itself."""
+    assert isinstance(store, SqliteStore)
+    store._renew_once(store._id, 1000, store._renewals, store._left)
+
+
+@contextmanager
+def damaged(store: SqliteStore) -> Iterator[None]:
+    """The first pages of its file are overwritten meanwhile. Renewals find that; its connection
+    goes on by the write-ahead log."""
+    whole = overwrite(store.path, b"\xa5" * 8192)
+    renew(store)
+    yield
+    overwrite(store.path, whole)
+    renew(store)
+
+
+OVERWRITE = """
+import sys
+with open(sys.argv[1], "r+b") as file:
+    new = sys.stdin.buffer.read()
+    sys.stdout.buffer.write(file.read(len(new)))
+    file.seek(0)
+    file.write(new)
+"""
+
+
+def overwrite(path: str, begin: bytes) -> bytes:
+    """What a file began with. By another process, since this one would lose its locks."""
+    command = [sys.executable, "-c", OVERWRITE, path]
+    return subprocess.run(command, input=begin, check=True, capture_output=True).stdout
 
 
 async def grow(store: Store, *endings: Action, task: str = "a") -> None:

@@ -19,7 +19,16 @@ from oncue.app.errors import StoreError
 from oncue.app.stores.protocol import Query, Step
 from oncue.app.stores.sqlite import SqliteStore
 from oncue.engine.records import Action
-from oncue.tests.stores.steps import LATE, claim, commit, finish, grow, log_of, opened
+from oncue.tests.stores.steps import (
+    LATE,
+    claim,
+    commit,
+    damaged,
+    finish,
+    grow,
+    log_of,
+    opened,
+)
 
 
 def said(raised: pytest.ExceptionInfo[StoreError]) -> str:
@@ -187,6 +196,23 @@ def test_a_damaged_file_is_told(path: Path) -> None:
     assert store.count(Query()) == 1000
     asyncio.run(store.open(0))
     asyncio.run(store.close())
+
+
+def test_damage_that_a_renewal_finds_halts_the_store_until_it_is_mended(path: Path) -> None:
+    async def story() -> None:
+        store = SqliteStore(str(path))
+        async with opened(store):
+            await commit(store, claim("a", 0))
+            with damaged(store):
+                taken = store.take({"f": 1}, 0)
+                for attempt in (store.commit([claim("b", 1)]), store.follow(1, 0), taken):
+                    with pytest.raises(StoreError) as raised:
+                        await attempt
+                    assert "the file is damaged; put a copy in its place" in said(raised)
+            assert log_of(store) == ["1 run"]
+            assert await commit(store, finish("a", 1)) == [2]
+
+    asyncio.run(story())
 
 
 def test_a_file_that_was_removed_is_told(path: Path) -> None:

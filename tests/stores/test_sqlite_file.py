@@ -17,7 +17,7 @@ from oncue.app.stores.protocol import LEASE, Query, Refused, Store
 from oncue.app.stores.sqlite import SqliteStore
 from oncue.engine.records import Action
 from oncue.tests.stores.conftest import Sqlite
-from oncue.tests.stores.steps import claim, commit, finish, opened, shown
+from oncue.tests.stores.steps import claim, commit, finish, opened, renew, shown
 
 CHILD = """
 import asyncio, sys
@@ -221,11 +221,6 @@ def pass_by(make: Sqlite, intervals: int, *renewing: Store) -> None:
         make.elapse(LEASE // 3)
         for store in renewing:
             renew(store)
-
-
-def renew(store: Store) -> None:
-    assert isinstance(store, SqliteStore)
-    store._renew_once(store._id, 1000, store._renewals, store._left)
 
 
 def test_who_renewed_all_the_time_takes_over_what_has_stopped(make: Sqlite) -> None:
