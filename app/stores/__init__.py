@@ -37,7 +37,7 @@ def store_at(
     if not isinstance(address, (str, os.PathLike)):
         if not hasattr(address, "commit"):
             raise DefinitionError(f"{address!r} is neither the address of a store nor a store")
-        if namespace or not create:
+        if namespace != "" or not create:
             raise DefinitionError("a store that is made already has its namespace and its create")
         return address
     found = read_address(address, namespace, create)

@@ -158,7 +158,7 @@ def twice(address: object, there: str, beside: str) -> DefinitionError:
 
 def refuse_namespace(namespace: str) -> None:
     """Raise DefinitionError for one that no store could have."""
-    if namespace and not (isinstance(namespace, str) and NAMESPACE.fullmatch(namespace)):
+    if namespace != "" and not (isinstance(namespace, str) and NAMESPACE.fullmatch(namespace)):
         raise DefinitionError(
             f"namespace={namespace!r}: it has small letters, digits and _, at most 48 of them, and "
             "begins with a letter, but not with 'sqlite'"

@@ -1,6 +1,7 @@
 """What stands for a store where an app is made."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,18 @@ def test_an_address_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(DefinitionError, match=message):
         store_at(address, **beside)
+
+
+ADDRESSES = (None, "a.db", Path("a.db"), "postgresql://h/d", "redis://h/0", MemoryStore())
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("namespace", [None, False, 0, [], b""])
+def test_a_namespace_that_is_no_text_is_refused(address: Any, namespace: Any) -> None:
+    made = isinstance(address, MemoryStore)
+    message = "is made already" if made else f"namespace={namespace!r}: it has small letters"
+    with pytest.raises(DefinitionError, match=re.escape(message)):
+        App(address, namespace=namespace)
 
 
 def test_without_an_address_the_log_is_in_memory() -> None:
