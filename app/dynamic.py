@@ -21,7 +21,15 @@ from ..engine.items import Entry
 from ..engine.records import FINISHED, Action, Key
 from ..engine.verdict import Parameter, named
 from .families import Member, is_local
-from .stores.dynamic import PARAMETER, Awaited, Dynamic, Rest, family_of, floor_of
+from .stores.dynamic import (
+    NO_VERSION,
+    PARAMETER,
+    Awaited,
+    Dynamic,
+    Rest,
+    family_of,
+    floor_of,
+)
 from .stores.protocol import Answer, Refused
 from .vetting import logs_of
 
@@ -56,7 +64,7 @@ class DynamicTasks:
         self._arrived: list[Member] = []  # whose logs are still to be read
         self._unsettled: dict[str, None] = {}  # those that may be at rest, in order
         self._ended: dict[str, None] = {}  # since that was last asked; most of them are
-        self._outdated: set[str] = set()  # those that are of another version by now
+        self._outdated: set[str] = set()  # those that are of another version, or another's, by now
         self._unreadable: dict[str, Rest] = {}
         self._full: set[str] = set()  # shards that had more than they were asked for
         self._left_out = False  # whether something was not looked for, since no process is free
@@ -245,8 +253,13 @@ class DynamicTasks:
         if key in self.loaded:
             self._ended[key] = None
 
+    def lost(self, key: str) -> None:
+        """The lease of a run of it was: by now others may hold it."""
+        if key in self.loaded:
+            self.outdate(key)
+
     def outdate(self, key: str) -> None:
-        """It was scheduled anew, or unscheduled."""
+        """It was scheduled anew, or unscheduled, or is not held any more: let go of it as it is."""
         self._outdated.add(key)
         self._unsettled[key] = None
         entry = self.agenda.entries[key]
@@ -263,7 +276,7 @@ class DynamicTasks:
         for key in list(self._unsettled):
             entry, member = self.agenda.entries[key], self.loaded[key]
             if key in self._outdated:
-                found.append(Rest(key, member.row.version, None, floor_of(member.row)))
+                found.append(Rest(key, NO_VERSION, None, floor_of(member.row)))
             elif entry.log.live and self._runs_here(entry):
                 del self._unsettled[key]
             elif not self._is_busy(entry, now):

@@ -320,6 +320,7 @@ class Journal:
             record = finish.record
             if not isinstance(answer, int):
                 self._refused(record)
+                self.dynamic.lost(record.task)
                 self.want({record.task}, now)
                 continue
             mark.seq = answer
@@ -397,6 +398,7 @@ class Journal:
             return
         if record.run in self.live:
             self._lost.add(record.run)
+            self.dynamic.lost(record.task)
         if not read and record.task in self.agenda.history.tasks:
             self.agenda.take(record, now)
 

@@ -9,9 +9,11 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, cast
 
 import pytest
@@ -1414,6 +1416,88 @@ def test_what_cannot_run_is_left_to_others() -> None:
     assert counted.total() == 60
     assert set(peak.values()) == {3}
     assert min(counted.values()) > 10
+
+
+def test_what_a_blocked_instance_runs_beyond_its_lease_is_run_by_another(tmp_path: Path) -> None:
+    """And when it goes on, it lets go of the task, and runs it again once there is no other."""
+    path = tmp_path / "log.db"
+    begun: SimpleQueue[int] = SimpleQueue()
+    others_turn, may_end = threading.Event(), threading.Event()
+
+    def made(number: int) -> App:
+        app = App(path, timezone="UTC")
+
+        @app.dynamic_task(name="f", lease_duration="1 s")
+        async def function(context: Context) -> None:
+            begun.put(number)
+            if number == 1 and not others_turn.is_set():
+                others_turn.wait(LIMIT)  # nothing else goes on in this app
+                while not may_end.is_set():
+                    await asyncio.sleep(0.005)
+
+        return app
+
+    def actions() -> list[str]:
+        return [r.action for r in one.session.store.read(Query(tasks=("f:a",)))]
+
+    def at_rest(app: App, running: int = 0) -> bool:
+        life = app.session.life
+        return life is not None and life.dynamic.at_rest and len(life.runs.live) == running
+
+    def until(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + LIMIT
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.005)
+
+    one, two = made(1), made(2)
+    with ExitStack() as stack:
+        for app in (one, two):
+            app.start()
+            stack.callback(app.stop)
+            stack.callback(may_end.set)
+            stack.callback(others_turn.set)
+            if app is one:
+                one.schedule_task("f", "a", interval="1 day")
+                assert begun.get(timeout=LIMIT) == 1
+        assert begun.get(timeout=10) == 2  # sooner than the first one counts as gone
+        until(lambda: actions() == ["run", "crash", "run", "success"])
+        others_turn.set()
+        until(lambda: at_rest(one, running=1) and at_rest(two))
+        may_end.set()
+        until(lambda: at_rest(one))
+        assert one.get_task("f", "a").state == "scheduled"
+        assert actions() == ["run", "crash", "run", "success"]
+        two.stop()
+        one.schedule_task("f", "a", execute_at=datetime.now(UTC).replace(tzinfo=None))
+        assert begun.get(timeout=LIMIT) == 1
+        until(lambda: not one.list_tasks("f").tasks)
+    assert begun.empty()
+    assert actions() == ["run", "crash", "run", "success", "run", "success"]
+
+
+def test_what_outlasts_its_lease_in_an_app_alone_is_begun_again(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    begun: list[int] = []
+    again = asyncio.Event()
+
+    @app.dynamic_task(name="f", lease_duration="0.2 s")
+    async def function(context: Context) -> None:
+        begun.append(context.lease.token)
+        if len(begun) == 1:
+            await again.wait()
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(function, "a", execute_at=PAST)
+        while len(store.read(Query(tasks=("f:a",)))) < 4:
+            await asyncio.sleep(0.001)
+        again.set()
+
+    live(app, story)
+    assert len(begun) == 2
+    found = store.read(Query(tasks=("f:a",)))
+    assert [record.action for record in found] == ["run", "crash", "run", "success"]
+    assert not app.list_tasks().tasks
 
 
 def test_what_needs_a_process_is_left_to_others_while_none_is_free(tmp_path: Path) -> None:

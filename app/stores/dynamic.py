@@ -9,7 +9,9 @@ beyond, is due since the first of them. So nothing is lost when nobody runs, and
 is not concerned.
 
 To hold a row is no claim: what starts a run is a `Claim`, refused unless the row is of the version
-that was decided about. What is held by an instance that is gone is due at once.
+that was decided about. What is held by an instance that is gone is due at once. So is the task of a
+run that has outlasted its lease, if the instance of the run still holds it: whoever writes the
+crash of the run releases the row in the same step.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ PARAMETER = "parameter"
 """In the place of an action: who waits for this waits for a parameter of the app, of that name."""
 PIECE = 1000
 """How many tasks one record wakes at once; the others come after them."""
+NO_VERSION = -1
+"""A version that no row is of: a `Rest` of it lets go of what is held, and says nothing of it."""
 
 Awaited = tuple[str, str]
 """A task and an action; or a parameter and `PARAMETER`."""

@@ -94,10 +94,12 @@ class Ledger:
             self.ends.pop(run, None)
 
     def reap(self, now: int, own: str = "") -> None:
-        """Write their `crash`, and forget the instances that are gone."""
+        """Write their `crash`, release what they leave held, and forget the instances that are
+        gone."""
         for instance, run, record in self.over(own):
             self.append(Record(record.task, Action.CRASH, now, run=run, run_id=record.run_id))
             self.release(self.held[instance], run)
+            self.rows.release(record.task, instance)
         for instance in [each for each in self.held if each != own and self.is_gone(each)]:
             self.instances.pop(instance, None)
             self._lost.discard(instance)

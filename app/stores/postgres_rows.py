@@ -61,6 +61,15 @@ BEGIN
     END IF;
 END $$;
 
+CREATE OR REPLACE FUNCTION {p}release_of(_runs BIGINT[]) RETURNS VOID
+LANGUAGE plpgsql {indexed} AS $$
+BEGIN
+    UPDATE {p}dynamic dynamic SET look = 0, holder = NULL
+    FROM {p}lease lease JOIN {p}record record ON record.seq = lease.run
+    WHERE lease.run = ANY (_runs)
+        AND dynamic.task = record.task AND dynamic.holder = lease.instance;
+END $$;
+
 CREATE OR REPLACE FUNCTION {p}leave(_instance TEXT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM {p}release(ARRAY [_instance], '{{}}');
@@ -319,9 +328,10 @@ BEGIN
     RETURN _found = {piece};
 END $$;
 """
-"""`take` gives the rows as they were, and last when there is more to be had; nothing if the
-instance is not there any more, and has to join first. `wake`, `rouse` and `set_back` tell whether
-there may be more. What is asked goes by the indexes however few rows there were when it was
+"""`release_of` is of the tasks of live runs that the instances of the runs hold, by whoever has the
+log locked. `take` gives the rows as they were, and last when there is more to be had; nothing if
+the instance is not there any more, and has to join first. `wake`, `rouse` and `set_back` tell
+whether there may be more. What is asked goes by the indexes however few rows there were when it was
 planned."""
 
 FIXED = {

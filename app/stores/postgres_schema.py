@@ -21,7 +21,7 @@ from .postgres_rows import BY_DECIDED, FIXED, ROW_FUNCTIONS, ROW_TABLES
 from .protocol import BETWEEN
 from .reading import COLUMNS
 
-VERSION = 3
+VERSION = 4
 
 TABLES = (
     """
@@ -132,6 +132,7 @@ BEGIN
     PERFORM {p}release(_gone, '{{}}');
     _over := ARRAY (SELECT {p}over(_instance));
     IF _over <> '{{}}' THEN
+        PERFORM {p}release_of(_over);
         PERFORM {p}crash(_instance, _over, _now);
     END IF;
 END $$;
@@ -326,6 +327,7 @@ MIGRATIONS: tuple[str, ...] = (
 DROP PROCEDURE IF EXISTS {p}commit(TEXT, BIGINT, JSON, BIGINT[]);
 DROP FUNCTION IF EXISTS {p}write(TEXT, BIGINT, JSON);
 """,
+    "",  # the functions alone are others
 )
 """The statements that bring the tables of a namespace up from version 1 on, in order. The functions
 are made anew after them: one that takes or gives something else than before is to be dropped."""

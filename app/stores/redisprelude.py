@@ -176,11 +176,19 @@ local function remove(task, row)
     call('HDEL', DYNAMIC, task)
 end
 
--- Write `crash` for them, and forget the instances that are gone.
+-- The task of a live run is due at once, if the instance of the run holds it.
+local function release_of(run)
+    local id, task = string.match(call('HGET', HOLDER, run), '^(%S+) (.*)$')
+    local row = row_of(task)
+    if row and row[HELD] == id then let_go(task, row, '0') end
+end
+
+-- Write `crash` for them, release what they leave held, and forget the instances that are gone.
 local function reap(own, now, at, newest)
     local runs, gone = over(own, now)
     for _, run in ipairs(runs) do
         newest = newest + 1
+        release_of(run)
         crash(run, text(newest), at)
     end
     if #runs > 0 then

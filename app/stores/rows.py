@@ -146,6 +146,12 @@ class Rows:
             self._held[instance].discard(task)
             self._put(self._rows[task]._replace(holder=None, look=0))
 
+    def release(self, task: str, instance: str) -> None:
+        """If the instance holds it, it is due at once."""
+        row = self._rows.get(task)
+        if row is not None and row.holder == instance:
+            self._release(row)
+
     def _release(self, row: Dynamic) -> None:
         if row.holder is not None:
             self._held[row.holder].discard(row.task)

@@ -202,6 +202,16 @@ class RowWriter:
             (self._instance, json.dumps(but)),
         )
 
+    def release(self, runs: Iterable[tuple[str, int | None]]) -> None:
+        """The task of each of these runs is due at once, if the instance that has its lease holds
+        it."""
+        t = self._tables
+        self._db.executemany(
+            f"UPDATE {t.dynamic} SET look = 0, holder = NULL WHERE task = ? "
+            f"AND holder = (SELECT instance FROM {t.lease} WHERE run = ?)",
+            runs,
+        )
+
     def release_all(self, instances: Iterable[str]) -> None:
         """What these hold is due at once."""
         self._db.executemany(

@@ -249,6 +249,7 @@ class Writer:
             written = crashes(db, t, gone, now, newest_of(db, t))
             self.rows.learn()
             self.rows.release_all(gone)
+            self.rows.release([(r.task, r.run) for r in written])
             self._append([row_of(record, record.seq) for record in written])
             db.executemany(self._release, [(r.run,) for r in written])
             db.executemany(f"DELETE FROM {t.instance} WHERE id = ?", [(id_,) for id_ in gone])

@@ -5,14 +5,24 @@ from collections.abc import Iterable
 
 import pytest
 
-from oncue.app.stores.dynamic import PARAMETER, PIECE, Dynamic, Planned, Rest, State, Wanted
+from oncue.app.stores.dynamic import (
+    NO_VERSION,
+    PARAMETER,
+    PIECE,
+    Dynamic,
+    Planned,
+    Rest,
+    State,
+    Wanted,
+)
 from oncue.app.stores.protocol import Refused, Store
 from oncue.engine.civil import FOREVER
 from oncue.engine.records import Action
 from oncue.tests.stores.conftest import Make
-from oncue.tests.stores.steps import LATE, claim, commit, finish, opened
+from oncue.tests.stores.steps import LATE, claim, commit, extend, finish, opened
 
 DONE = ("x", "success")
+SECOND = 1_000_000
 
 
 def planned(name: str, due: int = 0, version: int = 1, **other: str) -> Planned:
@@ -360,6 +370,61 @@ def test_what_an_instance_holds_no_other_has(share: Make) -> None:
             assert await commit(one, rest("b", 900)) == [0]
             assert [each.holder is None for each in found(one)] == [False, False]
             assert len({each.holder for each in found(one)}) == 2
+
+    asyncio.run(story())
+
+
+def test_the_task_of_a_run_that_outlasts_its_lease_is_due_at_once(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as one, opened(share()) as two:
+            await one.schedule([planned(name, 10) for name in "abc"], 10)
+            assert await take(one) == "a b c"
+            claims = [claim(f"f:{name}", LATE, lease=SECOND) for name in "ab"]
+            assert await commit(one, *claims, claim("x", LATE, lease=SECOND)) == [1, 2, 3]
+            assert await commit(one, extend("f:b", 2, 9 * SECOND)) == [3]
+            share.elapse(SECOND)
+            assert await take(two) == ""
+            assert [each.run for each in await two.follow(3, 100)] == [1, 3]
+            assert await two.take({"f": 9}, 100) == ([row("a", 10)._replace(look=0)], FOREVER)
+            assert await commit(one, finish("f:a", 1)) == [Refused.LEASE_LOST]
+            for version in (1, 2, NO_VERSION):
+                await commit(one, rest("a", 900)._replace(version=version))
+            assert len({each.holder for each in found(one, state=State.HELD)}) == 2
+            assert await commit(one, finish("f:b", 2), rest("b", 900)) == [6, 6]
+            await commit(two, rest("a", 800))
+            assert {each.task: each.look for each in found(one)} == {
+                "f:a": 800,
+                "f:b": 900,
+                "f:c": None,
+            }
+
+    asyncio.run(story())
+
+
+def test_what_another_has_taken_meanwhile_is_not_released_with_a_run(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as one, opened(share()) as two:
+            await one.schedule([planned("a", 10)], 10)
+            assert await take(one) == "a"
+            assert await commit(one, claim("f:a", LATE, lease=SECOND)) == [1]
+            await one.let_go([])
+            assert await take(two) == "a"
+            share.elapse(SECOND)
+            assert [each.run for each in await one.follow(1, 100)] == [1]
+            assert (await take(one), names(found(two, state=State.HELD))) == ("", "a")
+            await commit(two, rest("a", 800))
+            assert [each.look for each in found(two)] == [800]
+
+    asyncio.run(story())
+
+
+def test_a_rest_of_no_version_lets_go_and_says_nothing(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            await store.schedule([planned("a", 20)], 10)
+            assert await take(store) == "a"
+            assert await commit(store, rest("a", None)._replace(version=NO_VERSION)) == [0]
+            assert found(store) == [row("a", 20)._replace(look=0)]
 
     asyncio.run(story())
 

@@ -160,6 +160,27 @@ def test_a_namespace_of_version_1_is_brought_up(postgres: Postgres) -> None:
     asyncio.run(story())
 
 
+def test_a_namespace_of_version_3_has_the_functions_of_this_one(postgres: Postgres) -> None:
+    async def story() -> None:
+        async with opened(postgres()):
+            pass
+        postgres.run("UPDATE {p}log SET version = 3")
+        postgres.run("DROP FUNCTION {p}release_of")
+        postgres.run(
+            "CREATE OR REPLACE FUNCTION {p}reap(_instance TEXT, _now BIGINT) RETURNS VOID "
+            "LANGUAGE sql AS 'SELECT NULL::VOID'"
+        )
+        async with opened(postgres()) as store:
+            assert postgres.run("SELECT version FROM {p}log") == [(postgres_schema.VERSION,)]
+            await store.schedule([planned("a")], 10)
+            assert tasks((await store.take({"f": 9}, 100))[0]) == ["f:a"]
+            await commit(store, claim("f:a", LATE, lease=1))
+            assert shown(await store.follow(1, 100)) == ["2 crash of 1"]
+            assert tasks((await store.take({"f": 9}, 100))[0]) == ["f:a"]
+
+    asyncio.run(story())
+
+
 # --- work ---------------------------------------------------------------------------------------
 
 
