@@ -622,6 +622,25 @@ def test_changed_in_place_it_keeps_what_it_has_done(store: Store) -> None:
     assert [each.args for each in seen.runs][:2] == [{"x": 1}, {"x": 3}]
 
 
+@pytest.mark.parametrize("whose", ["app", "family"])
+def test_the_same_words_in_another_zone_are_another_time(store: Store, whose: str) -> None:
+    clock = Hands("2026-03-10 11:00")
+    for zone_name in ("UTC", "Asia/Tokyo"):
+        said: dict[str, Any] = {"timezone": zone_name}
+        app = App(store, clock=clock, **(said if whose == "app" else {"timezone": "UTC"}))
+        remind, seen = family(app, **(said if whose == "family" else {}))
+        app.schedule_task(remind, "a", schedule="0 22 * * *")
+
+    async def story(context: AppContext) -> None:
+        await settled(app)
+        assert not seen.runs
+        await put(app, clock, "2026-03-10 13:00")
+        await seen.after(1)
+
+    live(app, story)
+    assert starts(store, "f:a") == ["10 13:00:00"]
+
+
 def test_changed_while_it_runs_it_goes_on_as_it_was_and_then_as_it_is(store: Store) -> None:
     app = App(store, timezone="UTC")
     seen: list[int] = []

@@ -89,7 +89,8 @@ BEGIN
     RETURN QUERY
     WITH planned AS MATERIALIZED (
         SELECT planned.*, known.task IS NULL AS new,
-            known.text = planned.text AND known.shard = planned.shard AS same
+            known.text = planned.text AND known.shard = planned.shard
+                AND known.condition = planned.condition AS same
         FROM json_to_recordset(_tasks) AS planned (
             task TEXT, shard TEXT, text TEXT, condition TEXT, due BIGINT, version BIGINT
         ) LEFT JOIN {p}dynamic known ON known.task = planned.task
@@ -125,7 +126,8 @@ BEGIN
         decided = CASE WHEN known.condition = excluded.condition THEN known.decided END,
         due = CASE WHEN known.condition = excluded.condition THEN known.due ELSE excluded.due END,
         wait = CASE WHEN known.condition = excluded.condition THEN known.wait ELSE 0 END
-    WHERE known.text <> excluded.text OR known.shard <> excluded.shard;
+    WHERE known.text <> excluded.text OR known.shard <> excluded.shard
+        OR known.condition <> excluded.condition;
     PERFORM {p}tell(_instance, 0);
 END $$;
 

@@ -41,8 +41,9 @@ local function plan_one(newest, now, task, shard, said, condition, version, due)
         row = {shard, said, condition, version, newest, now, '', due, '', '0', ''}
         return keep(task, row, due)
     end
-    if row[TEXT] == said and row[SHARD] == shard then return end
-    if row[CONDITION] ~= condition then
+    local same = row[CONDITION] == condition
+    if row[TEXT] == said and row[SHARD] == shard and same then return end
+    if not same then
         row[CONDITION], row[SINCE], row[DECIDED] = condition, now, ''
         row[DUE], row[WAIT] = due, '0'
         call('ZADD', BY_DECIDED, now, task)

@@ -53,7 +53,7 @@ class Rows:
                         None,
                     )  # fmt: skip
                 )
-            elif (row.text, row.shard) != (planned.text, planned.shard):
+            elif row[1:4] != planned[1:4]:  # shard, text and condition
                 self._put(self._changed(row, planned, now))
 
     @staticmethod

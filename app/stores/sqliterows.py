@@ -38,7 +38,8 @@ class RowWriter:
             "decided = iif(condition = excluded.condition, decided, NULL), "
             "due = iif(condition = excluded.condition, due, excluded.due), "
             "wait = iif(condition = excluded.condition, wait, 0) "
-            "WHERE text != excluded.text OR shard != excluded.shard"
+            "WHERE text != excluded.text OR shard != excluded.shard "
+            "OR condition != excluded.condition"
         )
         self._due = (
             f"SELECT {COLUMNS} FROM {t.dynamic} WHERE shard = ? AND look <= ? ORDER BY look LIMIT ?"

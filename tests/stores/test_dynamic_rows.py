@@ -15,6 +15,7 @@ from oncue.app.stores.dynamic import (
     State,
     Wanted,
 )
+from oncue.app.stores.postgres_rows import BULK
 from oncue.app.stores.protocol import Refused, Store
 from oncue.engine.civil import FOREVER
 from oncue.engine.records import Action
@@ -261,6 +262,37 @@ def test_scheduled_again_as_it_is_nothing_changes(make: Make) -> None:
             await store.schedule([planned("a", 20)], 10)
             await store.schedule([planned("a", 20, version=2)], 15)
             assert found(store) == [row("a", 20)]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("count", [1, BULK + 1])
+def test_said_as_before_but_of_another_condition_it_begins_anew(make: Make, count: int) -> None:
+    """As of another zone, where the task does not say which."""
+
+    def all_of(*first: Planned) -> list[Planned]:
+        return [*first, *(planned(f"other {n}", LATE) for n in range(count - 1))]
+
+    async def story() -> None:
+        async with opened(make()) as store:
+            there = ("f:a", "f:b")
+            both = planned("a", 20, condition="daily in UTC"), planned("b", 20)
+            await store.schedule(both, 10)
+            assert await take(store, 20) == "a b"
+            await commit(store, rest("a", 200))
+            said = planned("a", 30, 2, condition="daily in Asia/Tokyo", text=both[0].text)
+            held = planned("b", 40, 2, condition="hourly in UTC", text=both[1].text)
+            await store.schedule(all_of(said, held), 60)
+            changed = found(store, tasks=there)
+            assert changed[0] == row("a", 30, version=2, since=60)._replace(
+                text=said.text, condition=said.condition, look=0
+            )
+            assert changed[1]._replace(holder=None) == row("b", 40, version=2, since=60)._replace(
+                text=held.text, condition=held.condition, look=None
+            )
+            again = [each._replace(version=3, due=50) for each in (said, held)]
+            await store.schedule(all_of(*again), 70)
+            assert found(store, tasks=there) == changed
 
     asyncio.run(story())
 
