@@ -558,10 +558,12 @@ class Journal:
             await self.store.close()
 
     async def _write_last(self) -> None:
-        steps: list[Step] = [*(finish for finish, _ in self._unsaved), *self._missed]
+        endings = self._unsaved
+        steps: list[Step] = [*(finish for finish, _ in endings), *self._missed]
         if steps:
-            await self.store.commit(steps)
+            answers = await self.store.commit(steps)
             self._unsaved, self._missed = [], []
+            self._ended(endings, answers, self._clock.now())
         if self._decided:
             await self.store.decided(self._decided)
 

@@ -4,6 +4,7 @@ time."""
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, cast
@@ -205,6 +206,32 @@ def test_what_could_not_be_written_at_the_end_is_named() -> None:
 
     with pytest.raises(StoreError, match="no answer; not written: up to when all was decided"):
         stage.live(before, 12)
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (False, "oncue.task a  terminate"),
+        (True, "oncue.scheduler terminate of a: the run's lease was lost"),
+    ],
+)
+def test_what_ends_at_a_forced_stop_is_told(
+    lost: bool, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage()
+
+    @stage.app.task("every 10 seconds", name="a", execution="async")
+    async def forces() -> None:
+        await asyncio.sleep(2)
+        stage.app.session.shut_down(force=True)
+        if lost:
+            stage.lose()
+        await asyncio.sleep(9)
+
+    caplog.set_level(logging.INFO, "oncue")
+    ending = "crash" if lost else "terminate"
+    assert stage.live(nothing, 12)[-1].split()[1:] == ["a", ending]
+    assert told in [f"{line.name} {line.getMessage()}" for line in caplog.records]
 
 
 SLOW = Skew(-7 * SECOND, -1 * SECOND)
