@@ -168,6 +168,19 @@ def test_a_second_shut_down_does_not_wait(tmp_path: Path) -> None:
     assert log_of(path) == [("deaf", "run"), ("deaf", "crash")]
 
 
+@pytest.mark.parametrize("execution", ["main", "async"])
+def test_a_coroutine_that_a_second_shut_down_ends_is_terminated(execution: str) -> None:
+    app = App()
+
+    @app.task("daily", execution=execution)
+    async def long() -> None:
+        asyncio.get_running_loop().call_soon(app.session.shut_down, True)
+        await asyncio.sleep(LIMIT)
+
+    run(app)
+    assert [record.action for record in app.session.get_task_log()] == ["run", "terminate"]
+
+
 @pytest.mark.parametrize("execution", ["main", "async", "thread"])
 def test_a_task_defined_while_serving_starts(store: Path | None, execution: str) -> None:
     app = App(store)

@@ -100,6 +100,21 @@ def test_a_second_signal_ends_what_keeps_the_loop_from_hearing_the_first(folder:
     assert actions(folder, "slow") == ["run", "fail"]
 
 
+def test_a_second_signal_ends_a_coroutine_that_has_the_loop(folder: Path) -> None:
+    app = APP.replace("def slow", "async def slow").replace("time.sleep(0.5)", "await pause(600)")
+    app = app.replace("@app.task(\"after task 'quick'\")", "@app.task('daily', execution='main')")
+    (folder / "jobs.py").write_text(app + "\npause = asyncio.sleep\n")
+    process = oncue(folder, "run", "jobs:app")
+    wait_for(process, "slow began")
+    process.send_signal(signal.SIGINT)
+    wait_for(process, "shutting down")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=LIMIT)
+    assert (err, process.returncode) == ("", 0)
+    assert "slow  terminate" in out
+    assert actions(folder, "slow") == ["run", "terminate"]
+
+
 def test_a_killed_app_goes_on_where_it_was(folder: Path) -> None:
     process = oncue(folder, "run", "jobs.py")
     wait_for(process, "slow began")

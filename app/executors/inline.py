@@ -129,10 +129,16 @@ def unnoticed(seconds: float) -> None:
 
 
 class MainExecutor:
-    """Nothing is checked, started or ended until the call is over, coroutine or not."""
+    """Nothing is checked, started or ended until the call is over, coroutine or not. To cancel
+    `start` is to terminate the call, if it awaits."""
 
     async def start(self, call: Call) -> Running:
-        call.done(await outcome_of(call, unnoticed))
+        try:
+            ending = await outcome_of(call, unnoticed)
+        except asyncio.CancelledError:
+            call.done(TERMINATED)
+            raise
+        call.done(ending)
         return ENDED
 
     async def close(self, grace: float = 0.0) -> list[str]:
