@@ -181,7 +181,9 @@ class App(Definer):
 
     def create(self) -> AbstractAsyncContextManager[AppContext]:
         """The app, about to run: `async with app.create() as ctx: await ctx.run()`. Signals are
-        left to their owner. Raises OncueError when the app is running already."""
+        left to their owner. If it runs in another asyncio task when this is left, it is ended
+        first, in order or, when something was raised, at once. Raises OncueError when the app is
+        running already."""
         return self.session.create()
 
     def start(self) -> None:

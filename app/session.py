@@ -36,6 +36,7 @@ from .fixtures import Fixtures
 from .health import Health, health
 from .hooks import Hooks
 from .kinds import KINDS, FuncTask
+from .leaving import Calls
 from .middlewares import Middleware
 from .missed import Fate, Occurrence, occurrences
 from .parameters import Parameters
@@ -78,6 +79,7 @@ class Session:
         self._registered: list[Callable[[Session], None]] = []
         self._life: Runtime | None = None
         self.app_context: AppContext | None = None  # while it runs, or is about to
+        self._calls = Calls(self._end)  # of `run`, in that context
         self.config = Config(self, config)
         self._repo = Repo(store, self.config.timezone)
         self.scheduling = Scheduling(self)
@@ -353,14 +355,16 @@ class Session:
 
     @asynccontextmanager
     async def create(self) -> AsyncIterator[AppContext]:
-        """The app, about to run. Raises OncueError when it is running already."""
+        """The app, about to run; if it still does when this is left, it is ended first. Raises
+        OncueError when it is running already."""
         refuse_in_worker()
         if self.app_context is not None:
             raise OncueError("the app is running already")
         self.app_context = context = AppContext(self)
+        self._calls = Calls(self._end)
         self.scheduling.enter()
         try:
-            async with self.fixtures.around(context):
+            async with self.fixtures.around(context), self._calls.ended():
                 yield context
         finally:
             self.app_context = None
@@ -387,7 +391,7 @@ class Session:
         ready: Callable[[], object] | None = None,
     ) -> None:
         """One life after another, until no other is to follow here."""
-        with self._watched(once):
+        with self._calls.another(), self._watched(once):
             await self._live(context, signals, once, ready)
 
     async def _live(
@@ -399,6 +403,8 @@ class Session:
     ) -> None:
         while True:
             async with self.scheduling.handing_over() as handed_over:
+                if self._calls.closed:
+                    return
                 before, life = self._life, self._begin(once)
                 self._life = life
 
@@ -445,6 +451,15 @@ class Session:
         not wait."""
         if self.serving:
             self._apply(lambda life: life.shut_down(force=force))
+
+    def _end(self, at_once: bool) -> None:
+        """`shut_down`, where that was not called yet, or `at_once`."""
+
+        def end(life: Runtime) -> None:
+            if at_once or life.restarting or not life.runs.stops:
+                life.shut_down(force=at_once)
+
+        self._apply(end)
 
     def shutdown(self) -> None:
         """`shut_down`, by its older name."""

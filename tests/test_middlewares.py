@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -528,6 +529,103 @@ def test_they_are_there_between_entering_an_app_and_leaving_it() -> None:
 
     asyncio.run(asyncio.wait_for(main(), LIMIT))
     assert told == ["gone"]
+
+
+@pytest.mark.parametrize("execution", ["async", "main"])
+@pytest.mark.parametrize("how", ["normally", "shut down", "raised", "cancelled", "cancelled late"])
+def test_an_app_that_still_runs_ends_before_they_are_torn_down(how: str, execution: str) -> None:
+    app = App()
+    told: list[str] = []
+
+    @app.fixture()
+    async def thing() -> AsyncIterator[str]:
+        yield "thing"
+        told.append("torn down")
+
+    async def body(begun: asyncio.Event, ending: asyncio.Event) -> None:
+        @app.task("daily", name="task", execution=execution)
+        async def task(context: Context) -> None:
+            begun.set()
+            try:
+                if how in ("normally", "shut down"):
+                    await ending.wait()
+                    await asyncio.sleep(0.02)
+                else:
+                    await asyncio.sleep(LIMIT)
+            finally:
+                told.append(f"ended with {context.thing}")
+
+        async with app.create() as ctx:
+            running.append(asyncio.create_task(ctx.run()))
+            await begun.wait()
+            ending.set()
+            if how == "raised":
+                raise LookupError(how)
+            if how == "cancelled":
+                await asyncio.sleep(LIMIT)
+            if how == "shut down":
+                ctx.shutdown()
+
+    async def main() -> None:
+        leaving = asyncio.create_task(body(begun := asyncio.Event(), ending := asyncio.Event()))
+        await begun.wait()
+        await ending.wait()
+        if how.startswith("cancelled"):
+            await asyncio.sleep(0.02)
+            leaving.cancel()
+        await asyncio.wait([leaving])
+        assert leaving.cancelled() == how.startswith("cancelled")
+        assert leaving.cancelled() or isinstance(leaving.exception(), LookupError | None)
+        assert running[0].done() and not app.session.serving
+        await running[0]
+
+    running: list[asyncio.Task[None]] = []
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+    assert told == ["ended with thing", "torn down"]
+    in_order = how in ("normally", "shut down")
+    assert app["task"].status == ("success" if in_order else "terminate")
+
+
+def test_a_task_of_the_app_that_leaves_it_does_not_wait_for_itself() -> None:
+    app = App()
+    told: list[str] = []
+
+    @app.fixture()
+    async def thing() -> AsyncIterator[str]:
+        yield "thing"
+        told.append("torn down")
+
+    @app.task("daily", name="task")
+    async def task(context: Context) -> None:
+        await entered.aclose()
+        told.append("left")
+
+    async def main() -> None:
+        ctx = await entered.enter_async_context(app.create())
+        await ctx.run()
+
+    entered = AsyncExitStack()
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+    assert told == ["torn down", "left"]
+
+
+def test_an_app_that_was_left_does_not_begin_again() -> None:
+    app = App(restarting="recall")
+    begun: list[str] = []
+
+    @app.session.hook_startup()
+    async def starting() -> None:
+        begun.append("begun")
+        app.session.restart()
+
+    async def main() -> None:
+        async with app.create() as ctx:
+            running = asyncio.create_task(ctx.run())
+            while len(begun) < 3:
+                await asyncio.sleep(0)
+        assert running.done()
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
 
 
 def two(app_context: AppContext, other: int) -> None: ...
