@@ -173,8 +173,8 @@ class Config:
     strict_names = Option[bool](
         options.switch,
         False,
-        doc="Whether a condition that names no task there is keeps the app from starting, or is "
-        "warned of.",
+        doc="Whether a condition that names no task there is keeps the app from starting, or the "
+        "dynamic task from being scheduled, or is warned of.",
     )
     silence_cond_check = Option[bool](
         options.switch, False, doc="Whether a condition that raises is false, or ends the app."

@@ -210,8 +210,8 @@ class Family(Task[P, R]):
             raise DefinitionError(f"the condition costs {found}, more than max_cost={most}")
 
     def planned(self, name: str, given: Mapping[str, Any], first: First) -> Planned:
-        """A task of this family as it is to be; `first` tells when a condition is to be looked at
-        first. Raises what `read` does."""
+        """A task of this family as it is to be; `first` tells when a condition of it is to be
+        looked at first. Raises what `read` does."""
         key = self.key_of(name)
         if self.session.get(key) is not None:
             raise DefinitionError(f"there is a task {key!r} already; give this one another name")
@@ -224,7 +224,7 @@ class Family(Task[P, R]):
             self.shard_of(name),
             ENCODER.encode({**texts, "args": args}),  # the same whenever the same is said
             f"{way} {texts[way]} in {zone.name}",  # another text is another condition
-            first(timetable.condition_of(way, said[way]), zone),
+            first(key, timetable.condition_of(way, said[way]), zone),
             _versions.getrandbits(62),
         )
 
@@ -263,7 +263,7 @@ class Family(Task[P, R]):
         return values, schedule.at(timetable.condition_of(way, said[way]), zone)
 
 
-First = Callable[[Condition, Zone], int]
+First = Callable[[str, Condition, Zone], int]
 LOCAL = (Call, Env, Func, ParamIs, ParamsExist, Phrase, SchedulerAge, SchedulerCycles)
 
 

@@ -37,9 +37,10 @@ from .errors import DefinitionError
 from .families import is_local
 from .stores.dynamic import Dynamic, Planned, State, Wanted
 from .stores.protocol import UNSPEAKABLE, Instance, Store
+from .vetting import UnknownNames
 
 if TYPE_CHECKING:
-    from .families import Family
+    from .families import Family, First
     from .runtime import Runtime
     from .session import Session
 
@@ -90,6 +91,7 @@ class Scheduling:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._first = FirstLooks(session)
+        self._unknown = UnknownNames(session)
         self._opened = False  # the app's store, by us
         self._lock: asyncio.Lock | None = None  # on the loop of the app
         self._home: asyncio.AbstractEventLoop | None = None  # that of the app, before it runs too
@@ -102,7 +104,15 @@ class Scheduling:
 
     def schedule(self, family: Any, tasks: Iterable[tuple[str, Mapping[str, Any]]]) -> Any:
         found = self._session.family(family)
-        planned = [self._planned(found, name, given) for name, given in tasks]
+        unknown: dict[str, str] = {}  # names of no task, each with one that waits for it
+
+        def first(key: str, condition: Condition, zone: Zone) -> int:
+            for name in self._unknown.of(condition):
+                unknown.setdefault(name, key)
+            return self._first(condition, zone)
+
+        planned = [self._planned(found, name, given, first) for name, given in tasks]
+        self._unknown.warn(unknown)
 
         def write(store: Store) -> asyncio.Future[None]:
             written = asyncio.ensure_future(store.schedule(planned, self._session.clock.now()))
@@ -111,9 +121,11 @@ class Scheduling:
 
         return self._by_store(write)
 
-    def _planned(self, family: Family[..., Any], name: str, given: Mapping[str, Any]) -> Planned:
+    def _planned(
+        self, family: Family[..., Any], name: str, given: Mapping[str, Any], first: First
+    ) -> Planned:
         try:
-            return family.planned(name, given, self._first)
+            return family.planned(name, given, first)
         except DefinitionError as error:
             raise DefinitionError(f"{family.name} {name!r}: {error}") from error
 

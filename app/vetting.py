@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..conds.lint import lint
-from ..conds.nodes import Condition
+from ..conds.lint import lint, named_tasks
+from ..conds.nodes import AfterTasks, Condition
+from ..conds.tree import postorder
 from ..engine.agenda import Agenda
 from ..engine.history import TaskLog
 from ..engine.schedule import NEVER
@@ -16,12 +18,14 @@ from .binding import collect, made_before, missing, refuse_in_process
 from .errors import DefinitionError
 from .executors import pack
 from .journal import scheduler_log
+from .stores.dynamic import family_of
 
 if TYPE_CHECKING:
     from .session import Session
     from .task import Task
 
 UNKNOWN_TASK = "unknown-task"
+MOST_NAMES = 100
 
 
 def refuse_missing(tasks: Iterable[Task[..., Any]], session: Session) -> None:
@@ -89,10 +93,62 @@ def name_unknown(agenda: Agenda, session: Session) -> list[str]:
             continue
         condition = entry.schedule.condition
         if condition not in said:
-            hints = lint(condition, tasks=names)
-            said[condition] = [hint.message for hint in hints if hint.code == UNKNOWN_TASK]
+            said[condition] = unknown_in(condition, names)
         for message in said[condition]:
             lines.append(f"task {entry.name}: {message}")
     for line in lines:
         scheduler_log.warning("%s", line)
     return lines
+
+
+def unknown_in(condition: Condition, names: Iterable[str]) -> list[str]:
+    """What is said of the tasks it names that are none of these."""
+    hints = lint(condition, tasks=[*names])
+    return [hint.message for hint in hints if hint.code == UNKNOWN_TASK]
+
+
+class UnknownNames:
+    """The tasks that conditions of dynamic tasks wait for and that do not exist. Of each it is said
+    once that there is none, of those of one family once for all, and of no more than MOST_NAMES:
+    they may be of other apps on the store, and as many as the tasks that wait."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._said: set[str] = set()
+
+    def of(self, condition: Condition) -> list[str]:
+        """Those of which it is still to be said. Raises DefinitionError for any under
+        `strict_names`."""
+        names = names_in(condition)
+        unknown = [name for name in names if not self._session.is_known(name)] if names else []
+        if unknown and self._session.config.strict_names:
+            raise DefinitionError("; ".join(map(self._message, unknown)))
+        return [name for name in unknown if self._is_to_say(name)]
+
+    def warn(self, found: Mapping[str, str]) -> None:
+        """Say it of names, each with a task that waits for it."""
+        for name, task in found.items():
+            if self._is_to_say(name):
+                self._said.add(family_of(name))
+                scheduler_log.warning("task %s: %s", task, self._message(name))
+
+    def _is_to_say(self, name: str) -> bool:
+        return len(self._said) < MOST_NAMES and family_of(name) not in self._said
+
+    def _message(self, name: str) -> str:
+        (message,) = unknown_in(AfterTasks((name,)), (task.name for task in self._session))
+        return message
+
+
+def names_in(condition: Condition) -> tuple[str, ...]:
+    """The tasks that a condition names, but for those behind defined names."""
+    if condition.atoms > 1:
+        return _names_in(condition)
+    only = next(postorder(condition, written=True)) if condition.operands else condition
+    return named_tasks(only)
+
+
+@lru_cache(maxsize=1024)
+def _names_in(condition: Condition) -> tuple[str, ...]:
+    found = (name for atom in postorder(condition, written=True) for name in named_tasks(atom))
+    return tuple(dict.fromkeys(found))

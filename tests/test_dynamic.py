@@ -296,6 +296,23 @@ def test_a_task_waits_for_one_that_is_not_defined_yet() -> None:
     live(app, story)
 
 
+def test_a_name_of_no_task_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    app = App(timezone="UTC")
+    remind, _ = family(app)
+    app.task(name="extract", func=lambda: None)
+    with pytest.raises(DefinitionError):
+        app.schedule_tasks(remind, {"a": {"start_cond": "after task 'extarct'"}, "b": {}})
+    assert caplog.messages == []  # nothing was scheduled
+    wait = "daily & after tasks 'extract', 'extarct', 'f:any'"
+    app.schedule_tasks(remind, {str(n): {"start_cond": wait} for n in range(3)})
+    app.schedule_task(remind, "a", start_cond="after task 'extarct'")
+    assert caplog.messages == ["task f:0: no task is called 'extarct': 'extract'?"]
+    app.schedule_tasks(remind, {str(n): {"start_cond": f"after task 'g:{n}'"} for n in range(3)})
+    assert caplog.messages[1:] == ["task f:0: no task is called 'g:0'"]  # a family of another app
+    app.schedule_tasks(remind, {str(n): {"start_cond": f"after task '{n}'"} for n in range(200)})
+    assert len(caplog.messages) == 100
+
+
 def test_a_safe_condition_of_ones_own_may_be_asked() -> None:
     app = App(timezone="UTC")
     remind, seen = family(app)
@@ -907,6 +924,19 @@ def test_what_cannot_be_is_refused_before_anything_changes(
     with pytest.raises(error, match=message):
         app.schedule_tasks(remind, {"good": {"interval": "1 day"}, "a": given})
     assert app.list_tasks().tasks == ()
+
+
+def test_under_strict_names_a_name_of_no_task_is_refused() -> None:
+    app = App(timezone="UTC", strict_names=True)
+    remind, _ = family(app)
+    app.task(name="extract", func=lambda: None)
+    known = {"start_cond": "after tasks 'extract', 'f:any'"}
+    message = "f 'a': no task is called 'extarct': 'extract'\\?; no task is called 'g:1'$"
+    with pytest.raises(DefinitionError, match=message):
+        start = "after tasks 'extarct', 'extract', 'g:1'"
+        app.schedule_tasks(remind, {"good": known, "a": {"start_cond": start}})
+    assert app.list_tasks().tasks == ()
+    app.schedule_task(remind, "good", **known)
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", None, 5])
