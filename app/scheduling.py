@@ -214,7 +214,7 @@ class Scheduling:
             zone = zone_of(said["timezone"])
         elif family in self._session.families:
             zone = self._session.families[family].timezone or zone
-        due = row.due if row.look is None else max(row.look, row.due or 0)
+        due = row.due if row.look is None else max(row.look, row.due or 0) or None  # 0: at once
         return DynamicTask(
             family,
             name,

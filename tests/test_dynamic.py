@@ -1311,6 +1311,18 @@ def test_they_are_listed_by_what_they_are(store: Store) -> None:
         app.list_tasks(limit=0)
 
 
+def test_what_only_a_record_brings_is_not_due(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, _ = family(app)
+    app.task(name="extract", func=lambda: None)
+    app.schedule_task(remind, "a", start_cond="after task 'extract'")
+    live(app, done)
+    assert app.get_task(remind, "a").due is None
+    app.schedule_task(remind, "a", start_cond="after task 'extract'", x=1)
+    found = app.get_task(remind, "a")
+    assert (found.state, found.due) == ("due", None)
+
+
 def test_why_one_does_not_start_is_told(store: Store) -> None:
     app = App(store, clock=Hands("2026-03-10 10:00"), timezone="UTC")
     remind, seen = family(app)
