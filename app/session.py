@@ -592,14 +592,28 @@ class Session:
         return None if found >= FOREVER else self.moment(found, task)
 
     def explain(self, task: Any) -> Explanation:
-        """Why the task starts or does not, now; of a dynamic task by its name in the log,
-        FAMILY:NAME. Raises KeyError for a task there is not, and StoreError when the app has not
-        run and its store cannot be read."""
+        """Why the task starts or does not, now; a dynamic task is given by its name in the log,
+        FAMILY:NAME, or as `context.task` of its run. Raises KeyError for a task there is not, and
+        StoreError when the app has not run and its store cannot be read."""
+        if isinstance(task, Member):
+            told = self._told(task.key)
+            if told is not None:
+                return told
+            task = task.key
         member = self._member(task)
         if member is not None:
             return Runtime(self).peek_at(member)
         found = self[task]
         return self._asked(lambda life: life.explain(found))
+
+    def _told(self, key: str) -> Explanation | None:
+        """Of a dynamic task that the running app has loaded, by what it knows of it."""
+
+        def question(life: Runtime) -> Explanation | None:
+            loaded = life.dynamic.loaded.get(key)
+            return None if loaded is None else life.explain(loaded)
+
+        return None if self.life is None else self._asked(question)
 
     def _member(self, key: Any) -> Member | None:
         """The dynamic task that the log knows by this name."""
@@ -618,7 +632,9 @@ class Session:
 
 
 def name_of(task: Any) -> str:
-    """A task's name, from it, from itself or from its function."""
+    """A task's name, from it, from itself or from its function; a dynamic task's in the log."""
+    if isinstance(task, Member):
+        return task.key
     name = task if isinstance(task, str) else getattr(task, "name", None)
     return name if isinstance(name, str) else str(getattr(task, "__name__", task))
 

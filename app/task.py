@@ -376,7 +376,7 @@ class Task(OlderNames, Generic[P, R]):
     def logger(self) -> TaskLogger:
         """A logger whose lines carry the task's name, as `task_name`, and that finds the task's
         records: `task.logger.filter_by(action="fail").last()`."""
-        return TaskLogger(self.name, self.session.get_repo())
+        return TaskLogger(self.key, self.session.get_repo())
 
     # --- control --------------------------------------------------------------------------
 

@@ -784,6 +784,40 @@ def test_changed_in_place_while_it_runs_it_keeps_what_waits_in_its_queue(store: 
     dates = [context.scheduled_at for context in seen.runs]
     assert {later - one for one, later in pairwise(dates)} == {timedelta(seconds=0.1)}
     assert [context.args.get("text") for context in seen.runs[:5]] == [None, None, *3 * ["new"]]
+@pytest.mark.parametrize("execution", ["async", "thread"])
+def test_a_run_may_ask_what_its_task_is_about(store: Store, execution: str) -> None:
+    app = App(store, clock=Hands("2026-03-10 10:00"), timezone="UTC")
+    app.task("never", func=writes, name="a")
+    told: list[str] = []
+    tasks: list[Any] = []
+
+    def look(context: Context) -> None:
+        task = context.task
+        for found in (task.explain(), app.explain(task)):
+            told.append(str(found))
+        assert (task.status, task.is_running, task.n_alive) == ("run", True, 1)
+        assert task.last_run.date() == context.scheduled_at.date()
+        assert (task.last_success, task.last_fail, task.requests) == (None, None, [])
+        assert task.next_due == datetime(2026, 3, 11, tzinfo=UTC)
+        assert [each.run_id for each in task.live_runs] == [context.run_id]
+        assert [each.action for each in task.logger.filter_by().all()] == ["run"]
+        with pytest.raises(KeyError, match="there is no task 'f:a'"):
+            app[task]
+        tasks.append(task)
+
+    async def look_on_the_loop(context: Context) -> None:
+        look(context)
+
+    app.dynamic_task(name="f")(look if execution == "thread" else look_on_the_loop)
+    app.schedule_task("f", "a", start_cond="daily")
+    live(app, done)
+    assert len(told) == 2
+    assert all("✗ daily" in each and "it is running, since 2026-03-10" in each for each in told)
+    (task,) = tasks
+    assert "✗ daily" in str(task.explain())
+    app.unschedule_task("f", "a")
+    with pytest.raises(KeyError, match="there is no task 'f:a'"):
+        task.explain()
 
 
 def test_unscheduled_while_it_runs_it_ends_and_starts_no_more(store: Store) -> None:
