@@ -82,11 +82,18 @@ def with_extra(
             f"there is no option {word!r}, and the function takes no context to find it in; give "
             f"it a parameter `context`, or say args={{{word!r}: …}}"
         )
-    args = values.get("args", {})
+    return {**values, "args": joined(values.get("args", {}), extra, task)}
+
+
+def joined(
+    args: Mapping[str, Any], extra: Mapping[str, Any], owner: options.Speaker
+) -> dict[str, Any]:
+    """The `args` of a task, and what was given beside them. Raises DefinitionError for what is
+    said twice."""
     for name in extra:
         if name in args:
             raise DefinitionError(f"{name!r} is in args and given beside it; give one")
-    return {**values, "args": {**args, **options.json_object(extra, "args", task)}}
+    return {**args, **options.json_object(extra, "args", owner)}
 
 
 def said_of(work: Callable[..., object]) -> str | None:

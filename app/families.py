@@ -30,7 +30,7 @@ from ..conds.tree import postorder
 from ..engine.civil import Zone
 from ..engine.schedule import Request, Schedule
 from . import options, timetable
-from .definition import read_options
+from .definition import joined, read_options
 from .errors import DefinitionError
 from .options import Option, optional
 from .stores.dynamic import Dynamic, Planned
@@ -192,7 +192,7 @@ class Family(Task[P, R]):
                     f"there is no option {next(iter(extra))!r}, and the function "
                     "takes no context to find it in"
                 )
-            args = {**args, **options.json_object(extra, "args", self)}
+            args = joined(args, extra, self)
         return values, args
 
     def _vet(self, condition: Condition) -> None:

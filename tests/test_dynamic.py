@@ -939,6 +939,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"interval": "1 day", "intervall": 1}, "did you mean 'interval'"),
     ({"interval": "1 day", "x": {1, 2}}, "no value of JSON"),
     ({"interval": "1 day", "args": {"x": object()}}, "no value of JSON"),
+    ({"interval": 60, "n": 1, "args": {"n": 2}}, "^f 'a': 'n' is in args and given beside it"),
     ({"interval": "1 day", "x": "\ud800"}, r"args\['x'\]: '\\ud800' holds .* half of a surrogate"),
     ({"interval": "1 day", "x": [{"\udfff": 1}]}, r"args\['x'\]\[0\]: '\\udfff' holds"),
     ({"start_cond": "daily & before 2020-01-01"}, "never true"),
