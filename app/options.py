@@ -21,7 +21,7 @@ from ..conds.durations import Duration
 from ..conds.lint import named_tasks
 from ..conds.nodes import Condition, Constant, ParamIs, ParamsExist, Retry
 from ..conds.tree import postorder
-from ..engine.civil import Zone
+from ..engine.civil import UnknownZoneError, Zone
 from ..engine.civil import zone as zone_of
 from ..engine.policy import ExecutionMode, FailureMode
 from ..engine.schedule import CatchUp, Overlap
@@ -263,13 +263,14 @@ def json_values(given: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The same of all, as copies. Raises DefinitionError for what JSON cannot say."""
     return {
         key if key.isascii() else json_text(key, name): (
-            value if type(value) in SCALARS else json_value(value, f"{name}[{key!r}]")
+            value if type(value) in CERTAIN else json_value(value, f"{name}[{key!r}]")
         )
         for key, value in given.items()
     }
 
 
-SCALARS = (int, bool, type(None))
+CERTAIN = (bool, type(None))
+LARGEST = 14_284  # bits: Python makes text of 4,300 digits
 
 
 def json_text(given: str, where: str) -> str:
@@ -287,7 +288,14 @@ def json_value(given: Any, where: str) -> Any:
     match given:
         case str():
             return given if given.isascii() else json_text(given, where)
-        case None | bool() | int():
+        case None | bool():
+            return given
+        case int():
+            if given.bit_length() > LARGEST:
+                raise DefinitionError(
+                    f"{where}: a number of {given.bit_length():,} bits is too large for JSON; it "
+                    f"has at most {LARGEST:,}, which are 4,300 digits"
+                )
             return given
         case float() if isfinite(given):
             return given
@@ -414,14 +422,14 @@ def refuse_idle(policies: Iterable[Retry], name: str) -> None:
 
 def zone(given: Any, name: str, owner: Speaker) -> Zone:
     """A zone by its name, or by a tzinfo that has one; None is the system's."""
-    match given:
-        case Zone():
-            return given
-        case None | str():
-            return zone_of(given)
-        case tzinfo():
-            return zone_of(getattr(given, "key", None) or str(given))
-        case _:
-            raise DefinitionError(
-                f"{name}={given!r}: it is the name of a zone, such as 'Europe/Dublin'"
-            )
+    try:
+        match given:
+            case Zone():
+                return given
+            case None | str():
+                return zone_of(given)
+            case tzinfo():
+                return zone_of(getattr(given, "key", None) or str(given))
+    except UnknownZoneError as error:
+        raise DefinitionError(f"{name}={given!r}: {error}") from error
+    raise DefinitionError(f"{name}={given!r}: it is the name of a zone, such as 'Europe/Dublin'")

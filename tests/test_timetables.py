@@ -1,6 +1,7 @@
 """Tasks by schedule, interval and execute_at: the condition each is, and what goes with it."""
 
 import asyncio
+import json
 import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -104,6 +105,8 @@ def test_the_last_that_is_assigned_counts() -> None:
         ({"args": {"x": {1}}}, r"args\['x'\]=\{1\}: it is no value of JSON"),
         ({"args": {"x": [{"y": float("inf")}]}}, r"args\['x'\]\[0\]\['y'\]=inf: it is no value"),
         ({"args": {"x": {1: 2}}}, r"args\['x'\]=\{1: 2\}: it is no value of JSON"),
+        ({"args": {"x": [10**4300]}}, r"args\['x'\]\[0\]: a number of 14,285 bits is too large"),
+        ({"timezone": "Mars"}, "timezone='Mars': no time zone is called 'Mars'"),
         ({"args": [1]}, r"args=\[1\]: it is a dictionary"),
     ],
 )
@@ -112,6 +115,14 @@ def test_what_cannot_be_is_refused(options: dict[str, Any], message: str) -> Non
     with pytest.raises(DefinitionError, match=message):
         app.task(func=nothing, **options)
     assert not app.session.tasks
+
+
+def test_the_largest_number_that_json_can_say_is_taken() -> None:
+    largest = 2**14_284 - 1
+    found = task(args={"x": -largest}).args
+    assert json.loads(json.dumps(found)) == {"x": -largest}
+    with pytest.raises(DefinitionError):
+        task(args={"x": largest + 1})
 
 
 def test_arguments_that_hold_themselves_are_refused() -> None:
