@@ -246,7 +246,7 @@ class AppContext:
 
     def schedule_tasks(self, task: Any, tasks: Any) -> Any:
         """The same of many, all or none: a mapping, or pairs, of names and of what
-        `schedule_task` takes by keyword."""
+        `schedule_task` takes by keyword. What is raised says, or has a note, whose it is."""
         from .scheduling import pairs
 
         return self.session.scheduling.schedule(task, pairs(tasks))

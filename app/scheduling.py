@@ -128,6 +128,9 @@ class Scheduling:
             return family.planned(name, given, first)
         except DefinitionError as error:
             raise DefinitionError(f"{family.name} {name!r}: {error}") from error
+        except Exception as error:
+            error.add_note(f"in what is given for {family.name} {name!r}")
+            raise
 
     def _tell(self, planned: list[Planned]) -> None:
         life = self._session.life

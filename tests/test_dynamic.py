@@ -976,6 +976,15 @@ def test_under_strict_names_a_name_of_no_task_is_refused() -> None:
     app.schedule_task(remind, "good", **known)
 
 
+def test_whose_condition_cannot_be_read_is_noted() -> None:
+    app = App(timezone="UTC")
+    remind, _ = family(app)
+    tasks: dict[str, dict[str, Any]] = {"good": {"interval": 1}, "a": {"start_cond": "dayly"}}
+    with pytest.raises(ConditionSyntaxError, match="dayly") as caught:
+        app.schedule_tasks(remind, tasks)
+    assert caught.value.__notes__ == ["in what is given for f 'a'"]
+
+
 @pytest.mark.parametrize("name", ["", "a\nb", None, 5])
 def test_a_name_is_text_that_can_be_printed(name: Any) -> None:
     app = App()
