@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..conds.nodes import Condition, Once, Zoned
+from ..conds.rewrite import at_best
 from ..engine.atoms import Scheduler
 from ..engine.civil import FOREVER, Zone, from_datetime, to_datetime
 from ..engine.civil import zone as zone_of
@@ -377,7 +378,7 @@ def aware(instant: int, zone: Zone) -> datetime:
 class FirstLooks:
     """When a condition is to be looked at first, of a task that has no log: at once, or when it
     comes true. The answers of the latest conditions are kept, since many tasks may have the same.
-    Raises DefinitionError for one that never can."""
+    Raises DefinitionError for one that never can, whatever runs its task has had."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -388,12 +389,19 @@ class FirstLooks:
         now = self._session.clock.now()
         if (moment := moment_of(condition)) is not None:
             return max(now, from_datetime(moment, zone))
+        value, _, until, _ = self._known(condition, zone, now)
+        if value or until < FOREVER:
+            return now if value else until
+        value, _, until, _ = self._known(at_best(condition), zone, now)
+        if value or until < FOREVER:
+            return now  # a task that there is already has a log, which may be so
+        raise DefinitionError(f"{str(condition)!r} is never true from now on")
+
+    def _known(self, condition: Condition, zone: Zone, now: int) -> Verdict:
         verdict = self._verdicts.get((condition, zone), STALE)
         if not verdict.since <= now < verdict.until:
             verdict = self._verdict(condition, zone, now)
-        if not verdict.value and verdict.until >= FOREVER:
-            raise DefinitionError(f"{str(condition)!r} is never true from now on")
-        return now if verdict.value else verdict.until
+        return verdict
 
     def _verdict(self, condition: Condition, zone: Zone, now: int) -> Verdict:
         if self._planner.size > MOST_PLANS:

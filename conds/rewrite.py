@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from .nodes import AfterTasks, All, Any, Condition, Defined, Has, Not, Running, Zoned, postorder
+from .nodes import (
+    AfterTasks,
+    All,
+    Any,
+    Condition,
+    Constant,
+    Defined,
+    Has,
+    Not,
+    Retry,
+    Running,
+    Zoned,
+    postorder,
+)
 
 
 def rewritten(root: Condition, change: Callable[[Condition], Condition]) -> Condition:
@@ -37,3 +50,25 @@ def renamed(root: Condition, names: Mapping[str, str]) -> Condition:
                 return atom
 
     return rewritten(root, change)
+
+
+def at_best(root: Condition) -> Condition:
+    """The same where what counts the runs of its own task is as it has to be for it to hold."""
+    done: dict[int, tuple[Condition, Condition]] = {}  # by id: at best, and at worst
+    for node in postorder(root):
+        best = tuple(done[id(part)][0] for part in node.operands)
+        worst = tuple(done[id(part)][1] for part in node.operands)
+        match node:
+            case All() | Any():
+                done[id(node)] = type(node)(best), type(node)(worst)
+            case Not():
+                done[id(node)] = Not(worst[0]), Not(best[0])
+            case Zoned() | Defined():
+                done[id(node)] = replace(node, term=best[0]), replace(node, term=worst[0])
+            case Retry(times=0):
+                done[id(node)] = node, node
+            case Has(task=None) | Running(task=None) | Retry():
+                done[id(node)] = Constant(True), Constant(False)
+            case _:
+                done[id(node)] = node, node
+    return done[id(root)][0]

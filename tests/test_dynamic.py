@@ -656,6 +656,24 @@ def test_the_same_words_in_another_zone_are_another_time(store: Store, whose: st
 
     live(app, story)
     assert starts(store, "f:a") == ["10 13:00:00"]
+def test_what_its_own_log_makes_true_is_not_refused(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    remind, seen = family(app)
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(remind, "a", start_cond="daily")
+        await seen.after(1)
+        await settled(app)
+        await context.schedule_task(remind, "a", start_cond="has succeeded today")
+        await seen.after(2)
+        await context.unschedule_task(remind, "a")
+        for never_yet in ("is running", "retry 2 times", "has failed & ~has succeeded"):
+            await context.schedule_task(remind, "b", start_cond=never_yet)
+            await settled(app)
+            assert (await context.get_task(remind, "b")).state == "spent"
+
+    live(app, story)
+    assert "b" not in seen.names
 
 
 def test_changed_while_it_runs_it_goes_on_as_it_was_and_then_as_it_is(store: Store) -> None:
@@ -946,6 +964,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"interval": "1 day", "x": [{"\udfff": 1}]}, r"args\['x'\]\[0\]: '\\udfff' holds"),
     ({"start_cond": "daily & before 2020-01-01"}, "never true"),
     ({"start_cond": "false"}, "never true"),
+    ({"start_cond": "has succeeded today & before 2020-01-01"}, "never true"),
+    ({"start_cond": "~has failed & ~(is running | always)"}, "never true"),
+    ({"start_cond": "retry 0 times"}, "never true"),
     ({"start_cond": " & ".join(f"after task 't{n}'" for n in range(101))}, "costs 101, more than"),
     ({"schedule": "* * * *"}, "five or six fields"),
 ]
