@@ -656,6 +656,8 @@ def test_the_same_words_in_another_zone_are_another_time(store: Store, whose: st
 
     live(app, story)
     assert starts(store, "f:a") == ["10 13:00:00"]
+
+
 def test_what_its_own_log_makes_true_is_not_refused(store: Store) -> None:
     app = App(store, timezone="UTC")
     remind, seen = family(app)
@@ -802,6 +804,8 @@ def test_changed_in_place_while_it_runs_it_keeps_what_waits_in_its_queue(store: 
     dates = [context.scheduled_at for context in seen.runs]
     assert {later - one for one, later in pairwise(dates)} == {timedelta(seconds=0.1)}
     assert [context.args.get("text") for context in seen.runs[:5]] == [None, None, *3 * ["new"]]
+
+
 @pytest.mark.parametrize("execution", ["async", "thread"])
 def test_a_run_may_ask_what_its_task_is_about(store: Store, execution: str) -> None:
     app = App(store, clock=Hands("2026-03-10 10:00"), timezone="UTC")
