@@ -40,7 +40,8 @@ class Ear(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.name == "oncue.scheduler" and record.levelno >= logging.WARNING:
             self.complaints.append(record.getMessage())
-            self.complained.set()
+        if record.name == "oncue.scheduler" and record.levelno >= logging.ERROR:
+            self.complained.set()  # from now on nothing starts
         if getattr(record, "task_name", "") == "big" and record.__dict__["action"] == "fail":
             self.saved.set()
 
