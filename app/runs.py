@@ -203,12 +203,15 @@ class Runs:
         self._blocking = blocking = asyncio.ensure_future(running)
         try:
             await self._commit_extensions()
-            await blocking
-        except asyncio.CancelledError:
-            if self.stops < 2:
-                raise
+            await asyncio.wait([blocking])
+        except BaseException:  # ours: the run makes of it what it will
+            blocking.cancel()
+            await asyncio.wait([blocking])
+            raise
         finally:
             self._blocking = None
+        if not blocking.cancelled():
+            blocking.result()
 
     @property
     def blocked(self) -> bool:

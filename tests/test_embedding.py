@@ -143,6 +143,52 @@ def test_a_cancelled_app_leaves_nothing_behind() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("raises", [False, True])
+def test_an_app_is_cancelled_whatever_a_coroutine_that_has_its_loop_makes_of_it(
+    raises: bool,
+) -> None:
+    async def story() -> None:
+        app = App()
+        begun = asyncio.Event()
+
+        @app.task("every 10 ms", execution="main")
+        async def deaf() -> None:
+            if begun.is_set():
+                return app.shut_down()  # it should not have begun
+            begun.set()
+            try:
+                await asyncio.sleep(LIMIT)
+            except asyncio.CancelledError:
+                if raises:
+                    raise LookupError from None
+
+        serving = asyncio.create_task(app.serve())
+        await begun.wait()
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+        assert actions(app, "deaf") == ["run", "fail" if raises else "success"]
+
+    asyncio.run(story())
+
+
+def test_a_coroutine_that_cancels_its_own_task_ends_no_app() -> None:
+    async def story() -> None:
+        app = App(shut_cond="task 'cancels' has finished | task 'cancels' has terminated")
+
+        @app.task("daily", execution="main")
+        async def cancels() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(LIMIT)
+
+        await asyncio.wait_for(app.serve(), LIMIT)
+        assert actions(app, "cancels") == ["run", "terminate"]
+
+    asyncio.run(story())
+
+
 # --- a thread -----------------------------------------------------------------------------------
 
 
