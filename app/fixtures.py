@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from .arguments import signature_of
@@ -16,6 +16,7 @@ from .context import RESERVED, AppContext
 from .errors import DefinitionError, OncueError
 
 Fixture = Callable[..., Any]
+BY_NAME = {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
 
 
 class Fixtures:
@@ -36,32 +37,45 @@ class Fixtures:
             )
         if name in self._by_name:
             raise DefinitionError(f"there is a fixture {name!r} already")
-        required = [p for p in signature_of(function).values() if p.default is p.empty]
-        if len([p for p in required if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]) > 1:
-            raise DefinitionError(f"the fixture {name!r} takes the app's context, or nothing")
+        try:
+            inspect.Signature(list(signature_of(function).values())).bind(*given_to(function, None))
+        except TypeError as error:
+            raise DefinitionError(
+                f"the fixture {name!r} takes the app's context, or nothing; called so: {error}"
+            ) from None
         self._by_name[name] = function
 
     @asynccontextmanager
     async def around(self, context: AppContext) -> AsyncIterator[None]:
         """Set them up, each seeing those before it, and tear them down in reverse. Raises what one
         of them raises, once all are."""
-        async with AsyncExitStack() as stack:
+        left: list[tuple[str, Any]] = []
+        try:
             for name, function in self._by_name.items():
-                made = function(context) if signature_of(function) else function()
-                context.values[name] = await begun(name, made, stack)
+                made = function(*given_to(function, context))
+                context.values[name] = await begun(name, made, left)
             yield
+        finally:
+            await tear_down(left)
         context.values.clear()
 
 
-async def begun(name: str, made: Any, stack: AsyncExitStack) -> Any:
-    """The value of a fixture whose function gave `made`."""
+def given_to(function: Fixture, context: Any) -> tuple[Any, ...]:
+    """What it is called with: the context, if it takes anything by position."""
+    kinds = {parameter.kind for parameter in signature_of(function).values()}
+    return () if kinds <= BY_NAME else (context,)
+
+
+async def begun(name: str, made: Any, left: list[tuple[str, Any]]) -> Any:
+    """The value of a fixture whose function gave `made`; what is to be torn down is among those
+    `left`."""
     try:
         if inspect.isasyncgen(made):
             value = await anext(made)
-            stack.push_async_callback(finish_later, name, made)
+            left.append((name, made))
         elif inspect.isgenerator(made):
             value = next(made)
-            stack.callback(finish, name, made)
+            left.append((name, made))
         else:
             value = await made if inspect.isawaitable(made) else made
     except (StopIteration, StopAsyncIteration):
@@ -69,17 +83,22 @@ async def begun(name: str, made: Any, stack: AsyncExitStack) -> Any:
     return value
 
 
-async def finish_later(name: str, generator: Any) -> None:
-    try:
-        await anext(generator)
-    except StopAsyncIteration:
-        return
-    raise OncueError(f"the fixture {name!r} yields more than once")
+async def tear_down(left: list[tuple[str, Any]]) -> None:
+    """The last first. Of several that fail the last to do so is raised, those before it are its
+    context."""
+    if left:
+        try:
+            await finish(*left.pop())
+        finally:
+            await tear_down(left)
 
 
-def finish(name: str, generator: Any) -> None:
+async def finish(name: str, generator: Any) -> None:
     try:
-        next(generator)
-    except StopIteration:
+        if inspect.isasyncgen(generator):
+            await anext(generator)
+        else:
+            next(generator)
+    except (StopIteration, StopAsyncIteration):
         return
     raise OncueError(f"the fixture {name!r} yields more than once")

@@ -456,6 +456,7 @@ def test_fixtures_live_as_long_as_the_app() -> None:
 
     app.use_fixture("number", gives)
     app.use_fixture("later", gives_later)
+    app.use_fixture("plain", lambda *, value=3, **others: value)
 
     @app.session.hook_startup()
     def starting() -> None:
@@ -464,6 +465,7 @@ def test_fixtures_live_as_long_as_the_app() -> None:
     @app.task("daily", name="task")
     async def task(context: Context) -> None:
         told.append(f"{context.database} {context.lock} {context.number} {context.later}")
+        assert context.plain == 3
         assert context.app_context.database == context.database
         with pytest.raises(AttributeError, match="no 'other', and no fixture of that name"):
             context.other  # noqa: B018
@@ -628,7 +630,42 @@ def test_an_app_that_was_left_does_not_begin_again() -> None:
     asyncio.run(asyncio.wait_for(main(), LIMIT))
 
 
+@pytest.mark.parametrize("fails", ["", "the app"])
+def test_each_that_fails_is_seen(fails: str) -> None:
+    app = App()
+
+    @app.fixture()
+    def first() -> Iterator[None]:
+        yield
+        raise LookupError("first")
+
+    @app.fixture()
+    def good() -> Iterator[None]:
+        yield
+
+    @app.fixture()
+    async def second() -> AsyncIterator[None]:
+        yield
+        raise LookupError("second")
+
+    @app.session.hook_startup()
+    def starting() -> None:
+        if fails:
+            raise LookupError(fails)
+        app.shut_down()
+
+    with pytest.raises(LookupError) as caught:
+        run(app)
+    error: BaseException | None = caught.value
+    for name in ("first", "second", *[fails] * bool(fails)):
+        assert error is not None and str(error) == name
+        error = error.__context__
+    assert fails or error is None
+
+
 def two(app_context: AppContext, other: int) -> None: ...
+def by_name(*, app_context: AppContext) -> None: ...
+def besides(app_context: AppContext, *, other: int) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -640,7 +677,9 @@ def two(app_context: AppContext, other: int) -> None: ...
         ("_x", gives, "'_x' can be no attribute"),
         ("a b", gives, "'a b' can be no attribute"),
         ("there", gives, "there is a fixture 'there' already"),
-        ("x", two, "takes the app's context, or nothing"),
+        ("x", two, "takes the app's context, or nothing; called so: missing .* 'other'"),
+        ("x", by_name, "or nothing; called so: missing .* 'app_context'"),
+        ("x", besides, "or nothing; called so: missing .* 'other'"),
         ("x", 3, "'x' is a function, not 3"),
     ],
 )
