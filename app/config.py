@@ -103,10 +103,10 @@ class Config:
         "nowhere.",
     )
     health_max_age = Option[Duration](
-        options.duration,
+        options.age,
         Duration.of("1 minute"),
-        doc="How long ago the loop may have turned in an app that is taken to be alive; one with "
-        "nothing to do turns every 5 s.",
+        doc="How long ago the loop may have turned in an app that is taken to be alive, at least "
+        "10 s: one with nothing to do turns every 5 s.",
     )
     max_skew = Option[Duration | None](
         optional(options.grace),

@@ -29,13 +29,14 @@ from ..grammar.phrases import Phrases
 from .compat import SWITCHES
 from .errors import DefinitionError
 from .executors import EXECUTIONS
-from .stores.protocol import LONGEST_NAME, UNSPEAKABLE
+from .stores.protocol import CLOCK_CHECK, LONGEST_NAME, UNSPEAKABLE
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)
 DurationLike = Duration | timedelta | str | float
 NEVER: Literal["never"] = "never"  # how a time limit says that there is none
 Limit = Duration | Literal["never"]
+LEAST_AGE = 2 * CLOCK_CHECK  # in which even a loop with nothing to do turns, though it is late
 
 
 class Speaker(Protocol):
@@ -163,7 +164,7 @@ def from_text(option: Option[Any], text: str) -> Any:
         return word in ("true", "1", "yes", "on")
     if read in (whole, count) and word.removeprefix("-").isdecimal():
         return int(word)
-    if read in (duration, limit, grace) and word.replace(".", "", 1).isdecimal():
+    if read in (duration, age, limit, grace) and word.replace(".", "", 1).isdecimal():
         return float(word)
     return text
 
@@ -316,6 +317,17 @@ def duration(given: Any, name: str, owner: Speaker) -> Duration:
         return Duration.of(given)
     except (ValueError, TypeError) as error:
         raise DefinitionError(f"{name}={given!r}: {error}") from error
+
+
+def age(given: Any, name: str, owner: Speaker) -> Duration:
+    """A duration in which a loop that is well surely turns."""
+    found = duration(given, name, owner)
+    if found.microseconds < LEAST_AGE:
+        raise DefinitionError(
+            f"{name}={given!r}: an app with nothing to do turns every {Duration(CLOCK_CHECK)}; "
+            f"give {Duration(LEAST_AGE)} or more"
+        )
+    return found
 
 
 def limit(given: Any, name: str, owner: Speaker) -> Limit:

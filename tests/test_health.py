@@ -30,6 +30,7 @@ from oncue.app.health import Due, Health, StoreHealth
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Answer, Step
 from oncue.app.stores.sqlite import SqliteStore
+from oncue.conds.durations import Duration
 
 LIMIT = 30
 
@@ -354,6 +355,17 @@ def test_what_is_no_address(given: Any) -> None:
         App(health_address=given)
 
 
+@pytest.mark.parametrize("given", [2, "9.9 s", "5 seconds"])
+def test_an_age_that_an_idle_loop_reaches_is_refused(given: Any) -> None:
+    why = "an app with nothing to do turns every 5 seconds; give 10 seconds or more"
+    with pytest.raises(DefinitionError, match=f"health_max_age={given!r}: {why}"):
+        App(health_max_age=given)
+    app = App(health_max_age=10)
+    with pytest.raises(DefinitionError, match=why):
+        app.session.config.health_max_age = given
+    assert app.session.config.health_max_age == Duration.of(10)
+
+
 def test_the_endpoint_lives_as_long_as_the_app(
     started: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -375,7 +387,9 @@ JOBS = """
 import logging, os, sys, time
 from datetime import datetime, timezone
 from oncue import App
+from oncue.app import options
 
+options.LEAST_AGE = 1  # of health_max_age, so that nobody waits for long
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 began, now = time.time(), float(os.environ["NOW"])
 app = App("log.db", timezone="UTC", time_func=lambda: now + time.time() - began)

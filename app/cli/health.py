@@ -15,13 +15,15 @@ from ..app import App
 from ..errors import OncueError
 from ..health import Due, plain
 from ..missed import Fate
+from ..options import LEAST_AGE
 from ..stores.memory import MemoryStore
 from ..stores.protocol import Instance
+from ..upkeep import MARK_EVERY
 from .target import app_at, target_argument
 from .wording import dated, distance, offset
 
 SECOND = 1_000_000
-LEAST = Duration.of(40)  # what was decided is written every 30 s, by a loop that turns every 5 s
+LEAST = Duration(MARK_EVERY + LEAST_AGE)  # by the loop, which has to turn for that
 
 
 def max_age(given: str) -> Duration:
@@ -31,7 +33,8 @@ def max_age(given: str) -> Duration:
         raise click.BadParameter(str(error)) from error
     if found.microseconds < LEAST.microseconds:
         raise click.BadParameter(
-            f"{given!r}: up to when an app has decided is written every 30 s; give {LEAST} or more"
+            f"{given!r}: up to when an app has decided is written every {Duration(MARK_EVERY)}; "
+            f"give {LEAST} or more"
         )
     return found
 
