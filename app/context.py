@@ -265,7 +265,8 @@ class AppContext:
         `scheduled`, `due`, `held` (it is decided about or runs), `waiting` (for a record) and
         `spent` (nothing starts it any more); `due_after` and `due_before` are when it is looked at
         next, from the first on, before the second. `limit` (100) is how many to give;
-        `continuation_token` goes on after another page."""
+        `continuation_token` goes on after another page. Raises DefinitionError for what cannot be
+        asked for."""
         return self.session.scheduling.list(task, **wanted)
 
     def value(self, name: str) -> Any:

@@ -49,6 +49,7 @@ T = TypeVar("T")
 MOST_PLANS = 1000
 PAGE = 100
 MOST_ON_A_PAGE = 1_000_000
+LISTED_BY = ("state", "due_after", "due_before", "limit", "continuation_token")
 Tasks = Mapping[str, Mapping[str, Any]] | Iterable[tuple[str, Mapping[str, Any]]]
 """Names of dynamic tasks, and what `schedule_task` takes for each by keyword."""
 SHAPE = "tasks are a mapping, or pairs, of names and of what each is given, as in {'interval': 60}"
@@ -169,7 +170,11 @@ class Scheduling:
         due_before: datetime | None = None,
         limit: int = PAGE,
         continuation_token: str | None = None,
+        **unknown: Any,
     ) -> Any:
+        for word in unknown:
+            takes = ", ".join(LISTED_BY)
+            raise DefinitionError(f"list_tasks takes no {word!r}; it takes a family, {takes}")
         name = None if family is None else self._session.family(family).name
         if type(limit) is not int or not 1 <= limit <= MOST_ON_A_PAGE:
             raise DefinitionError(f"limit={limit!r}: it is a number from 1 to {MOST_ON_A_PAGE:,}")

@@ -1330,6 +1330,7 @@ def test_a_store_that_fails_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
+        ({"foo": 1}, "list_tasks takes no 'foo'; it takes a family, state, due_after, due_before"),
         ({"limit": 0}, "limit=0: it is a number from 1 to 1,000,000"),
         ({"limit": 1 << 70}, "limit=1180591620717411303424: it is a number"),
         ({"limit": True}, "limit=True: it is a number"),
