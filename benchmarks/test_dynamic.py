@@ -132,7 +132,7 @@ def test_a_look_with_none_due(benchmark: BenchmarkFixture, tmp_path: Path, count
     asyncio.run(begin())
     writer = store._writer
     assert writer is not None
-    benchmark(lambda: writer.take({"f": 100}, 1))
+    benchmark(lambda: writer.take({"f": 100}, 1, {}))
     written = [path, path.with_name("log.db-wal")]
     benchmark.extra_info["file, MB"] = round(sum(each.stat().st_size for each in written) / 1e6)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

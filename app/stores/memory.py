@@ -244,10 +244,12 @@ class MemoryStore:
         return {task for task in tasks if self.ledger.rows.remove(task)}
 
     @one_by_one
-    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+    async def take(
+        self, shares: Shares, now: int, but: Mapping[str, int] = {}
+    ) -> tuple[list[Dynamic], int]:
         self._join_again()
         self.ledger.families.update(map(family_of, shares))
-        return self.ledger.rows.take(shares, now, self.id)
+        return self.ledger.rows.take(shares, now, but, self.id)
 
     @one_by_one
     async def let_go(self, but: Sequence[str]) -> None:

@@ -191,8 +191,10 @@ class PostgresStore(HasWorker):
     async def unschedule(self, tasks: Sequence[str]) -> set[str]:
         return await self._ask_own(lambda link: self._rows.unschedule(link, tasks))
 
-    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
-        return await self._ask_own(lambda link: self._take(link, shares, now))
+    async def take(
+        self, shares: Shares, now: int, but: Mapping[str, int] = {}
+    ) -> tuple[list[Dynamic], int]:
+        return await self._ask_own(lambda link: self._take(link, shares, now, but))
 
     async def let_go(self, but: Sequence[str]) -> None:
         await self._ask_own(lambda link: self._rows.let_go(link, but))
@@ -419,10 +421,12 @@ class PostgresStore(HasWorker):
                 link
             )  # it was taken for gone; what was live has crashed, what begins is ours
 
-    def _take(self, link: Connection, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+    def _take(
+        self, link: Connection, shares: Shares, now: int, but: Mapping[str, int]
+    ) -> tuple[list[Dynamic], int]:
         self._sweep.learn(shares)
         while True:
-            taken = self._rows.take(link, self._number, shares, now)
+            taken = self._rows.take(link, self._number, shares, now, but)
             if taken is not None:
                 return taken
             self._join(link)  # it was taken for gone

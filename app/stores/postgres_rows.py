@@ -13,7 +13,7 @@ meanwhile. Those who schedule have a lock of their own, which they take first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ...engine.civil import FOREVER
@@ -198,7 +198,7 @@ BEGIN
     END IF;
 END $$;
 
-CREATE OR REPLACE FUNCTION {p}first_look(_shards TEXT[]) RETURNS BIGINT
+CREATE OR REPLACE FUNCTION {p}first_look(_shards TEXT[], _but JSONB) RETURNS BIGINT
 LANGUAGE plpgsql {indexed} AS $$
 BEGIN
     IF EXISTS (SELECT FROM {p}stirred) THEN
@@ -207,20 +207,21 @@ BEGIN
     RETURN (
         SELECT coalesce(min(first.look), {forever}) FROM unnest(_shards) AS asked (shard), LATERAL (
             SELECT look FROM {p}dynamic dynamic
-            WHERE dynamic.shard = asked.shard AND look IS NOT NULL ORDER BY look LIMIT 1
+            WHERE dynamic.shard = asked.shard AND look IS NOT NULL AND {another}
+            ORDER BY look LIMIT 1
         ) first
     );
 END $$;
 
 CREATE OR REPLACE FUNCTION {p}take(
-    _instance TEXT, _link BIGINT, _shards TEXT[], _shares BIGINT[], _now BIGINT
+    _instance TEXT, _link BIGINT, _shards TEXT[], _shares BIGINT[], _now BIGINT, _but JSONB
 ) RETURNS TABLE (
     first BIGINT, task TEXT, shard TEXT, text TEXT, condition TEXT, version BIGINT, born BIGINT,
     since BIGINT, decided BIGINT, due BIGINT, look BIGINT, wait BIGINT, waits INT, holder TEXT
 ) LANGUAGE plpgsql {indexed} AS $$
 #variable_conflict use_column
 DECLARE
-    _first BIGINT := {p}first_look(_shards);
+    _first BIGINT := {p}first_look(_shards, _but);
     _latest BIGINT;
 BEGIN
     IF _first > _now OR 0 = ALL (_shares) THEN
@@ -241,7 +242,8 @@ BEGIN
         SELECT asked.place, one.*
         FROM unnest(_shards, _shares) WITH ORDINALITY AS asked (shard, share, place), LATERAL (
             SELECT {columns} FROM {p}dynamic dynamic
-            WHERE dynamic.shard = asked.shard AND look <= _now ORDER BY look LIMIT asked.share
+            WHERE dynamic.shard = asked.shard AND look <= _now AND {another}
+            ORDER BY look LIMIT asked.share
         ) one
     ), held AS (
         UPDATE {p}dynamic dynamic SET look = NULL, holder = _instance
@@ -249,7 +251,8 @@ BEGIN
     )
     SELECT NULL::BIGINT, {columns} FROM taken ORDER BY place, look, task;
     RETURN QUERY
-    SELECT {p}first_look(_shards), {columns} FROM (SELECT) nothing LEFT JOIN {p}dynamic ON false;
+    SELECT {p}first_look(_shards, _but), {columns}
+    FROM (SELECT) nothing LEFT JOIN {p}dynamic ON false;
 END $$;
 
 CREATE OR REPLACE FUNCTION {p}rest(_instance TEXT, _steps JSON, _answers BIGINT[]) RETURNS VOID
@@ -340,6 +343,7 @@ FIXED = {
     "piece": PIECE,
     "forever": FOREVER,
     "columns": COLUMNS,
+    "another": "(_but ->> dynamic.task)::BIGINT IS DISTINCT FROM dynamic.version",
     "indexed": ("SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off"),
 }
 """What stands in the texts beside the names of a namespace."""
@@ -352,7 +356,7 @@ SINCE = "SELECT DISTINCT task FROM {p}record WHERE seq > %s"
 BEAR = "UPDATE {p}dynamic SET born = newest FROM {p}log WHERE task = ANY (%s::TEXT[])"
 SCHEDULE = "CALL {p}schedule(%s, %s, %s)"
 UNSCHEDULE = "CALL {p}unschedule(%s, %s::TEXT[], NULL)"
-TAKE = "SELECT * FROM {p}take(%s, %s, %s::TEXT[], %s::BIGINT[], %s)"
+TAKE = "SELECT * FROM {p}take(%s, %s, %s::TEXT[], %s::BIGINT[], %s, %s)"
 LET_GO = "SELECT {p}release(ARRAY [%s], %s::TEXT[])"
 ROUSE = "SELECT {p}rouse(%s, %s::TEXT[], %s::TEXT[], %s)"
 SET_BACK = "SELECT {p}set_back(%s, %s, %s)"
@@ -397,10 +401,11 @@ class RowWriter:
         return set(gone or ())
 
     def take(
-        self, link: Connection, number: int, shares: Shares, now: int
+        self, link: Connection, number: int, shares: Shares, now: int, but: Mapping[str, int]
     ) -> tuple[list[Dynamic], int] | None:
         """By the connection of that number; None: the instance has to join first."""
-        asked = (self._instance, number, list(shares), list(shares.values()), now)
+        passed_over = json.dumps(dict(but))
+        asked = (self._instance, number, list(shares), list(shares.values()), now, passed_over)
         rows = link.execute(self._text(TAKE), asked, prepare=True).fetchall()
         return ([Dynamic(*row[1:]) for row in rows[:-1]], rows[-1][0]) if rows else None
 

@@ -327,7 +327,10 @@ MIGRATIONS: tuple[str, ...] = (
 DROP PROCEDURE IF EXISTS {p}commit(TEXT, BIGINT, JSON, BIGINT[]);
 DROP FUNCTION IF EXISTS {p}write(TEXT, BIGINT, JSON);
 """,
-    "",  # the functions alone are others
+    """
+DROP FUNCTION IF EXISTS {p}take(TEXT, BIGINT, TEXT[], BIGINT[], BIGINT);
+DROP FUNCTION IF EXISTS {p}first_look(TEXT[]);
+""",
 )
 """The statements that bring the tables of a namespace up from version 1 on, in order. The functions
 are made anew after them: one that takes or gives something else than before is to be dropped."""

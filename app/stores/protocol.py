@@ -255,10 +255,13 @@ class Store(Protocol):
     def unschedule(self, tasks: Sequence[str]) -> Awaitable[set[str]]:
         """Remove these dynamic tasks; which there were. Runs that are live go on to their end."""
 
-    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+    async def take(
+        self, shares: Shares, now: int, but: Mapping[str, int] = {}
+    ) -> tuple[list[Dynamic], int]:
         """Hold for this instance what is to be looked at by now, of each shard no more than so
         many, the longest due first; and at which instant there is more to be had (FOREVER: time
-        alone brings none). `look` is what it was before."""
+        alone brings none). `look` is what it was before. Tasks of `but` are passed over in both, as
+        if they were not there, while they are of the version that it says."""
 
     async def let_go(self, but: Sequence[str]) -> None:
         """Let go of what this instance holds, but for these: of a `take` without an answer. They

@@ -132,8 +132,10 @@ class RedisStore(HasWorker):
     async def unschedule(self, tasks: Sequence[str]) -> set[str]:
         return await self._call(lambda writer: writer.unschedule(tasks))
 
-    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
-        return await self._call(lambda writer: writer.take(shares, now))
+    async def take(
+        self, shares: Shares, now: int, but: Mapping[str, int] = {}
+    ) -> tuple[list[Dynamic], int]:
+        return await self._call(lambda writer: writer.take(shares, now, but))
 
     async def let_go(self, but: Sequence[str]) -> None:
         await self._call(lambda writer: writer.let_go(but))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -66,14 +66,21 @@ class RowWriter:
                 return set(json.loads(name_of(gone)))
 
     def take(
-        self, log: Sequence[Argument], member: Sequence[Argument], shares: Shares, now: int
+        self,
+        log: Sequence[Argument],
+        member: Sequence[Argument],
+        shares: Shares,
+        now: int,
+        but: Mapping[str, int],
     ) -> tuple[list[Dynamic], int]:
         """`member` is how the instance joins if it was taken for gone."""
         self._taking += 1
         asked = [each for shard, share in shares.items() for each in (raw(shard), share)]
+        others = as_json({task: str(version) for task, version in but.items()}) if but else "{}"
         first, *found = self._run(
-            taking, *log, self._instance, *member, now, self._taking, self._took, *asked
-        )
+            taking, *log, self._instance, *member, now, self._taking, self._took, raw(others),
+            *asked,
+        )  # fmt: skip
         self._took = self._taking
         return dynamics_of(found), int(first) if first else FOREVER
 
@@ -102,7 +109,11 @@ def rest_arguments(rest: Rest) -> list[Argument]:
 
 def as_text(now: int, planned: Sequence[tuple[str, ...]]) -> bytes:
     """A piece of what is to be scheduled."""
-    return raw(f"{now} {json.dumps(planned, ensure_ascii=False, separators=(',', ':'))}")
+    return raw(f"{now} {as_json(planned)}")
+
+
+def as_json(said: object) -> str:
+    return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
 
 
 def dynamics_of(found: Sequence[bytes]) -> list[Dynamic]:

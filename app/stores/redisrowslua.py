@@ -151,16 +151,26 @@ TAKE = script(
     + f"local PIECE = {PIECE}"
     + """
 -- log, known, mark, instance, member, how long it lives, now, the number of this take, that of the
--- latest one that was answered; then shards and shares
+-- latest one that was answered, the versions of tasks that are passed over by name, as JSON; then
+-- shards and shares
 local own, now, taking, answered = ARGV[4], tonumber(ARGV[7]), ARGV[8], ARGV[9]
-local FIRST = 10
+local but, passing = cjson.decode(ARGV[10]), 0
+local FIRST = 11
 if not newest_of(ARGV[1], ARGV[2], ARGV[3]) then return LOST end
+
+for _ in pairs(but) do passing = passing + 1 end
+
+local function is_passed_over(task) return but[task] and but[task] == row_of(task)[VERSION] end
 
 local function first_look()
     if call('EXISTS', STIRRED, PLANNED) > 0 then return 0 end
     local first = math.huge
     for n = FIRST, #ARGV, 2 do
-        local found = call('ZRANGE', P .. 'look:' .. ARGV[n], 0, 0, 'WITHSCORES')
+        local at, found = -1, nil
+        repeat
+            at = at + 1
+            found = call('ZRANGE', P .. 'look:' .. ARGV[n], at, at, 'WITHSCORES')
+        until not (found[1] and is_passed_over(found[1]))
         if found[2] then first = math.min(first, tonumber(found[2])) end
     end
     return first
@@ -182,16 +192,20 @@ if first <= now and wanted > 0 then
         if left > 0 then left = left - wake(stirred[n], newest, left, at) end
     end
     for n = FIRST, #ARGV, 2 do
-        local look = P .. 'look:' .. ARGV[n]
-        local due = call('ZRANGEBYSCORE', look, '-inf', ARGV[7], 'LIMIT', 0, ARGV[n + 1])
+        local look, share = P .. 'look:' .. ARGV[n], tonumber(ARGV[n + 1])
+        local due = call('ZRANGEBYSCORE', look, '-inf', ARGV[7], 'LIMIT', 0, share + passing)
         for _, task in ipairs(due) do
-            local found = call('HGET', DYNAMIC, task)
-            local row = cjson.decode(found)
-            row[HELD] = own
-            keep(task, row, '')
-            call('ZADD', P .. 'held:' .. own, taking, task)
-            reply[#reply + 1] = task
-            reply[#reply + 1] = found
+            if share == 0 then break end
+            if not is_passed_over(task) then
+                local found = call('HGET', DYNAMIC, task)
+                local row = cjson.decode(found)
+                row[HELD] = own
+                keep(task, row, '')
+                call('ZADD', P .. 'held:' .. own, taking, task)
+                reply[#reply + 1] = task
+                reply[#reply + 1] = found
+                share = share - 1
+            end
         end
     end
     first = first_look()

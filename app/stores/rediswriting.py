@@ -247,9 +247,9 @@ class Writer:
     def unschedule(self, tasks: Sequence[str]) -> set[str]:
         return {gone for piece in pieces(tasks) for gone in self._rows.unschedule(piece)}
 
-    def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+    def take(self, shares: Shares, now: int, but: Mapping[str, int]) -> tuple[list[Dynamic], int]:
         self._sweep.learn(shares)
-        return self._rows.take(self._what_is_known, (self._member, LEASE), shares, now)
+        return self._rows.take(self._what_is_known, (self._member, LEASE), shares, now, but)
 
     def let_go(self, but: Sequence[str]) -> None:
         self._rows.let_go(but)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import islice
 
@@ -87,20 +87,30 @@ class Rows:
             self._held[row.holder].discard(task)
         return True
 
-    def take(self, shares: Shares, now: int, instance: str) -> tuple[list[Dynamic], int]:
+    def take(
+        self, shares: Shares, now: int, but: Mapping[str, int], instance: str
+    ) -> tuple[list[Dynamic], int]:
         for key in list(self._stirred):
             self._wake(key, *self._stirred[key], now)
         taken: list[Dynamic] = []
         first = 0 if self._stirred else FOREVER
         for shard, share in shares.items():
             looks = self._looks.get(shard, [])
-            while looks and (looks[0][0] <= now and share > 0 or not self._stands(looks[0], shard)):
-                look = heappop(looks)
-                if self._stands(look, shard):
-                    taken.append(self._hold(look[1], instance))
-                    share -= 1
-            if looks:
-                first = min(first, looks[0][0])
+            passed_over: list[Look] = []
+            while looks:
+                look, task = looks[0]
+                if self._stands(looks[0], shard):
+                    if task in but and self.is_of(task, but[task]):
+                        passed_over.append(looks[0])
+                    elif look <= now and share > 0:
+                        taken.append(self._hold(task, instance))
+                        share -= 1
+                    else:
+                        first = min(first, look)
+                        break
+                heappop(looks)
+            for each in passed_over:
+                heappush(looks, each)
         return taken, first
 
     def _stands(self, look: Look, shard: str) -> bool:

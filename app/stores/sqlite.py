@@ -151,8 +151,10 @@ class SqliteStore(HasWorker):
     def unschedule(self, tasks: Sequence[str]) -> asyncio.Future[set[str]]:
         return self._call(lambda: self._write.unschedule(tasks))
 
-    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
-        return await self._call(lambda: self._write.take(shares, now))
+    async def take(
+        self, shares: Shares, now: int, but: Mapping[str, int] = {}
+    ) -> tuple[list[Dynamic], int]:
+        return await self._call(lambda: self._write.take(shares, now, but))
 
     async def let_go(self, but: Sequence[str]) -> None:
         await self._call(lambda: self._write.let_go(but))

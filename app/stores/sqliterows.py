@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...engine.civil import FOREVER
 from .dynamic import PIECE, Awaited, Dynamic, Planned, Rest, Shares, Wanted, condition_of
@@ -41,10 +41,12 @@ class RowWriter:
             "WHERE text != excluded.text OR shard != excluded.shard "
             "OR condition != excluded.condition"
         )
-        self._due = (
-            f"SELECT {COLUMNS} FROM {t.dynamic} WHERE shard = ? AND look <= ? ORDER BY look LIMIT ?"
-        )
-        self._first = f"SELECT min(look) FROM {t.dynamic} WHERE shard = ? AND look IS NOT NULL"
+        due = f"SELECT {COLUMNS} FROM {t.dynamic} WHERE shard = ? AND look <= ? "
+        first = f"SELECT min(look) FROM {t.dynamic} WHERE shard = ? AND look IS NOT NULL "
+        others = "AND (task, version) NOT IN (SELECT key, value FROM json_each(?)) "
+        by_look = "ORDER BY look LIMIT ?"
+        self._due, self._due_others = due + by_look, due + others + by_look
+        self._first, self._first_others = first, first + others
         self._hold = f"UPDATE {t.dynamic} SET look = NULL, holder = ? WHERE task = ?"
         own = f"SELECT 1 FROM {t.dynamic} WHERE task = ?1 AND holder = ?2"
         self._unwait = f"DELETE FROM {t.waiting} WHERE waiter = ?1 AND EXISTS ({own})"
@@ -98,24 +100,26 @@ class RowWriter:
         gone = self._db.execute(f"DELETE FROM {t.dynamic} WHERE task {these} RETURNING task", asked)
         return {task for (task,) in gone}
 
-    def next_look(self, shares: Shares) -> int:
+    def next_look(self, shares: Shares, but: Mapping[str, int]) -> int:
         """When there is something to be had."""
         if self._one(f"SELECT EXISTS (SELECT 1 FROM {self._tables.stirred})"):
             return 0
-        found = [self._one(self._first, shard) for shard in shares]
+        first, passed_over = self._first_others if but else self._first, told(but)
+        found = [self._one(first, shard, *passed_over) for shard in shares]
         return min((each for each in found if isinstance(each, int)), default=FOREVER)
 
-    def take(self, shares: Shares, now: int) -> list[Dynamic]:
+    def take(self, shares: Shares, now: int, but: Mapping[str, int]) -> list[Dynamic]:
         t = self._tables
         stirred = self._db.execute(
             f"SELECT task, action, seq, at FROM {t.stirred} LEFT JOIN {t.head} USING (task, action)"
         ).fetchall()
         for task, action, seq, at in stirred:
             self._wake((task, action), seq or 0, min(at, now))
+        due, passed_over = self._due_others if but else self._due, told(but)
         rows = [
             Dynamic(*row)
             for shard, share in shares.items()
-            for row in self._db.execute(self._due, (shard, now, share))
+            for row in self._db.execute(due, (shard, now, *passed_over, share))
         ]
         self._db.executemany(self._hold, [(self._instance, row.task) for row in rows])
         self._versions.update((row.task, row.version) for row in rows)
@@ -219,6 +223,11 @@ class RowWriter:
             f"UPDATE {self._tables.dynamic} SET look = 0, holder = NULL WHERE holder = ?",
             [(instance,) for instance in instances],
         )
+
+
+def told(but: Mapping[str, int]) -> tuple[str, ...]:
+    """What is passed over, to a statement that asks for others, if anything is."""
+    return (json.dumps(dict(but)),) if but else ()
 
 
 def rows_of(db: sqlite3.Connection, tables: Tables, wanted: Wanted) -> list[Dynamic]:

@@ -270,15 +270,15 @@ class Writer:
         with self._transaction():
             return self.rows.unschedule(tasks)
 
-    def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
+    def take(self, shares: Shares, now: int, but: Mapping[str, int]) -> tuple[list[Dynamic], int]:
         self._sweep.learn(shares)
-        look = self.rows.next_look(shares)
+        look = self.rows.next_look(shares, but)
         if look > now or not any(shares.values()):
             return [], look
         with self._transaction(lasting=False):
             self._know()
-            taken = self.rows.take(shares, now)
-        return taken, self.rows.next_look(shares)
+            taken = self.rows.take(shares, now, but)
+        return taken, self.rows.next_look(shares, but)
 
     def let_go(self, but: Sequence[str]) -> None:
         with self._transaction():

@@ -90,8 +90,10 @@ class HookedStore:
     async def unschedule(self, tasks: Sequence[str]) -> set[str]:
         return set(await self._call("unschedule", tasks))
 
-    async def take(self, shares: Shares, now: int) -> tuple[list[Dynamic], int]:
-        found: tuple[list[Dynamic], int] = await self._call("take", shares, now)
+    async def take(
+        self, shares: Shares, now: int, but: Mapping[str, int] = {}
+    ) -> tuple[list[Dynamic], int]:
+        found: tuple[list[Dynamic], int] = await self._call("take", shares, now, but)
         return found
 
     async def let_go(self, but: Sequence[str]) -> None:

@@ -113,8 +113,8 @@ def what_is_taken_is_known_to_nobody(patch: pytest.MonkeyPatch) -> None:
     """As if there were no records of it."""
     take = memory.MemoryStore.take
 
-    async def taken(self: memory.MemoryStore, shares: Any, now: int) -> Any:
-        rows, first = await take(self, shares, now)
+    async def taken(self: memory.MemoryStore, shares: Any, now: int, but: Any = {}) -> Any:
+        rows, first = await take(self, shares, now, but)
         return [row._replace(born=self.ledger.newest) for row in rows], first
 
     patch.setattr(memory.MemoryStore, "take", taken)

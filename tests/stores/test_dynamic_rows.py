@@ -96,6 +96,34 @@ def test_each_shard_has_its_share(make: Make) -> None:
     asyncio.run(story())
 
 
+def test_some_are_passed_over_while_they_are_of_a_version(make: Make) -> None:
+    async def story() -> None:
+        async with opened(make()) as store:
+            of = {"a": 20, "b": 20, "c": 30, "d": 40, "e": 90}
+            await store.schedule([planned(name, due) for name, due in of.items()], 10)
+            await store.schedule([planned("g", 35, shard="g")], 10)
+            but = {"f:a": 1, "f:b": 1, "f:d": 1, "f:g": 1, "f:e": 7, "f:none": 1}
+            both = {"f": 0, "g": 0}
+            assert await store.take(both, 100, but) == ([], 30)
+            assert await store.take({"f": 1, "g": 9}, 50, but) == ([row("c", 30)], 90)
+            assert await store.take(both, 100, {**but, "f:e": 1}) == ([], FOREVER)
+            assert await store.take({"f": 9}, 100, {**but, "f:e": 1}) == ([], FOREVER)
+            assert names(found(store, state=State.DUE, now=50)) == "a b d g"
+            assert await store.take(both, 100, {"f:b": 1}) == ([], 20)
+            changed = planned("d", 40, 1 << 61, text="{}")
+            await store.schedule([changed], 60)
+            assert await store.take(both, 100, but) == ([], 0)
+            assert await store.take(both, 100, {**but, "f:d": changed.version}) == ([], 90)
+            assert await store.take(both, 100, {**but, "f:d": changed.version - 1}) == ([], 0)
+            rows, more = await store.take({"f": 1}, 100, but)
+            assert (names(rows), more) == ("d", 90)
+            assert await store.take({"f": 9}, 100, but) == ([row("e", 90)], FOREVER)
+            rows, more = await store.take({"f": 9, "g": 9}, 100)
+            assert (names(rows), more) == ("a b g", FOREVER)
+
+    asyncio.run(story())
+
+
 def test_a_rest_lets_go_until_an_instant(make: Make) -> None:
     async def story() -> None:
         async with opened(make()) as store:
@@ -579,6 +607,8 @@ def test_names_may_have_any_sign(make: Make) -> None:
         async with opened(make()) as store:
             odd = ["a b", "'", "%", "_", "ü: {} ∑", '"', "\\", "a:b", "1"]
             await store.schedule([planned(name, 5) for name in odd], 10)
+            all_of_them = {f"f:{name}": 1 for name in odd}
+            assert await store.take({"f": 100}, 100, all_of_them) == ([], FOREVER)
             rows, _ = await store.take({"f": 100}, 100)
             assert sorted(each.task for each in rows) == sorted(f"f:{name}" for name in odd)
             reads = ((odd[0], "success"), (odd[4], "fail"))

@@ -99,7 +99,7 @@ def test_what_an_earlier_connection_still_takes_is_refused(postgres: Postgres) -
             await fails(store)
             await store.follow(0, 0)
             with pytest.raises(psycopg.errors.RaiseException, match="a newer connection"):
-                postgres.run(TAKE, store._id, earlier, ["f"], [1], 100)
+                postgres.run(TAKE, store._id, earlier, ["f"], [1], 100, "{}")
             assert tasks((await store.take({"f": 1}, 100))[0]) == ["f:a"]
 
     asyncio.run(story())
