@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ..engine.agenda import MANY, Agenda
 from ..engine.civil import FOREVER
@@ -40,11 +40,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LOCAL: Awaited = "", PARAMETER
 """What conditions wait for that depend on the app they are decided in: another life of one."""
+GIVEN_BACK: Awaited = "", ""
+"""What nobody waits for. To rouse it tells the other apps to look for what is due."""
 UNREADABLE = 300_000_000  # for how long a row is left alone that cannot be read here
+MOST_UNREADABLE = 1000  # so many are passed over here; more are put off for everybody
 SUCCESS = Action.SUCCESS
 ENDS = (*FINISHED, Action.CRASH, Action.INACTION)
 
 scheduler_log = logging.getLogger("oncue.scheduler")
+
+
+class Unreadable(NamedTuple):
+    """A row of that version cannot be read here: it is passed over until an instant."""
+
+    version: int
+    until: int
 
 
 class DynamicTasks:
@@ -65,7 +75,8 @@ class DynamicTasks:
         self._unsettled: dict[str, None] = {}  # those that may be at rest, in order
         self._ended: dict[str, None] = {}  # since that was last asked; most of them are
         self._outdated: set[str] = set()  # those that are of another version, or another's, by now
-        self._unreadable: dict[str, Rest] = {}
+        self._unreadable: dict[str, Unreadable] = {}
+        self._given_back: dict[str, Rest] = {}  # what cannot be read
         self._full: set[str] = set()  # shards that had more than they were asked for
         self._left_out = False  # whether something was not looked for, since no process is free
         self._turn = 0
@@ -122,9 +133,14 @@ class DynamicTasks:
             self._roused.difference_update(roused)  # there may be more meanwhile
         if self._unsure:
             await store.let_go([*self.loaded, *(member.key for member in self._arrived)])
-        self._unsure, self._first = True, FOREVER  # until it is known what was taken
+        passed_over = {k: each for k, each in self._unreadable.items() if each.until > now}
+        if len(self._unreadable) >= MOST_UNREADABLE:
+            self._unreadable = passed_over
+        but = {task: each.version for task, each in passed_over.items()}
+        again = min((each.until for each in passed_over.values()), default=FOREVER)
+        self._unsure, self._first = True, again  # until it is known what was taken
         try:
-            rows, first = await store.take(shares, now)
+            rows, first = await store.take(shares, now, but)
         except BaseException:
             self._first = 0
             raise
@@ -140,6 +156,7 @@ class DynamicTasks:
 
     def set_back(self, now: int) -> None:
         """The clock was."""
+        self.read_again()
         self.began = min(self.began, now)
         self._set_back = True
 
@@ -203,10 +220,10 @@ class DynamicTasks:
             schedule = member.plan
             plan = planner.plan(schedule.condition, row.task, schedule.zone)
         except Exception as error:
-            scheduler_log.error("%s cannot be read here: %s", row.task, error)
-            again = now + UNREADABLE
-            self._unreadable[row.task] = Rest(row.task, row.version, again, floor_of(row))
+            self._give_back(row, now, error)
             return set()
+        if self._unreadable:
+            self._unreadable.pop(row.task, None)
         own = planner.history.of(row.task)
         wanted = {log.task for log in logs_of(plan, session)} if plan.sources != (own,) else set()
         if own.last is NO_MARKS and is_new(row):
@@ -216,6 +233,24 @@ class DynamicTasks:
         own.born, own.known = row.born, True
         self._arrived.append(member)
         return wanted
+
+    def _give_back(self, row: Dynamic, now: int, error: Exception) -> None:
+        """To those who can read it, due as it was; of too many it is put off for all."""
+        known = self._unreadable.get(row.task)
+        if known is None or known.version != row.version:
+            scheduler_log.error("%s cannot be read here: %s", row.task, error)
+        floor, until = floor_of(row), now + UNREADABLE
+        due = row.look or min(floor, now)
+        if known is not None or len(self._unreadable) < MOST_UNREADABLE:
+            self._unreadable[row.task] = Unreadable(row.version, until)
+        else:
+            due = until
+        self._given_back[row.task] = Rest(row.task, row.version, due, floor, wait=row.wait)
+
+    def read_again(self) -> None:
+        """What could not be read may be now."""
+        self._unreadable = {k: each._replace(until=0) for k, each in self._unreadable.items()}
+        self.expect(0)
 
     def enter(self, now: int, beyond: int) -> None:
         """The logs of what was taken have been read. One that has records later than `beyond` is by
@@ -270,7 +305,7 @@ class DynamicTasks:
         """What is at rest, after all that is due has been decided."""
         if self.closed:
             return []
-        found = list(self._unreadable.values())
+        found = list(self._given_back.values())
         self._unsettled.update(self._ended)
         self._ended.clear()
         for key in list(self._unsettled):
@@ -347,7 +382,8 @@ class DynamicTasks:
     def _unload(self, key: str) -> None:
         member = self.loaded.pop(key, None)
         if member is None:
-            self._unreadable.pop(key, None)
+            if self._given_back.pop(key, None) is not None:
+                self._roused.add(GIVEN_BACK)
             return
         self._unsettled.pop(key, None)
         self._ended.pop(key, None)

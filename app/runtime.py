@@ -268,6 +268,7 @@ class Runtime:
                 self.journal.want({name}, self.clock.now())
                 self.agenda.rewritten(name)
         self.dynamic.rouse("")
+        self.dynamic.read_again()
 
     def _register(self, task: Task[..., Any]) -> None:
         """Its condition counts from now on."""

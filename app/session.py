@@ -266,11 +266,13 @@ class Session:
         if safe:
             self.safe.add(name)
         self._registered.append(lambda other: other.register(syntax, function, every, safe))
+        self._apply(lambda life: life.dynamic.read_again())
 
     def define(self, name: str, condition: str | Condition) -> None:
         """Give a condition a name; see `App.define`."""
         self.phrases.define(name, condition)
         self._registered.append(lambda other: other.define(name, condition))
+        self._apply(lambda life: life.dynamic.read_again())
 
     def replay(self, group: Session, names: Mapping[str, str]) -> None:
         """Register the conditions of a group's session here too; its tasks have these names."""

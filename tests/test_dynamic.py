@@ -19,9 +19,10 @@ from typing import Any, cast
 import pytest
 
 from oncue import App, AppContext, ConditionSyntaxError, Context
+from oncue.app import dynamic
 from oncue.app.errors import DefinitionError, StoreError
 from oncue.app.stores import store_at
-from oncue.app.stores.dynamic import Wanted
+from oncue.app.stores.dynamic import Awaited, Wanted
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import NOWHERE, Claim, Query, Store
@@ -1098,6 +1099,124 @@ def test_a_function_without_a_context_has_no_args() -> None:
     app.schedule_task(plain, "a", interval="1 day")
 
 
+OPEN = "daily & ready now"
+"""A condition that only apps know which define the phrase in it."""
+
+
+def with_open(app: App) -> App:
+    app.cond("ready now", safe=True)(lambda: True)
+    return app
+
+
+async def beside(app: App, other: App, story: Callable[[], Awaitable[None]]) -> None:
+    """Two apps live at the same time, until the story ends."""
+    async with app.create() as one, other.create() as two:
+        running = [asyncio.ensure_future(each.run()) for each in (one, two)]
+        while app.session.life is None or other.session.life is None:
+            await asyncio.sleep(0.001)
+        await story()
+        one.shutdown()
+        two.shutdown()
+        await asyncio.gather(*running)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
+    """Makes stores on one log."""
+    ledger = Ledger()
+    if request.param == "memory":
+        return lambda: MemoryStore(ledger)
+    return lambda: store_at(tmp_path / "log.db")
+
+
+def test_what_one_app_cannot_read_is_run_at_once_by_one_that_can(
+    stores: Callable[[], Store], caplog: pytest.LogCaptureFixture
+) -> None:
+    older, newer = App(stores(), timezone="UTC"), with_open(App(stores(), timezone="UTC"))
+    (_, seen), (remind, run) = family(older), family(newer)
+    newer.schedule_tasks(remind, {str(n): {"start_cond": OPEN} for n in range(20)})
+    newer.schedule_task(remind, "plain", execute_at=PAST)
+
+    async def alone(context: AppContext) -> None:
+        await seen.after(1)
+
+    live(older, alone)
+    assert seen.names == "plain"
+    assert {each.state for each in newer.list_tasks().tasks} == {"due"}
+    assert caplog.text.count("cannot be read here") == 20
+    caplog.clear()
+
+    async def together() -> None:
+        await run.after(20)
+        named = {f"late {n}": {"start_cond": OPEN} for n in range(20)}
+        await newer.schedule_tasks(remind, named)
+        await run.after(40)
+
+    asyncio.run(asyncio.wait_for(beside(older, newer, together), LIMIT))
+    assert max(run.counted().values()) == 1
+    assert seen.names == "plain"
+    lines = [each for each in caplog.messages if "cannot be read here" in each]
+    assert len(lines) == len(set(lines))
+
+
+def test_what_cannot_be_read_is_looked_at_again_once_there_is_a_phrase_more(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, newer = App(store, timezone="UTC"), with_open(App(store, timezone="UTC"))
+    (_, seen), (remind, _) = family(app), family(newer)
+    newer.schedule_tasks(remind, {str(n): {"start_cond": OPEN} for n in range(5)})
+
+    async def story(context: AppContext) -> None:
+        while "cannot be read here" not in caplog.text:
+            await asyncio.sleep(0.001)
+        await settled(app)
+        app.define("business hours", "time of day")
+        await settled(app)
+        assert seen.names == ""
+        with_open(app)
+        await seen.after(5)
+
+    live(app, story)
+    assert seen.names == "0 1 2 3 4"
+    assert caplog.text.count("cannot be read here") == 5
+
+
+def test_what_cannot_be_read_is_asked_for_no_more_until_its_time_is_over(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor later by others, if it is more than is passed over."""
+    monkeypatch.setattr(dynamic, "MOST_UNREADABLE", 5)
+    clock, ledger = Hands("2026-03-10 10:20"), Ledger()
+    store = Counting(ledger)
+    app = App(store, clock=clock, timezone="UTC")
+    newer = with_open(App(MemoryStore(ledger), clock=clock, timezone="UTC"))
+    (_, seen), (remind, _) = family(app), family(newer)
+    newer.schedule_tasks(remind, {str(n): {"start_cond": OPEN} for n in range(7)})
+
+    async def story(context: AppContext) -> None:
+        while "cannot be read here" not in caplog.text:
+            await asyncio.sleep(0.001)
+        await settled(app)
+        asked = store.asked
+        await asyncio.sleep(0.1)
+        assert (store.taken, store.asked - asked) == (7, 0)
+        page = await newer.list_tasks()
+        states = Counter(str(each.state) for each in page.tasks)
+        assert states == {"due": 5, "scheduled": 2}
+        await newer.schedule_task(remind, "0", execute_at=PAST)
+        app.session.parameters["x"] = 1  # a turn, in which it is looked for
+        await seen.after(1)
+        assert (store.taken, seen.names) == (8, "0")
+        clock.set("2026-03-10 10:25:01")
+        app.session.parameters["x"] = 2
+        await settled(app)
+        assert store.taken == 14
+
+    live(app, story)
+    assert dynamic.GIVEN_BACK in store.roused  # others are told
+    assert caplog.text.count("f:1 cannot be read here") == 1
+
+
 def test_a_row_that_cannot_be_read_here_is_left_alone_and_said(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -1106,6 +1225,7 @@ def test_a_row_that_cannot_be_read_here_is_left_alone_and_said(
     app.define("business hours", "time of day")
     app.schedule_task(remind, "a", start_cond="daily & business hours")
     app.schedule_task(remind, "b", execute_at=PAST)
+    before = app.get_task(remind, "a")
     other = App(store, timezone="UTC")
     _, seen = family(other)
 
@@ -1116,7 +1236,7 @@ def test_a_row_that_cannot_be_read_here_is_left_alone_and_said(
     assert seen.names == "b"
     assert caplog.text.count("f:a cannot be read here") == 1
     found = other.get_task("f", "a")
-    assert found.state == "scheduled"
+    assert (found.state, found.due) == ("due", before.due)
 
 
 # --- who calls ------------------------------------------------------------------------
@@ -1674,6 +1794,11 @@ class Counting(MemoryStore):
     def __init__(self, ledger: Ledger | None = None) -> None:
         super().__init__(ledger)
         self.read_logs: set[str] = set()
+        self.roused: set[Awaited] = set()
+
+    async def rouse(self, keys: Any, now: int) -> None:
+        self.roused.update(keys)
+        await super().rouse(keys, now)
 
     async def load(self, lookback: Any) -> Any:
         self.read_logs.update(lookback)
@@ -1683,8 +1808,8 @@ class Counting(MemoryStore):
         self.commits += 1
         return await super().commit(steps, position)
 
-    async def take(self, shares: Any, now: int) -> Any:
-        rows, look = await super().take(shares, now)
+    async def take(self, shares: Any, now: int, but: Any = {}) -> Any:
+        rows, look = await super().take(shares, now, but)
         self.asked += 1
         self.taken += len(rows)
         return rows, look
