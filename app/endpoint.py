@@ -2,7 +2,8 @@
 
 The answers come from a loop on a thread of their own, so that an app whose loop is stuck is told
 to be, and nobody waits. What a client sends is read up to its headers' end, no more than
-`LONGEST`, for no longer than `PATIENCE`.
+`LONGEST`, for no longer than `PATIENCE`. Who is connected when it closes has `LAST_WORDS` to finish
+his request, then his connection is closed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 
 from .errors import OncueError
@@ -20,6 +22,7 @@ from .health import Health
 
 LONGEST = 8192  # bytes of a request
 PATIENCE = 5.0  # seconds for a request and its answer
+LAST_WORDS = 0.1  # seconds
 MOST_CLIENTS = 32  # at the same time; others are turned away
 PATHS = ("/health", "/")
 METHODS = ("GET", "HEAD")
@@ -32,7 +35,8 @@ class Endpoint:
 
     def __init__(self, address: tuple[str, int], health: Callable[[], Health]) -> None:
         self._health = health
-        self._clients = 0
+        self._clients: set[asyncio.Task[None] | None] = set()
+        self._hung_up = False  # whether nobody is answered any more
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         try:
             self._socket = socket.create_server(address, family=family)
@@ -58,20 +62,38 @@ class Endpoint:
     async def _serve(self) -> None:
         server = await asyncio.start_server(self._talk, sock=self._socket, limit=LONGEST)
         await self._closed.wait()
-        server.close()
+        with suppress(NotImplementedError):  # where loops are no selectors
+            self._loop.remove_reader(self._socket)  # accept no more
+        await self._end_talks()
+        server.close()  # not before: it drops what it has just accepted, and leaves it open
+
+    async def _end_talks(self) -> None:
+        """Those too that are about to begin, of connections that were accepted just now."""
+        own, until = asyncio.current_task(), self._loop.time() + LAST_WORDS
+        while others := asyncio.all_tasks() - {own}:
+            left = until - self._loop.time()
+            if left <= 0:
+                self._hung_up = True
+                for client in self._clients:
+                    if client is not None:
+                        client.cancel()
+            await asyncio.wait(others, timeout=None if self._hung_up else left)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients += 1
+        client = asyncio.current_task()
+        self._clients.add(client)
         try:
-            if self._clients <= MOST_CLIENTS:
+            if len(self._clients) <= MOST_CLIENTS and not self._hung_up:
                 writer.transport.set_write_buffer_limits(0)  # `drain` waits until all is sent
                 async with asyncio.timeout(2 * PATIENCE):
                     writer.write(await self._answer(reader))
                     await writer.drain()
         except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
             pass  # nobody is there to be told
+        except asyncio.CancelledError:
+            pass  # we are closed; asyncio would report it
         finally:
-            self._clients -= 1
+            self._clients.discard(client)
             writer.transport.abort()  # at once, also where somebody does not take his answer
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:

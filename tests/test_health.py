@@ -300,25 +300,46 @@ def test_more_clients_than_are_heard_are_turned_away(
 ) -> None:
     monkeypatch.setattr(endpoint, "PATIENCE", LIMIT)
     with connect(listening) as first, connect(listening) as second:
-        until(lambda: listening._clients == 2)
+        until(lambda: len(listening._clients) == 2)
         with connect(listening) as third:
             assert all_of(third) == b""
         first.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert all_of(first).startswith(b"HTTP/1.1 200 ")
-        until(lambda: listening._clients == 1)
+        until(lambda: len(listening._clients) == 1)
         assert get(listening.url)[0].status == 200
         second.sendall(b"HEAD / HTTP/1.1\r\n\r\n")
         assert all_of(second).startswith(b"HTTP/1.1 200 ")
 
 
-def test_it_closes_though_a_client_has_said_nothing_yet() -> None:
+@pytest.mark.parametrize("said", [b"", b"GET /health HTTP/1.1\r\n"])
+def test_it_closes_though_a_client_has_not_said_all_yet(
+    said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     found = Endpoint(("127.0.0.1", 0), lambda: ALIVE)
     with connect(found) as client:
+        client.sendall(said)
         until(lambda: found._clients)
         found.close()
         assert all_of(client) == b""
     with pytest.raises(ConnectionRefusedError):
         connect(found)
+    assert "asyncio" not in {line.name for line in caplog.records}
+
+
+def test_who_asks_at_the_moment_it_closes_is_answered() -> None:
+    found = Endpoint(("127.0.0.1", 0), lambda: ALIVE)
+    assert get(found.url)[0].status == 200  # it listens by now
+    gate = threading.Event()
+    found._loop.call_soon_threadsafe(gate.wait, LIMIT)
+    with connect(found) as client:
+        client.settimeout(LIMIT / 10)
+        client.sendall(b"GET /health HTTP/1.1\r\n\r\n")
+        closing = threading.Thread(target=found.close)
+        closing.start()
+        time.sleep(0.05)  # until it waits for the loop
+        gate.set()
+        closing.join()
+        assert all_of(client).startswith(b"HTTP/1.1 200 ")
 
 
 def test_an_address_that_cannot_be_had_is_said_before_anything_starts() -> None:
