@@ -156,10 +156,13 @@ class Journal:
         self._take_all(self.store.peek(lookback, now))
 
     def _needed(self, tasks: Iterable[str], since: int) -> dict[str, int]:
-        """The look-back of what plans read, and of the tasks themselves, of which at least what is
-        live has to be known."""
+        """The look-back of what plans read, and of the tasks themselves, of which what is live has
+        to be known, and which instants have had their run since all was decided."""
         planner = self.agenda.planner
-        return planner.lookback(since, dict.fromkeys((*tasks, *planner.read)))
+        needed = planner.lookback(since, dict.fromkeys((*tasks, *planner.read)))
+        for task, instant in self.upkeep.undecided().items():
+            needed[task] = min(needed[task], instant)
+        return needed
 
     def _take_all(self, loaded: tuple[int, list[Record]]) -> list[Record]:
         position, records = loaded

@@ -33,6 +33,10 @@ class Upkeep:
         self._mark_at, self._trim_at = now + MARK_EVERY, now
         return min((undecided(each) for each in known.values()), default=now)
 
+    def undecided(self) -> dict[str, int]:
+        """The same of each task that is still to be planned."""
+        return {task: undecided(known) for task, known in self._known.items()}
+
     def take_since(self, task: str) -> int | None:
         """From when on nobody has decided what came due of a task, which is being planned now;
         None: nothing has."""

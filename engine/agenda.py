@@ -755,10 +755,15 @@ class Agenda:
 
     def lookback(self, now: int, tasks: Iterable[str] | None = None) -> dict[str, int]:
         """From when on every record of each task is needed, FOREVER: the latest are enough. Of
-        these tasks; or of all that there are here, and all that are read."""
+        these tasks; or of all that there are here, and all that are read. Of a task on the agenda
+        it has to be known which instants not decided here have had their run."""
         oldest = min((now, self.logical, *self._past.values()))
         known = dict.fromkeys((*self.entries, *self.planner.read)) if tasks is None else tasks
-        return self.planner.lookback(oldest, known)
+        needed = self.planner.lookback(oldest, known)
+        for name in needed.keys() & self.entries.keys():
+            past = self._past.get(self.entries[name], FOREVER)
+            needed[name] = min(needed[name], self.logical, past)
+        return needed
 
     def decided(self) -> dict[str, int]:
         """Up to when all that came due of each task was decided here."""

@@ -385,6 +385,13 @@ def test_the_wait_after_a_release_begins_when_that_happened() -> None:
     assert world.look() == ["a 09:00:00"]
 
 
+def test_of_what_reads_nothing_it_is_known_which_instants_have_had_their_run() -> None:
+    world = World("09:00:00").task("a", "true")
+    world.look()
+    decided, late = world.now, world.now + 5 * HOUR
+    assert world.agenda.lookback(late) == world.agenda.lookback(late, {"a"}) == {"a": decided}
+
+
 def test_what_is_read_anew_reaches_back_to_the_latest_decision() -> None:
     world = World("09:00:00").task("a", "every 1 hour").task("b", "cron 0 * * * *")
     world.look()

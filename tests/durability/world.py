@@ -306,10 +306,10 @@ class World:
         return SECOND + round((10 * self.weather.slowest + 2 * self.weather.skew) * SECOND)
 
     def settles_after(self, seconds: float) -> None:
-        """A lease runs out then that nobody renews. What dies while all is calm dies of itself, and
-        may do so for ever."""
-        if not self.calm:
-            self._lost_by = max(self._lost_by, self.machine.now + round(seconds * SECOND))
+        """A lease runs out then that nobody renews; but what dies of itself may do so for ever."""
+        most = self._seconds + 2 * LEASE_LEFT[1]
+        lost_by = min(self.machine.now / SECOND + seconds, most)
+        self._lost_by = max(self._lost_by, round(lost_by * SECOND))
 
     async def _direct(self) -> None:
         places = [asyncio.create_task(self._keep(place)) for place in range(self._places)]
