@@ -174,10 +174,10 @@ class DynamicTasks:
         self._left_out = False
         families: list[tuple[list[str], bool]] = []
         for family in self.session.families.values():
-            pooled = family.execution == "process"
+            shards, pooled = family.shards, family.execution == "process"
             self._left_out |= pooled and not pool
-            if family.shards and (pool or not pooled):
-                families.append((family.shards, pooled))
+            if shards and (pool or not pooled):
+                families.append((shards, pooled))
         if not (room and families):
             return {}
         self._turn += 1
@@ -249,8 +249,9 @@ class DynamicTasks:
 
     def read_again(self) -> None:
         """What could not be read may be now."""
-        self._unreadable = {k: each._replace(until=0) for k, each in self._unreadable.items()}
-        self.expect(0)
+        if self._unreadable:
+            self._unreadable = {k: each._replace(until=0) for k, each in self._unreadable.items()}
+            self.expect(0)
 
     def enter(self, now: int, beyond: int) -> None:
         """The logs of what was taken have been read. One that has records later than `beyond` is by

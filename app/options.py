@@ -264,7 +264,9 @@ def json_values(given: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The same of all, as copies. Raises DefinitionError for what JSON cannot say."""
     return {
         key if key.isascii() else json_text(key, name): (
-            value if type(value) in CERTAIN else json_value(value, f"{name}[{key!r}]")
+            value
+            if type(value) in CERTAIN or (type(value) is int and value.bit_length() <= LARGEST)
+            else json_value(value, f"{name}[{key!r}]")
         )
         for key, value in given.items()
     }
