@@ -345,7 +345,8 @@ class World:
                 instance.cut_off()
             if instance.living and self.chance(self.weather.stop):
                 instance.stop()
-                await asyncio.sleep(self.random.uniform(0, LONGEST_STOP))
+                lasting = self.random.uniform(0, LONGEST_STOP)
+                await asyncio.sleep(min(lasting, self._seconds - self.machine.now / SECOND))
                 if instance.loop.stopped:
                     instance.carry_on()
             if not instance.living:
