@@ -262,8 +262,7 @@ class DynamicTasks:
         for member in arrived:
             key, agenda = member.key, self.agenda
             log = agenda.history.of(key)
-            if log.is_later_than(beyond):
-                log.set_back(min(floor_of(member.row), now))
+            log.set_back(min(floor_of(member.row), now), beyond)
             if key in self.loaded:
                 self.runs.leave_alone(self.loaded[key])  # what still runs of one that was before
             since = min(searched_from(member.row, log), now)

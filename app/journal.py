@@ -86,6 +86,7 @@ class Journal:
     ) -> None:
         self.store = store
         self.agenda = agenda
+        agenda.apart = MAX_SKEW
         self._clock = clock
         self.forgotten = forgotten
         self._superseded = superseded
@@ -140,10 +141,10 @@ class Journal:
         `conditions` is how those of the tasks read."""
         since = self.upkeep.begin(await self.store.register(conditions, now), now)
         lookback = self._needed(conditions, min(now, since))
+        unclear = self._watch_skew()
         for record in self._take_all(await self.store.load(lookback)):
             if record.action is Action.CRASH and record.at == now:
                 tell(record)  # written just now, on opening the store
-        unclear = self._watch_skew()
         patient = min(now + self.store.patience, self.upkeep.due)
         self.look_at = now if self._is_noticed or unclear else patient
         self.answered = now
@@ -169,22 +170,9 @@ class Journal:
         self.agenda.history.position = position
         for record in records:
             self.agenda.history.add(record)
-        self._set_back(records)
+        now = self._clock.now()  # it took time to read
+        self.agenda.history.set_back(now, now + self.agenda.apart)
         return records
-
-    def _set_back(self, records: list[Record]) -> None:
-        """Records later than now, which take time to read, are by a clock that was set back since;
-        not those of an instance whose clock is a little ahead."""
-        now = self._clock.now()
-        beyond = now + self._apart
-        if any(record.at > beyond for record in records):
-            self.agenda.history.set_back(now)
-
-    @property
-    def _apart(self) -> int:
-        """How far ahead the clock of another instance may be."""
-        by_server = self.store.skew is not None and self.max_skew is not None
-        return 2 * (self.max_skew or 0) if by_server else MAX_SKEW
 
     def want(self, tasks: set[str], now: int) -> None:
         """Read the logs of these tasks anew before anything more is decided."""
@@ -451,7 +439,7 @@ class Journal:
             await self.upkeep.see_to(now)
             unclear = self._watch_skew()
             if not self.skewed:
-                await self.dynamic.look_again(now, now + self._apart)
+                await self.dynamic.look_again(now, now + self.agenda.apart)
         except StoreError as error:
             self._wanted |= fresh  # what follows on it was not taken in
             self._fail(error, now)
@@ -460,7 +448,7 @@ class Journal:
             self._take(record, now, record.seq <= read_to and record.task in fresh)
         if records:
             history.see(records[-1].seq)
-        self.dynamic.enter(now, now + self._apart)
+        self.dynamic.enter(now, now + self.agenda.apart)
         self.answered = now
         if not (self._unsaved or self._unwritten):
             self._answers_again()
@@ -490,6 +478,7 @@ class Journal:
         skew, limit = self.store.skew, self.max_skew
         far = unclear = False
         if skew is not None and limit is not None:
+            self.agenda.apart = 2 * limit
             far = abs(skew.certain) > limit
             unclear = not far and skew.most - skew.least > UNCLEAR and skew.may_exceed(limit)
             if far and not self._said_skewed:
@@ -526,10 +515,11 @@ class Journal:
         by_task: dict[str, list[Record]] = {task: [] for task in lookback}
         for record in records:
             by_task[record.task].append(record)
+        read_at = self._clock.now()
         for task, log in by_task.items():
-            self.agenda.reload(task, log)
+            self.agenda.reload(task, log, read_at)
         if known[1]:
-            self._set_back(records)
+            self.agenda.history.set_back(read_at, read_at + self.agenda.apart)
         return set(by_task), position
 
     def _fail(self, error: StoreError, now: int) -> None:

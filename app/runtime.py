@@ -534,6 +534,8 @@ class Runtime:
         Where something is changed meanwhile, time has gone on, and it is looked at once more."""
         for _ in range(2):
             now, known = self.clock.now(), self.agenda.logical
+            if known - self.agenda.apart <= now < known:
+                now = known  # until the clock has caught up
             if now < known:
                 self.journal.want_all(now)  # the look-back is another now
                 self.journal.upkeep.set_back(now)

@@ -68,7 +68,9 @@ class Coming:
 class Agenda:
     """Decides starts, and what is to be ended. `checked` counts the plans asked, for tests of the
     work done. `silenced`, where it is set, is told of a condition that raised instead of
-    answering, which is false then for `cycle_sleep`; else `decide` raises ConditionFailed."""
+    answering, which is false then for `cycle_sleep`; else `decide` raises ConditionFailed. `apart`
+    is how far ahead the clock of another instance may be: what is later than that is by one that
+    nobody could work with, or that was set back since."""
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class Agenda:
         self.history: History = planner.history
         self.logical = now
         self.cycle_sleep = cycle_sleep
+        self.apart = 0
         self.silenced: Callable[[str, Exception], None] | None = None
         self.entries: dict[str, Entry] = {}
         self.missed: list[Missed] = []
@@ -307,7 +310,12 @@ class Agenda:
         if mark is None:
             self.history.see(seq)
             mark = Mark(at, seq)
-        self._inbox.append((at if at < now else now, record, mark))
+        if at > now:
+            if at > now + self.apart:
+                record = record._replace(at=now)
+                mark.at = now
+            at = now
+        self._inbox.append((at, record, mark))
         if action is RUN and task in self.entries:
             coming = self._coming.get(task)
             if coming is None:
@@ -449,7 +457,7 @@ class Agenda:
         if log is not None:
             log.settle(mark, seq)
 
-    def reload(self, task: str, records: Iterable[Record]) -> None:
+    def reload(self, task: str, records: Iterable[Record], now: int) -> None:
         """What we took in of `task` was not what the store holds: begin anew with that."""
         self._inbox = deque(item for item in self._inbox if item[1].task != task)
         self._coming.pop(task, None)
@@ -459,6 +467,7 @@ class Agenda:
         self.history.reload(task, records)
         entry = self.entries.get(task)
         if entry is not None:
+            log.set_back(now, now + self.apart)
             if log.starts and log.starts[-1].mark.seq > known:
                 run = log.starts[-1]
                 self._leave_to_another(entry, run.mark.at, run.scheduled_at)
@@ -520,7 +529,7 @@ class Agenda:
         """The clock was set back: answers are dropped and logical time with them."""
         self.absorb()
         self.logical = now
-        self.history.set_back(now)
+        self.history.set_back(now, now + self.apart)
         self.planner.forget()
         for item in self._items:
             item.due = FOREVER

@@ -82,7 +82,7 @@ class Simulation:
         silenced: Callable[[str, Exception], None] | None = None,
     ) -> None:
         history = History(log)
-        history.set_back(start)
+        history.set_back(start, start)
         self.now = start
         self.planner = Planner(
             history, parameters or {}, Scheduler(start), customs or {}, rhythm, bind

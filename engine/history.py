@@ -359,22 +359,28 @@ class TaskLog(Source):
             return False
         return any(times and times[-1] > now for times in (*self.times.values(), self.logical))
 
-    def set_back(self, now: int) -> None:
-        """The clock says `now`, whatever the log says: what is later is read as now where elapsed
-        time counts, and stays where it was where windows do."""
-        if not self.is_later_than(now):
+    def set_back(self, now: int, beyond: int) -> None:
+        """The clock says `now`, whatever the log says: what is later than `beyond` is read as now
+        where elapsed time counts, and stays where it was where windows do."""
+        if not self.is_later_than(beyond):
             return
         for times in (self.finished, *self.times.values()):
-            times[bisect_right(times, now) :] = [now] * count_after(times, now)
+            kept = bisect_right(times, beyond)
+            latest = max(now, times[kept - 1]) if kept else now
+            times[kept:] = [latest] * (len(times) - kept)
+
+        def read(at: int) -> int:
+            return at if at <= beyond else now
+
         for mark in self.last.values():
-            mark.at = min(mark.at, now)
+            mark.at = read(mark.at)
         for run in self.starts:
-            run.mark.at = min(run.mark.at, now)
-            run.paced_at = min(run.paced_at, now)
+            run.mark.at = read(run.mark.at)
+            run.paced_at = read(run.paced_at)
             if run.ending is not None:
-                run.ended = min(run.ended, now)
+                run.ended = read(run.ended)
         if self.outcome is not None:
-            self.outcome.mark.at = min(self.outcome.mark.at, now)
+            self.outcome.mark.at = read(self.outcome.mark.at)
 
     def total(self, actions: tuple[Action, ...]) -> int:
         """How many records of `actions` there ever were."""
@@ -452,9 +458,9 @@ class History:
             if log.has(record):
                 log.add(record)
 
-    def set_back(self, now: int) -> None:
+    def set_back(self, now: int, beyond: int) -> None:
         for log in self.tasks.values():
-            log.set_back(now)
+            log.set_back(now, beyond)
 
 
 def cut(times: list[int], since: int) -> int:

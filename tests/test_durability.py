@@ -475,8 +475,8 @@ def test_what_others_did_while_the_store_was_away_is_left_to_them() -> None:
         logged("a", Action.RUN, "09:00:02", 5, scheduled_at=instant("09:00:02")),
         logged("a", Action.SUCCESS, "09:00:02", 6, run=5),
     ]
-    world.agenda.reload("a", latest)
-    world.agenda.reload("b", [logged("b", Action.SUCCESS, "09:00:03", 7)])
+    world.agenda.reload("a", latest, world.now)
+    world.agenda.reload("b", [logged("b", Action.SUCCESS, "09:00:03", 7)], world.now)
     assert world.look("09:00:04") == ["a 09:00:01"]
 
 
@@ -486,8 +486,8 @@ def test_nothing_is_started_for_the_instant_of_a_run_that_is_read_anew() -> None
     (start,) = world.agenda.decide(world.now)
     world.agenda.refused(start)
     ended = logged("a", Action.SUCCESS, "09:00:01", 6, run=5)
-    world.agenda.reload("a", [logged("a", Action.RUN, "09:00:00", 5), ended])
-    world.agenda.reload("b", [logged("b", Action.SUCCESS, "09:00:03", 7)])
+    world.agenda.reload("a", [logged("a", Action.RUN, "09:00:00", 5), ended], world.now)
+    world.agenda.reload("b", [logged("b", Action.SUCCESS, "09:00:03", 7)], world.now)
     assert world.look("09:00:04") == ["a 09:00:00.000001"]
 
 
@@ -502,6 +502,6 @@ def test_the_wait_after_a_release_goes_by_the_log_that_is_read_anew() -> None:
             logged("a", Action.RUN, "09:00:05", 3), logged("a", between, "09:00:06", 4, run=3),
             logged("a", Action.RUN, "09:00:07", 5), logged("a", CRASH, "09:00:10", 6, run=5),
         ]  # fmt: skip
-        world.agenda.reload("a", before + after)
+        world.agenda.reload("a", before + after, instant("09:00:10.100000"))
         assert world.look("09:00:10.500000") == []
         assert world.wakes == begins

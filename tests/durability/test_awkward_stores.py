@@ -15,7 +15,7 @@ from oncue import App
 from oncue.app.errors import StoreError
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
-from oncue.app.stores.protocol import LogLost, Query, Store
+from oncue.app.stores.protocol import Claim, Finish, LogLost, Query, Store
 from oncue.app.stores.skew import Skew
 from oncue.engine.records import Action, Record
 from oncue.tests.durability.evidence import SECOND
@@ -256,3 +256,59 @@ def test_nothing_starts_before_it_is_clear_that_clocks_agree(
     stage.app.task("every 1 minute", name="a", execution="async")(sleeping(0))
     found = stage.live(nothing, 12, measures)
     assert [line.split()[1:3] for line in found] == [["a", "run"], ["a", "success"]] * starts
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["there before", "comes while it lives"])
+def test_a_record_of_a_wrong_clock_moves_nothing_else(late: bool) -> None:
+    """The clock of one instance is a little ahead, which does no harm; that of another by an hour,
+    so that it starts nothing, but it writes `crash` for what has died."""
+    stage = Stage()
+    stage.app.task("every 10 seconds", name="a", execution="async")(sleeping(0))
+    options = {"failure_mode": "unlock", "lease_duration": 3600}
+    stage.app.task("daily", name="b", execution="async", **options)(sleeping(0))
+
+    other = MemoryStore(stage.ledger)
+
+    async def begin() -> None:
+        await other.open(EPOCH)
+        at = EPOCH + 3 * SECOND // 2
+        run, _ = await other.commit([Claim(Record(t, Action.RUN, at, 0, at), (), 0) for t in "ab"])
+        await other.commit([Finish(Record("a", Action.SUCCESS, at, run=cast(int, run)))])
+
+    async def before(call: str) -> None:
+        if stage.machine.now > 2 * SECOND and other.id in stage.ledger.instances:
+            die()
+
+    def die() -> None:
+        stage.ledger.lose(other.id)
+        stage.ledger.reap(EPOCH + 3600 * SECOND)
+
+    asyncio.run(begin())
+    if not late:
+        die()
+    _, _, _, *found = stage.live(before, 13)
+    assert found[0] == "3600 b crash"
+    assert found[1].split(maxsplit=1)[1] == ("b run 1.5" if late else "b run 1")
+    assert found[3:] == ["11.5 a run 11.5", "11.5 a success"]
+
+
+@pytest.mark.parametrize("back", [0.05, 1.9])
+def test_a_clock_that_is_set_back_a_little_stands_still(back: float) -> None:
+    """So nothing of what is caught up with is forgotten, and no interval loses its step."""
+    stage = Stage()
+    clock = WorldClock(stage.machine)
+    stage.app = App(clock=clock, timezone="UTC")
+    stage.app.task("every 7 seconds", name="b")(sleeping(0))
+    stage.app.task("cron * * * * * 0,10,20,30,40,50", name="a", catch_up="all")(sleeping(0.4))
+    stage.live(nothing, 1)
+    stage.machine.now = 60 * SECOND + 1
+
+    async def before(call: str) -> None:
+        if stage.machine.now > 61 * SECOND:
+            clock._skew = -round(back * SECOND)
+
+    found = [line.split() for line in stage.live(before, 30)]
+    runs = [(task, scheduled[0]) for _, task, action, *scheduled in found if action == "run"]
+    assert [at for task, at in runs if task == "a"] == [str(at) for at in range(0, 81, 10)]
+    steps = [int(at) for task, at in runs if task == "b"]
+    assert steps == [0, *range(56, 56 + 7 * (len(steps) - 1), 7)]
