@@ -49,6 +49,7 @@ ALL, NO_CATCH_UP = CatchUp.ALL, CatchUp.SKIP
 STARTED = BIT[RUN]
 SPARE = 256  # dropped schedules whose plans may stay for a while
 CRASH_WAIT_MOST = 60 * SECOND
+LONG_STREAK = 6  # doubled so often it is more than that
 MANY = 1 << 62  # more than there ever is
 MOST_MISSED = 1000  # how often a task is asked in a row what it has missed, beyond what is forgiven
 ENDLESS = ConstantPlan(False)
@@ -129,7 +130,8 @@ class Agenda:
         decision here."""
         entry = self.entries[name]
         if since > self.logical:
-            entry.not_before = max(entry.not_before, since)
+            ran = any(run.scheduled_at == since for run in entry.log.starts)
+            entry.not_before = max(entry.not_before, since + ran)
         if entry.log.logical:
             since = max(since, entry.log.logical[-1])
         if entry.log.starts:  # also one that counts no more
@@ -477,12 +479,14 @@ class Agenda:
         self.rewritten(task)
 
     def _wait_anew(self, entry: Entry, known: Outcome | None) -> None:
-        """If another ending is the latest now, the task waits after that one."""
+        """If another ending is the latest now, the task waits after that one; no longer than after
+        so many that were released in a row."""
         outcome = entry.log.outcome
         if outcome is None or known is not None and outcome.mark.seq == known.mark.seq:
             return
-        if entry.log.streak <= 1:
-            entry.crash_wait = 0
+        others = entry.log.streak - 1
+        longest = CRASH_WAIT << min(others - 1, LONG_STREAK) if others > 0 else 0
+        entry.crash_wait = min(entry.crash_wait, longest)
         self._wait_after(entry, outcome.action, outcome.mark.at)
 
     def _wait_after(self, entry: Entry, ending: Action, instant: int) -> None:

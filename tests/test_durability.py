@@ -505,3 +505,32 @@ def test_the_wait_after_a_release_goes_by_the_log_that_is_read_anew() -> None:
         world.agenda.reload("a", before + after, instant("09:00:10.100000"))
         assert world.look("09:00:10.500000") == []
         assert world.wakes == begins
+
+
+def test_nor_is_that_wait_longer_than_after_those_since_a_success_that_others_saw() -> None:
+    world = World("09:00:00").task("a", "cron 0 9 * * *", policy=UNLOCK)
+    for now in ("09:00:00", "09:00:01", "09:00:03"):
+        assert world.look(now) == ["a 09:00:00"]
+        world.end("a", CRASH).look()
+    assert world.wakes == "09:00:07"
+    log = [
+        logged("a", Action.RUN, "09:00:07", 7), logged("a", Action.SUCCESS, "09:00:08", 8, run=7),
+        logged("a", Action.RUN, "09:00:09", 9), logged("a", CRASH, "09:00:10", 10, run=9),
+        logged("a", Action.RUN, "09:00:11", 11), logged("a", CRASH, "09:00:12", 12, run=11),
+    ]  # fmt: skip
+    world.agenda.reload("a", log, instant("09:00:12"))
+    assert world.look("09:00:13.500000") == []
+    assert world.wakes == "09:00:14"
+
+
+def test_what_ran_at_the_very_instant_at_which_deciding_begins_is_not_run_again() -> None:
+    """Deciding begins where another has begun to, whose clock is ahead, and whose run has ended."""
+    world = World("09:00:00")
+    for seq, action in ((1, Action.RUN), (2, Action.SUCCESS)):
+        run = None if action is Action.RUN else 1
+        logged_at = logged("a", action, "09:00:01", seq, scheduled_at=instant("09:00:01"), run=run)
+        world.agenda.history.add(logged_at)
+    world.task("a", "true", since="09:00:01")
+    assert world.look("09:00:00.500000") == []
+    assert world.look("09:00:01") == []
+    assert world.look("09:00:01.100000") == ["a 09:00:01.000001"]

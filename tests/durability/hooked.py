@@ -21,7 +21,8 @@ async def nothing(call: str) -> None:
 class HookedStore:
     """`inner` does it. `before` comes before a call has had any effect, `after` when it has all of
     it and its answer is not given yet. `written` is told before that of each record that the call
-    has written, and of the crashes that it has found."""
+    has written, and of the crashes that it has found. `skew` is what it knows of clocks, if `inner`
+    knows nothing of them."""
 
     def __init__(
         self,
@@ -29,11 +30,13 @@ class HookedStore:
         before: Hook = nothing,
         after: Hook = nothing,
         written: Callable[[Record], None] | None = None,
+        skew: Skew | None = None,
     ) -> None:
         self.inner = inner
         self._before = before
         self._after = after
         self._written = written
+        self._skew = skew
 
     async def _call(self, name: str, *args: Any) -> Any:
         await self._before(name)
@@ -50,13 +53,14 @@ class HookedStore:
 
     @property
     def skew(self) -> Skew | None:
-        return self.inner.skew
+        return self.inner.skew or self._skew
 
     def on_notice(self, heard: Callable[[int], None]) -> None:
         self.inner.on_notice(heard)
 
     def again(self) -> HookedStore:
-        return HookedStore(self.inner.again(), self._before, self._after, self._written)
+        again = self.inner.again()
+        return HookedStore(again, self._before, self._after, self._written, self._skew)
 
     async def open(self, now: int) -> None:
         await self._call("open", now)

@@ -20,6 +20,7 @@ from oncue.app.stores.dynamic import Wanted
 from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import LogLost, Query, Store
+from oncue.app.stores.skew import Skew
 from oncue.engine.records import Record
 from oncue.tests.durability.cast import CAST, EXCLUSIVE, Player, Role
 from oncue.tests.durability.evidence import SECOND, Effect, Evidence, Kind, Span
@@ -32,6 +33,9 @@ SETTLING = 15 * SECOND  # since the last lease ran out: places are filled, crash
 USUALLY = (0.00001, 0.001)  # seconds that a call of the store takes
 LONGEST_STOP = 25.0
 CUT = (0.1, 6.0)  # seconds
+BY_SERVER = 1.9  # seconds, just below max_skew: the store is on a server, which tells the time
+FAR = 5.0  # seconds by which a clock is off that nobody could work with
+STRANGE = 0.2  # how many of those there are where the store tells the time
 LEASE_LEFT = (10.0, 15.0)  # seconds of an instance's lease, when it is not renewed any more
 
 
@@ -61,7 +65,7 @@ class Weather:
             death=chance(0.05),
             stop=chance(0.05),
             cut=chance(0.1),
-            skew=random.choice((0.0, 0.0, 0.005, 0.9)),
+            skew=random.choice((0.0, 0.0, 0.005, 0.9, BY_SERVER)),
         )
 
 
@@ -92,12 +96,18 @@ class Instance:
         self._lapsed_since: int | None = None
         random = Random(world.random.getrandbits(64))
         skew = random.uniform(-world.weather.skew, world.weather.skew)
-        clock = WorldClock(world.machine, round(skew * SECOND))
+        by_server = world.weather.skew == BY_SERVER
+        self._strange = by_server and random.random() < STRANGE
+        if self._strange:
+            skew = random.choice((FAR, -FAR))
+        off = round(skew * SECOND)
+        clock = WorldClock(world.machine, off)
         self.player = Player(name, clock, random, self._effect)
         self.player.calm = world.calm
         self.app = App(clock=clock, timezone="UTC", func_run_id=world.label)
         self.inner = MemoryStore(world.ledger)
-        store = HookedStore(self.inner, self._before, self._after, self._written)
+        known = Skew(-off, -off) if by_server else None
+        store = HookedStore(self.inner, self._before, self._after, self._written, known)
         self.app.session.store = cast(Store, store)
         self.player.define(self.app, roles)
         self.asking: asyncio.Task[None] | None = None
@@ -203,10 +213,11 @@ class Instance:
         self.asking = self.loop.create_task(self.player.ask_for_all(self.app, self._newest))
 
     def up(self) -> None:
-        """It has begun, its store answers, and it is not stopped."""
+        """It has begun, its store answers, it is not stopped, and its clock is right."""
         if self._ready and not self._failing and self._up_since is None:
-            self._up_since = self.world.now
             self._lapse_over()
+            if not self._strange:
+                self._up_since = self.world.now
 
     def _lapse_over(self) -> None:
         """It holds no dynamic task of which it knows nothing."""
@@ -225,6 +236,9 @@ class Instance:
         return self.world.ledger.newest
 
     def _effect(self, effect: Effect) -> None:
+        if self._strange and effect.kind is Kind.BEGAN:
+            what = f"{self.name} started {effect.task} by a clock that is off"
+            self.world.surprises.append(what)
         if self.alive:
             self.world.effects.append(effect)
 
