@@ -330,7 +330,7 @@ class Nemesis:
             spans,
             store.missed(),
             exclusive,
-            margin=MARGIN + round(2 * self._site.skew * SECOND),
+            margin=MARGIN + round((FAR + self._site.skew if self._site.skew else 0) * SECOND),
             rows=asyncio.run(rows_of(store)),
             lapses=lapses,
             in_doubt=in_doubt,

@@ -316,8 +316,11 @@ class World:
 
     @property
     def _margin(self) -> int:
-        """A turn or two, each with several slow calls; clocks that are apart."""
-        return SECOND + round((10 * self.weather.slowest + 2 * self.weather.skew) * SECOND)
+        """A turn or two, each with several slow calls; clocks that are apart, also that
+        of who wrote when a lease was over."""
+        skew = self.weather.skew
+        apart = skew + (FAR if skew == BY_SERVER else skew)
+        return SECOND + round((10 * self.weather.slowest + apart) * SECOND)
 
     def settles_after(self, seconds: float) -> None:
         """A lease runs out then that nobody renews; but what dies of itself may do so for ever."""
