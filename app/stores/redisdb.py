@@ -65,6 +65,7 @@ class RedisStore(HasWorker):
         self._writer: Writer | None = None
         self._left = threading.Event()
         self._renewal: threading.Thread | None = None
+        self._said: set[str] = set()  # of the server; once for this store and those made by `again`
 
     # --- the protocol ---------------------------------------------------------------------
 
@@ -83,7 +84,9 @@ class RedisStore(HasWorker):
 
     def again(self) -> RedisStore:
         address, options = self._given
-        return RedisStore(address, namespace=self.namespace, create=self.create, **options)
+        again = RedisStore(address, namespace=self.namespace, create=self.create, **options)
+        again._said = self._said
+        return again
 
     async def open(self, now: int) -> None:
         self._worker = Worker("oncue-redis")
@@ -271,8 +274,10 @@ class RedisStore(HasWorker):
         policy = info.get("maxmemory_policy", "noeviction")
         if policy != "noeviction":
             risks.append(f"with maxmemory-policy {policy}, full memory loses any key")
-        if risks:
-            scheduler_log.warning("the store %r: %s", self.server.where, "; ".join(risks))
+        said = "; ".join(risks)
+        if risks and said not in self._said:
+            self._said.add(said)
+            scheduler_log.warning("the store %r: %s", self.server.where, said)
 
     def _refuse_newer(self, version: int) -> None:
         if version > VERSION:

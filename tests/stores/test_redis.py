@@ -206,7 +206,8 @@ def test_what_may_lose_records_is_said_once_and_no_password_ever(
     async def story(server: RedisServer) -> None:
         async with opened(store_at(server.address())) as store:
             await store.follow(0, 0)
-            (line,) = caplog.messages
+            async with opened(store.again()):
+                (line,) = caplog.messages
             assert "appendonly no" in line and "maxmemory-policy allkeys-lru" in line
             server.crash()
             with pytest.raises(StoreError, match="does not answer") as raised:
