@@ -128,7 +128,7 @@ class SqliteStore(HasWorker):
         return await self._call(load)
 
     async def commit(self, steps: Sequence[Step], position: int | None = None) -> list[Answer]:
-        return await self._call(lambda: self._commit(steps))
+        return await self._call(lambda: self._write.commit(steps))
 
     async def follow(self, position: int, now: int) -> list[Record]:
         return await self._call(lambda: self._follow(position, now))
@@ -279,10 +279,11 @@ class SqliteStore(HasWorker):
 
     @property
     def _write(self) -> Writer:
-        """Raises StoreError while the file is damaged, though this connection goes on for a while
-        by what it has read: what it writes may be lost, and others do not see it."""
+        """Raises StoreError while the file is another one, or damaged, though this connection goes
+        on for a while by what it has read: what it writes may be lost, and others do not see it."""
         if self._writer is None:
             raise self._closed
+        self._refuse_another_file()
         if self._damage is not None:
             raise self._silent(self._damage)
         return self._writer
@@ -366,10 +367,6 @@ class SqliteStore(HasWorker):
         self._reap(now)
         return Reader(self._db, self._tables).select("WHERE seq > ? ORDER BY seq", position)
 
-    def _commit(self, steps: Sequence[Step]) -> list[Answer]:
-        self._refuse_another_file()
-        return self._write.commit(steps)
-
     def _trim(self, before: int, lookback: Mapping[str, int], most: int) -> tuple[int, bool]:
         return self._write.trim(before, lookback, most)
 
@@ -393,6 +390,7 @@ class SqliteStore(HasWorker):
 
     def _renew_once(self, id_: str, since: int, renewals: Renewals, left: threading.Event) -> None:
         try:
+            self._refuse_another_file()  # of which we are no instance
             with closing(connect(self.path)) as db:
                 with transaction(db):
                     if left.is_set():
@@ -400,8 +398,8 @@ class SqliteStore(HasWorker):
                     at = join(db, self._tables, id_, since)
                 renewals.renewed(at)  # what is not committed is not
                 self._damage = None
-        except sqlite3.Error as error:
-            if is_damage(error):
+        except (sqlite3.Error, StoreError) as error:
+            if isinstance(error, sqlite3.Error) and is_damage(error):
                 self._damage = error
             scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
 

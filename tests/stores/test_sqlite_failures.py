@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from oncue.app.errors import StoreError
+from oncue.app.stores.dynamic import Planned
 from oncue.app.stores.protocol import Query, Step
 from oncue.app.stores.sqlite import SqliteStore
 from oncue.engine.records import Action
@@ -28,6 +29,7 @@ from oncue.tests.stores.steps import (
     grow,
     log_of,
     opened,
+    renew,
 )
 
 
@@ -215,13 +217,32 @@ def test_damage_that_a_renewal_finds_halts_the_store_until_it_is_mended(path: Pa
     asyncio.run(story())
 
 
-def test_a_file_that_was_removed_is_told(path: Path) -> None:
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_file_that_was_removed_or_replaced_is_told(path: Path, how: str) -> None:
     async def story() -> None:
         async with opened(SqliteStore(str(path))) as store:
-            path.unlink()
-            with pytest.raises(StoreError) as raised:
-                await commit(store, claim("a", LATE))
-            assert "was removed or replaced while in use" in said(raised)
+            path.rename(path.with_name("old.db"))
+            if how == "replaced":
+                async with opened(SqliteStore(str(path))) as other:
+                    await commit(other, claim("b", LATE))
+            renew(store)
+            attempts = (
+                store.commit([claim("a", LATE)]),
+                store.follow(0, 0),
+                store.register({"a": "daily"}, 0),
+                store.decided({"a": 0}),
+                store.schedule([Planned("f:a", "f", "{}", "daily", 0, 1)], 0),
+                store.unschedule(["f:a"]),
+                store.take({"f": 1}, 0),
+            )
+            for attempt in attempts:
+                with pytest.raises(StoreError) as raised:
+                    await attempt
+                assert "was removed or replaced while in use" in said(raised)
+            assert store.instances() == []
+            if how == "removed":  # and is put back
+                path.with_name("old.db").rename(path)
+                assert await commit(store, claim("a", LATE)) == [1]
 
     asyncio.run(story())
 

@@ -138,7 +138,7 @@ def test_a_load_is_one_view_of_the_log(path: Path, monkeypatch: pytest.MonkeyPat
 
             def meanwhile(reader: Reader, task: str, since: int, live: set[int]) -> list[Record]:
                 found = needed(reader, task, since, live)
-                one._commit([finish("a", 1), claim("b", 1)])
+                one._write.commit([finish("a", 1), claim("b", 1)])
                 return found
 
             monkeypatch.setattr(Reader, "_needed", meanwhile)
