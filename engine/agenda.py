@@ -571,7 +571,7 @@ class Agenda:
                 self._advance(starts, now)
             if len(self.missed) > known:  # some perhaps twice: a task may be looked at again
                 missed = dict.fromkeys(self.missed[known:])
-                self.missed[known:] = condensed([m for m in missed if not self._served(m)])
+                self.missed[known:] = [m for m in missed if not self._served(m)]
         except ConditionFailed:
             for start in reversed(starts.made):
                 self.refused(start)
@@ -728,6 +728,9 @@ class Agenda:
                 newer = self._newer(entry, instant, verdict.until, now)
                 if newer is not None:
                     self.missed.append(Missed(entry.name, instant))
+                    reach = MOST_MISSED * (newer - instant)
+                    if now - newer > reach:  # too many to decide each
+                        newer = self._miss(entry, newer, self._late(entry, newer, now, reach))
                     self._go_on(entry, newer, now)
                     return None
             elif instant < self.logical and entry.paced is not None:
@@ -841,6 +844,21 @@ class Agenda:
                 self.missed.append(last)
             instant, held = self._free(entry, verdict.until), verdict.value
         return instant, False
+
+    def _late(self, entry: Entry, due: int, now: int, reach: int) -> int:
+        """When the task was due not long before now, as it was at `due`: looked for within `reach`
+        of the end, then ever farther back."""
+        begin, end = now - reach, now
+        while begin > due:
+            instant = self._free(entry, begin)
+            while instant <= end:
+                verdict = self._ask(entry, entry.plan, instant)
+                self.checked += 1
+                if verdict.value:
+                    return instant
+                instant = self._free(entry, verdict.until)
+            begin, end = max(2 * begin - now, (due + begin) // 2), begin
+        return due
 
     @staticmethod
     def _free(entry: Entry, instant: int) -> int:
@@ -1024,21 +1042,6 @@ class Agenda:
             if start.request is not None:
                 entry.requests.appendleft(start.request)
             self._push(entry, self.logical)
-
-
-def condensed(missed: list[Missed]) -> list[Missed]:
-    """Of more than twice `MOST_MISSED` of a task the first and the last, and the time between."""
-    if len(missed) <= 2 * MOST_MISSED:
-        return missed
-    of: dict[str, list[Missed]] = {}
-    for each in missed:
-        of.setdefault(each.task, []).append(each)
-    for task, all_of in of.items():
-        between = all_of[MOST_MISSED:-MOST_MISSED]
-        if len(between) > 1 and all(each.until is None for each in all_of):
-            since, until = between[0].scheduled_at, all_of[-MOST_MISSED].scheduled_at
-            all_of[MOST_MISSED:-MOST_MISSED] = [Missed(task, since, until)]
-    return [each for all_of in of.values() for each in all_of]
 
 
 def lateness(schedule: Schedule) -> int:
