@@ -189,9 +189,10 @@ class TaskLog(Source):
         return since, min((end for end in ends if end > now), default=FOREVER)
 
     def free_from(self, instant: int) -> int:
-        """The first instant from this one on at which no run was live, by when they happened."""
+        """The first instant from this one on at which no run was live, by when they happened. A run
+        that crashed had ended nobody knows how long before that was found."""
         for run in self.starts:
-            if run.mark.at <= instant < run.ended:
+            if run.mark.at <= instant < run.ended and run.ending is not Action.CRASH:
                 instant = run.ended
         return instant
 

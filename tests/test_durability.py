@@ -239,7 +239,7 @@ def test_what_came_due_before_a_run_that_is_owed_is_not_searched_again() -> None
     world.task("a", "true", since="06:00:00", max_lateness=HOUR * 24, misfire_grace=HOUR * 24)
     assert world.look() == ["a 08:00:00"]  # it is owed
     world.end("a", now="09:31:00")
-    assert world.look() == ["a 08:00:40"]  # due since that has ended, and not since 06:00:00
+    assert world.look() == ["a 08:00:00.000001"]  # due since that began, not since 06:00:00
 
 
 def test_up_to_when_all_was_decided_is_known() -> None:
@@ -340,6 +340,27 @@ def test_what_came_due_while_an_owed_run_was_late_is_not_forgotten() -> None:
     assert world.look("11:30:00") == ["a 09:00:00"]
     world.end("a", now="11:30:05")
     assert world.until("11:59:00", lasting=1) == ["a 10:00:00", "a 11:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "starts", "missed"),
+    [
+        (CatchUp.SKIP, ["a 09:00:00"], ["a 10:00:00", "a 11:00:00", "a 12:00:00"]),
+        (CatchUp.ONCE, ["a 09:00:00", "a 12:00:00"], ["a 10:00:00", "a 11:00:00"]),
+        (CatchUp.ALL, ["a 09:00:00", "a 10:00:00", "a 11:00:00", "a 12:00:00"], []),
+    ],
+)
+def test_what_came_due_after_a_kill_is_not_taken_for_what_came_while_the_task_ran(
+    catch_up: CatchUp, starts: list[str], missed: list[str]
+) -> None:
+    """The next life writes the crash, hours after the process was gone."""
+    world = World("09:00:00").record("a", Action.RUN, at="09:00:00")
+    world.record("a", CRASH, at="12:30:00", run=world.seq).agenda.absorb()
+    world.now = instant("12:30:00")
+    world.look()
+    world.task("a", "cron 0 * * * *", since="09:30:00", catch_up=catch_up)
+    assert world.until("12:59:00", lasting=1) == starts
+    assert world.missed == missed
 
 
 def test_a_start_by_condition_is_never_that_of_a_run_that_was() -> None:
