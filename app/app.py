@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from ..engine.explain import Explanation
@@ -70,7 +71,7 @@ class App(Definer):
         anything changes, for a name that is taken here, and for what is no group."""
         if not isinstance(group, Grouper):
             raise DefinitionError(f"{group!r} is not a group of tasks: Grouper(…) makes one")
-        group.include(self.session)
+        self.session.in_turn(partial(group.include, self.session))
 
     def setup(self) -> Callable[[F], F]:
         """Call a function when the app starts, before the store is opened and anything is

@@ -96,7 +96,7 @@ class Runtime:
 
     # --- from outside ---------------------------------------------------------------------
 
-    def call(self, change: Callable[[], None]) -> None:
+    def call(self, change: Callable[[], object]) -> None:
         """Apply a change on the loop's thread and take a turn. From that thread it is applied
         at once; from others it has been when this returns."""
         if threading.get_ident() == self._thread:
@@ -106,7 +106,7 @@ class Runtime:
             self.loop.call_soon_threadsafe(self._called, change, done)
             done.result()
 
-    def _changed(self, change: Callable[[], None]) -> None:
+    def _changed(self, change: Callable[[], object]) -> None:
         """What comes of a change is not dated before it."""
         self.agenda.reach(self.clock.now())
         change()
@@ -134,7 +134,7 @@ class Runtime:
     def _is_blocked(self) -> bool:
         return self.runs.blocked
 
-    def _called(self, change: Callable[[], None], done: Future[None]) -> None:
+    def _called(self, change: Callable[[], object], done: Future[None]) -> None:
         """The caller goes on at once: a hook of the shut-down may wait for its thread."""
         try:
             self._changed(change)
@@ -227,7 +227,7 @@ class Runtime:
             refuse_unsendable(task)
         if taken is not None:
             self.remove(taken)
-        if not self.loaded:
+        if not self.loaded or task.name in self.agenda.entries:
             return  # it is planned with all the others
         schedule = task.plan
         self.planner.history.of(task.name).known = True

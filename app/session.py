@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
@@ -70,6 +71,7 @@ class Session:
         self.store = store
         self._clock = clock
         self._tasks: dict[str, AnyTask] = {}
+        self._changing = threading.RLock()  # the tasks, while the app does not run
         self.families: dict[str, AnyFamily] = {}
         self._said: dict[tuple[tuple[str, int], ...], dict[str, Any]] = {}
         self.hooks = Hooks(self)
@@ -132,7 +134,7 @@ class Session:
             said = "both " + " and ".join(kinds) if kinds else "nothing"
             raise DefinitionError(f"a task runs one of {', '.join(KINDS)}; {said} was given")
         made = KINDS[kinds[0]](session=self, **given)
-        return self._tasks[made.name]
+        return self._tasks.get(made.name, made)
 
     def read_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a function's task, checked before there is a function."""
@@ -153,6 +155,9 @@ class Session:
     def add_task(self, task: AnyTask) -> None:
         """Make a task one of this session's. What is done with one whose name is taken is said by
         `config.task_pre_exist`."""
+        self.in_turn(partial(self._add_task, task))
+
+    def _add_task(self, task: AnyTask) -> None:
         self._refuse_of_family(task.name)
         taken = self._tasks.get(task.name)
         if taken is task:
@@ -238,6 +243,9 @@ class Session:
     def remove_task(self, task: Any) -> None:
         """Let it start no more. Runs that are live go on to their end. Raises KeyError for one
         there is not."""
+        self.in_turn(partial(self._remove_task, task))
+
+    def _remove_task(self, task: Any) -> None:
         found = self[task]
         self._apply(lambda life: life.remove(found))
         del self._tasks[found.name]
@@ -518,6 +526,16 @@ class Session:
         life = self._life
         if life is not None and life.serving:
             life.call(partial(change, life))
+
+    def in_turn(self, change: Callable[[], object]) -> None:
+        """Change the tasks there are, one change after another: of a running app on its loop, whose
+        thread waits for no other."""
+        life = self._life
+        if life is not None and life.serving:
+            life.call(change)
+        else:
+            with self._changing:
+                change()
 
     def _known(self) -> Runtime:
         """The life that knows the log: the one now, the last one, or a look at the store."""

@@ -432,6 +432,61 @@ def test_threads_may_assign_different_options_at_once(monkeypatch: pytest.Monkey
     assert task.description == "read while another is assigned"
 
 
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize(
+    ("policy", "names"), [("raise", {"a"}), ("rename", {"a", "a - 1"}), ("ignore", {"a"})]
+)
+def test_threads_that_want_one_name_have_it_one_after_the_other(
+    policy: str, names: set[str], running: bool
+) -> None:
+    app = App(task_pre_exist=policy)
+    refused: list[DefinitionError] = []
+    others: list[threading.Thread] = []
+
+    def define() -> None:
+        try:
+            app.task("daily", func=nothing, name="a")
+        except DefinitionError as error:
+            refused.append(error)
+
+    @app.session.hook_task_init()
+    def hook() -> None:
+        if not others:
+            others.append(threading.Thread(target=define))
+            others[0].start()
+            others[0].join(0.1)  # it has to wait: the name is about to be taken
+
+    if running:
+        app.start()
+    define()
+    others[0].join(LIMIT)
+    if running:
+        assert app.session.life is not None
+        assert set(app.session.life.agenda.entries) == names
+        app.stop()
+    assert {task.name for task in app} == names
+    assert len(refused) == (policy == "raise")
+
+
+def test_a_task_defined_just_as_the_app_begins_is_planned_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = App()
+    apply = app.session._apply
+
+    def begun_before(change: Any) -> None:
+        monkeypatch.undo()
+        app.start()
+        apply(change)
+
+    monkeypatch.setattr(app.session, "_apply", begun_before)
+    task = app.task("daily", func=nothing, name="a")
+    while task.status != "success":
+        threading.Event().wait(0.001)
+    app.stop()
+    assert actions(app, "a") == ["run", "success"]
+
+
 @pytest.mark.parametrize("execution", ["main", "async", "thread"])
 def test_a_task_may_create_change_run_and_remove_others(execution: str) -> None:
     app = App(shut_cond="task 'made' has finished")
