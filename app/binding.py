@@ -231,7 +231,8 @@ def prepare(
             later[name] = value
     if not later and not isinstance(work, DelayedFunction):
         return Prepared(work, ready)
-    return Prepared(Bound(work, later, {"context": context} if in_process else scope), ready)
+    known = {"context": context} if in_process else scope
+    return Prepared(Bound(work, later, known, tuple(values)), ready)
 
 
 def made_before(value: BaseArgument, in_process: bool, materialize: Materialize) -> bool:
@@ -255,14 +256,16 @@ def made(name: str, make: Callable[..., Any], context: Mapping[str, Any]) -> Any
 @dataclass(frozen=True, slots=True)
 class Bound:
     """Code whose remaining arguments are made in the run. In a process `scope` has the context
-    alone."""
+    alone. `names` are those of all arguments, in the order in which a command has them."""
 
     work: Callable[..., Any]
     later: Mapping[str, BaseArgument]
     scope: Mapping[str, Any]
+    names: tuple[str, ...]
 
     def __call__(self, **ready: Any) -> Any:
-        work, values = self.work, {**ready, **self.later}
+        given = {**ready, **self.later}
+        work, values = self.work, {name: given[name] for name in self.names}
         if isinstance(work, DelayedFunction):
             work = work.load()
             values = self._delayed(work, values)

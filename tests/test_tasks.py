@@ -926,6 +926,15 @@ def consume(data: list[int] = Return("produce")) -> list[int]:  # type: ignore[a
     return [*data, 3]
 
 
+@pytest.mark.parametrize("execution", ["async", "process"])
+def test_a_command_has_its_parameters_in_their_order(execution: str) -> None:
+    app = App(shut_cond="task 'a' has finished")
+    given = {"z": SimpleArg(1), "y": 2, "x": FuncArg(int, "3"), "b": 4}
+    app.task("daily", command="echo", name="a", execution=execution, parameters=given)
+    run(app)
+    assert app.session.returns["a"] == "--z 1 --y 2 --x 3 --b 4\n"
+
+
 def test_later_sources_win() -> None:
     app = App(shut_cond="task 'a' has finished")
     app.params(w="session", x="session", y="session", z="session")
