@@ -54,6 +54,7 @@ AnyTask = Task[..., Any]
 AnyFamily = Family[..., Any]
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+OF_WORK = (*KINDS, "func_name")  # what is said of what a task runs; None says nothing
 MOST_SAID = 1000  # different options of tasks that are remembered
 
 
@@ -133,14 +134,18 @@ class Session:
         if len(kinds) != 1:
             said = "both " + " and ".join(kinds) if kinds else "nothing"
             raise DefinitionError(f"a task runs one of {', '.join(KINDS)}; {said} was given")
-        made = KINDS[kinds[0]](session=self, **given)
+        if "session" in given:
+            raise DefinitionError("session=…: what a session creates is its own; leave it out")
+        if kinds != ["path"]:
+            refuse_without_path(given)
+        rest = {k: v for k, v in given.items() if v is not None or k not in OF_WORK}
+        made = KINDS[kinds[0]](session=self, **rest)
         return self._tasks.get(made.name, made)
 
     def read_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options of a function's task, checked before there is a function."""
-        if given.get("func_name") is not None:
-            raise DefinitionError(f"func_name={given['func_name']!r} needs the path of a file")
-        rest = {k: v for k, v in given.items() if k not in ("name", "func_name", *KINDS)}
+        refuse_without_path(given)
+        rest = {k: v for k, v in given.items() if k not in ("name", *OF_WORK)}
         values, extra = read_options(FuncTask, self, rest)
         return {"name": given.get("name"), **values, **extra}
 
@@ -158,6 +163,8 @@ class Session:
         self.in_turn(partial(self._add_task, task))
 
     def _add_task(self, task: AnyTask) -> None:
+        if not isinstance(task, Task):
+            raise DefinitionError(f"{task!r} is no task; create_task(func=…) makes one of it")
         self._refuse_of_family(task.name)
         taken = self._tasks.get(task.name)
         if taken is task:
@@ -649,6 +656,12 @@ class Session:
         found: list[T] = []
         life.call(lambda: found.append(question(life)))
         return found[0]
+
+
+def refuse_without_path(given: Mapping[str, Any]) -> None:
+    """Raise DefinitionError for the name of a function in no file."""
+    if given.get("func_name") is not None:
+        raise DefinitionError(f"func_name={given['func_name']!r} needs the path of a file")
 
 
 def name_of(task: Any) -> str:

@@ -225,7 +225,7 @@ class Task(OlderNames, Generic[P, R]):
     def __getattr__(self, name: str) -> Any:
         """What a function has: its `__name__`, `__doc__`, `__wrapped__` and attributes."""
         if name in ("function", "values"):  # not there yet
-            raise AttributeError(name)
+            raise AttributeError("the task has no function yet")
         if name == "__wrapped__":
             return self.function
         return getattr(self.function, name)

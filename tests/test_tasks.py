@@ -86,6 +86,8 @@ def test_task_types_are_made_by_hand_too() -> None:
 
     later: FuncTask[..., Any] = FuncTask(name="c", start_cond="daily", session=app.session)
     assert repr(later) == "<Task of a function yet to come>"
+    with pytest.raises(AttributeError, match="no function yet"):
+        later.run()
 
     @later
     def c() -> int:
@@ -156,6 +158,10 @@ def test_a_task_pickles_by_reference() -> None:
         (lambda app: app.task("daily", command=""), "there is no program to run"),
         (lambda app: app.task("daily", path="job.txt"), "is not that of a Python file"),
         (lambda app: app.task("daily", func_name="main"), "func_name='main' needs the path"),
+        (lambda app: app.task("daily", code="1", func_name="main"), "'main' needs the path"),
+        (lambda app: app.task("daily", func=nothing, func_name="f"), "'f' needs the path"),
+        (lambda app: app.task("daily", command="x", session=app.session), "session=…: .*its own"),
+        (lambda app: app.session.add_task(nothing), "<function nothing .*> is no task"),
         (lambda app: app.task("daily", func=5, name="a"), "5: a task runs a function"),
         (lambda app: app.task("daily", func=nothing, name=5), "name=5: it is text"),
         (
@@ -210,8 +216,12 @@ async def yields_async() -> AsyncIterator[None]:
 
 def test_what_a_task_does_not_run_may_be_said() -> None:
     app = App()
-    app.task("daily", path=None, func_name=None, command=None, code=None)(nothing)
-    assert [task.name for task in app] == ["nothing"]
+    others: dict[str, Any] = {"path": None, "func_name": None, "command": None, "code": None}
+    app.task("daily", **others)(nothing)
+    app.task("daily", **others | {"func": takes})
+    app.task("daily", **others | {"command": "ls", "func": None})
+    app.task("daily", **others | {"code": "1", "name": "code"})
+    assert [task.name for task in app] == ["nothing", "takes", "ls", "code"]
 
 
 @pytest.mark.parametrize(
