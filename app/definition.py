@@ -133,10 +133,11 @@ def name_of(work: Callable[..., object], name: str | None) -> str:
         raise DefinitionError(f"name={name!r}: it is text")
     if not isinstance(given, str) or not given or given == "<lambda>":
         raise DefinitionError(f"the task of {work!r} needs a name: task(…, name='…')")
+    hint = "; give the task another: task(…, name='…')" if name is None else ""
     if not given.isprintable():
-        raise DefinitionError(f"the name {given!r} has characters that cannot be printed")
+        raise DefinitionError(f"the name {given!r} has characters that cannot be printed{hint}")
     if options.is_too_long(given):
-        raise DefinitionError(options.too_long(given))
+        raise DefinitionError(options.too_long(given) + hint)
     return given
 
 

@@ -202,6 +202,12 @@ class Command:
 
     @property
     def __name__(self) -> str:
+        """The command, in one line."""
+        text = self._text
+        return text if text.isprintable() else " ".join(text.split())
+
+    @property
+    def _text(self) -> str:
         return self.command if isinstance(self.command, str) else shlex.join(self.command)
 
     def words(self, parameters: Mapping[str, object]) -> list[str]:
@@ -209,8 +215,7 @@ class Command:
         dash = "--" if self.argform == "long" else "-"
         extra = [word for key, value in parameters.items() for word in (dash + key, str(value))]
         if self.shell:
-            text = self.command if isinstance(self.command, str) else shlex.join(self.command)
-            words = [" ".join([text, *map(shlex.quote, extra)])]
+            words = [" ".join([self._text, *map(shlex.quote, extra)])]
         else:
             words = [*self._split(), *extra]
         if not words or not words[0].strip():
@@ -255,7 +260,7 @@ class Command:
             if self.shell:
                 return await asyncio.create_subprocess_shell(words[0], **options)
             return await asyncio.create_subprocess_exec(*words, **options)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the second of a null character
             raise CommandError(
                 f"the command {self.__name__!r} cannot be started: {error}"
             ) from None
@@ -264,6 +269,8 @@ class Command:
 def words_of(command: object) -> str | tuple[str, ...]:
     """A command's text, or its words."""
     if isinstance(command, str):
+        if "\0" in command:
+            raise DefinitionError(f"command={command!r}: no program can be given a null character")
         return command
     if not isinstance(command, list | tuple):
         raise DefinitionError(f"command={command!r}: it is text or a list of words")

@@ -109,6 +109,9 @@ def test_code_is_called_by_its_hash() -> None:
         (lambda: CommandTask("ls", env={"A=B": "1"}), "env: 'A=B' can be no variable's name"),
         (lambda: CommandTask(["ls", None]), "None is no word"),  # type: ignore[list-item]
         (lambda: CommandTask(["ls", "a\0b"], name="ls"), r"'a\\x00b' is no word"),
+        (lambda: CommandTask("ls a\0b", name="ls"), "can be given a null character"),
+        (lambda: CommandTask("ls \x1b"), r"'ls \\x1b' has .* printed; give .* name="),
+        (lambda: CommandTask("ls " + "a" * 999), r"at most 1000; give the task another: .*name="),
         (lambda: FuncTask(path=5), "path=5: it is the path of a Python file"),  # type: ignore[arg-type]
     ],
 )
@@ -280,6 +283,13 @@ def test_text_is_split_as_a_shell_would() -> None:
 
 
 @pytest.mark.skipif(not POSIX, reason="sh")
+def test_a_command_of_several_lines_has_a_name_in_one() -> None:
+    task = CommandTask("\n  echo a\n  echo b; exit 3\n", shell=True)
+    assert task.name == "echo a echo b; exit 3"
+    assert one("async", task.function).error == f"the command '{task.name}' exited with 3"
+
+
+@pytest.mark.skipif(not POSIX, reason="sh")
 def test_the_shell_does_what_shells_do() -> None:
     command = Command.of("echo $WORD && echo x | tr x y; exit 3", shell=True, env={"WORD": "hello"})
     error = one("async", command).error
@@ -306,6 +316,11 @@ def test_where_it_runs_and_with_what(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_how_else_a_command_fails(command: Command, message: str) -> None:
     with pytest.raises(CommandError, match=message):
         asyncio.run(command())
+
+
+def test_a_parameter_that_no_program_can_be_given_fails_in_plain_words() -> None:
+    with pytest.raises(CommandError, match="cannot be started: embedded null"):
+        asyncio.run(python("")(x="a\0b"))
 
 
 @pytest.mark.skipif(not POSIX, reason="a named pipe")
