@@ -341,7 +341,8 @@ def signal_name(number: int) -> str:
 
 async def end_group(process: asyncio.subprocess.Process) -> None:
     """SIGTERM to all of the command's group, SIGKILL to what then still runs. A second
-    cancellation kills at once."""
+    cancellation kills at once. What has left the group is not waited for, though it may have the
+    pipes."""
     try:
         tell_group(process, signal.SIGTERM)
         await asyncio.wait_for(process.wait(), COMMAND_GRACE)
@@ -349,6 +350,7 @@ async def end_group(process: asyncio.subprocess.Process) -> None:
         pass
     finally:
         tell_group(process, None)
+        process._transport.close()  # type: ignore[attr-defined]  # of pipes there is no other way
     await process.wait()
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 import pickle
 import shlex
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -428,3 +429,42 @@ def test_terminating_a_command_ends_its_group(
 def test_work_goes_to_a_process(tmp_path: Path) -> None:
     for work in (python("1"), Code("x = 1"), DelayedFunction(str(tmp_path / "a.py"))):
         assert pickle.loads(pack(work, {"x": 1}, "task")) == (work, {"x": 1})
+
+
+LEAVER = """
+import os, signal, subprocess, sys, time
+{deaf}
+left = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], process_group=0)
+with open({pid!r} + '.new', 'w') as file:
+    print(left.pid, file=file)
+os.rename({pid!r} + '.new', {pid!r})
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads /proc")
+@pytest.mark.parametrize("deaf", [False, True])
+def test_what_has_left_a_terminated_command_is_not_waited_for(
+    deaf: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_module, "COMMAND_GRACE", 0.05)
+    pid = tmp_path / "pid"
+    ignore = "signal.signal(signal.SIGTERM, signal.SIG_IGN)" if deaf else ""
+    command = python(LEAVER.format(deaf=ignore, pid=str(pid)))
+
+    async def story() -> None:
+        before = os.listdir("/proc/self/fd")
+        run = asyncio.create_task(command())
+        async with asyncio.timeout(LIMIT):
+            while not pid.exists():
+                await asyncio.sleep(0.001)
+            run.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await run
+        await asyncio.sleep(0)  # in which pipes are closed
+        assert os.listdir("/proc/self/fd") == before
+
+    try:
+        asyncio.run(story())
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
