@@ -323,10 +323,9 @@ class Runtime:
         self.agenda.rewritten(task.name)
 
     def _register_all(self) -> None:
-        """The store does not know the conditions any more."""
-        for task in self.session:
-            if task.name not in self._outdated:
-                self._register(task)
+        """The store may not know the conditions any more."""
+        ours = [task for task in self.session if task.name not in self._outdated]
+        self.journal.upkeep.register_again({task.name: registered_as(task) for task in ours})
 
     def terminate(self, task: Task[..., Any]) -> None:
         self.withdraw(task)

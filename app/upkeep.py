@@ -24,12 +24,16 @@ class Upkeep:
         self.agenda = agenda
         self.keep: int | None = None
         self._known: dict[str, Registered] = {}
+        self._begun = 0  # since when our conditions are registered, but for these
+        self._later: dict[str, int] = {}
         self._new: dict[str, str] = {}  # conditions to be registered, by task
+        self._again: set[str] = set()  # those of them that were before
         self._mark_at = self._trim_at = FOREVER
 
     def begin(self, known: Mapping[str, Registered], now: int) -> int:
         """The store says this of the tasks; from when on there is something to decide."""
         self._known = dict(known)
+        self._begun = now
         self._mark_at, self._trim_at = now + MARK_EVERY, now
         return min((undecided(each) for each in known.values()), default=now)
 
@@ -46,6 +50,12 @@ class Upkeep:
     def register(self, task: str, condition: str) -> None:
         """The task is new, or its condition is another."""
         self._new[task] = condition
+        self._again.discard(task)
+
+    def register_again(self, conditions: Mapping[str, str]) -> None:
+        """The store may not know any more how they read."""
+        self._again |= conditions.keys() - self._new.keys()
+        self._new = {**conditions, **self._new}
 
     @property
     def due(self) -> int:
@@ -57,11 +67,14 @@ class Upkeep:
         new, self._new = self._new, {}
         if not new:
             return set()
+        again = {task: self._later.get(task, self._begun) for task in self._again}
         try:
-            found = await self.store.register(new, now)
+            found = await self.store.register(new, now, again)
         except BaseException:
             self._new = new | self._new
             raise
+        self._later |= dict.fromkeys(new.keys() - again.keys(), now)
+        self._again.clear()
         needed: set[str] = set()
         for task, known in found.items():
             if task in self.agenda.entries and self.agenda.search(task, undecided(known)):

@@ -201,6 +201,34 @@ def test_the_newest_condition_of_a_task_wins_and_the_older_app_says_so(
     assert older["a"].enabled
 
 
+def test_an_older_app_that_was_cut_off_takes_no_newer_conditions_place(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 50_000)
+    caplog.set_level(logging.INFO, logger="oncue.scheduler")
+    app = named(postgres)
+    app.task("after task 'b' & has started", name="a", func=lambda: None)
+    app.task("false", name="b", func=lambda: None)
+
+    @app.session.hook_startup()
+    def starts() -> Iterator[None]:
+        yield  # once all is planned
+        threading.Thread(target=asyncio.run, args=(deploy(),)).start()
+
+    async def deploy() -> None:
+        async with opened(postgres()) as other:
+            await other.register({"a": "other"}, time.time_ns() // 1000)
+            cut(postgres)
+            await asyncio.to_thread(settled.wait, LIMIT)
+        app.shut_down()
+
+    settled = threading.Event()
+    with when_logged("answers again", settled.set):
+        run(app)
+    assert settled.is_set()
+    assert postgres().registered({"a": "other"}).keys() == {"a"}
+
+
 def test_an_older_app_starts_a_task_again_that_it_gives_a_condition_anew(
     postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -185,14 +185,17 @@ class MemoryStore:
         return len(self.read(query))
 
     @one_by_one
-    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+    async def register(
+        self, conditions: Mapping[str, str], now: int, again: Mapping[str, int] = {}
+    ) -> dict[str, Registered]:
+        """Nothing is ever lost here: what is said once more is known."""
         ledger = self.ledger
         outdated = ledger.outdated.setdefault(self.id, set())
-        outdated.difference_update(conditions)
+        outdated.difference_update(conditions.keys() - again.keys())
         new: dict[str, tuple[str, int]] = {}  # many tasks may have the same condition
         for task, condition in conditions.items():
             known = ledger.conditions.get(task)
-            if known is None or known[0] != condition:
+            if task not in again and (known is None or known[0] != condition):
                 ledger.conditions[task] = new.setdefault(condition, (condition, now))
                 ledger.decided.pop(task, None)
                 for instance, tasks in ledger.outdated.items():

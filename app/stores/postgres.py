@@ -153,10 +153,12 @@ class PostgresStore(HasWorker):
         self._seen = newest
         return records
 
-    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+    async def register(
+        self, conditions: Mapping[str, str], now: int, again: Mapping[str, int] = {}
+    ) -> dict[str, Registered]:
         def register(link: Connection) -> dict[str, Registered]:
-            tasks = json.dumps(conditions)
-            link.execute(self._text(REGISTER), {"tasks": tasks, "now": now})
+            said = {"tasks": json.dumps(conditions), "again": json.dumps(again), "now": now}
+            link.execute(self._text(REGISTER), said)
             self._conditions |= conditions
             known = Reader(link, self._text).registered()
             return {task: known[task] for task in conditions}

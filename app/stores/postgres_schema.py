@@ -361,9 +361,13 @@ LOAD = (
 )
 REGISTER = """
 INSERT INTO {p}task AS task
-SELECT key, value, %(now)s FROM json_each_text(%(tasks)s) ORDER BY key COLLATE "C"
+SELECT key, said.value, coalesce(before.value::BIGINT, %(now)s),
+    CASE WHEN before.value IS NOT NULL THEN %(now)s END
+FROM json_each_text(%(tasks)s) said LEFT JOIN json_each_text(%(again)s) before USING (key)
+ORDER BY key COLLATE "C"
 ON CONFLICT (name) DO UPDATE SET condition = excluded.condition, since = excluded.since,
-    decided = NULL WHERE task.condition <> excluded.condition
+    decided = excluded.decided WHERE task.condition <> excluded.condition
+    AND (excluded.decided IS NULL OR task.since < excluded.since)
 """
 DECIDED = """
 WITH said AS (

@@ -217,10 +217,16 @@ class Store(Protocol):
     def count(self, query: Query) -> int:
         """How many they are."""
 
-    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+    async def register(
+        self, conditions: Mapping[str, str], now: int, again: Mapping[str, int] = {}
+    ) -> dict[str, Registered]:
         """Say how the conditions of these tasks read now. One that reads as it did stays registered
         since then; another is so since `now`, and nothing is decided of it yet. It takes the place
-        of what other instances have registered before."""
+        of what other instances have registered before.
+
+        Of those in `again` it is said once more, to a store that may have lost it: they are
+        registered since that instant, and all is decided of them until `now`. What the store says
+        that is newer stays."""
 
     async def decided(self, tasks: Mapping[str, int]) -> None:
         """Up to when all that came due of these tasks, registered before, was decided. What is

@@ -112,8 +112,10 @@ class RedisStore(HasWorker):
             self._listener.seen = records[-1].seq
         return records
 
-    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
-        return await self._call(lambda writer: writer.register(conditions, now))
+    async def register(
+        self, conditions: Mapping[str, str], now: int, again: Mapping[str, int] = {}
+    ) -> dict[str, Registered]:
+        return await self._call(lambda writer: writer.register(conditions, now, again))
 
     async def decided(self, tasks: Mapping[str, int]) -> None:
         await self._call(lambda writer: writer.decided(tasks))

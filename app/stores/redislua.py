@@ -281,16 +281,17 @@ return found
 """)
 
 REGISTER = script("""
--- now; then tasks and how their conditions read
+-- now; then tasks, how their conditions read, and since when if that is said again or nothing
 local found = {}
-for i = 2, #ARGV, 2 do
-    local task, condition = ARGV[i], ARGV[i + 1]
+for i = 2, #ARGV, 3 do
+    local task, condition, again = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     local since, decided, before
     local known = call('HGET', TASK, task)
     if known then since, decided, before = string.match(known, '^(%S+) (%S+) (.*)$') end
-    if before ~= condition then
-        since, decided = ARGV[1], '-'
-        call('HSET', TASK, task, since .. ' - ' .. condition)
+    if before ~= condition and not (again ~= '' and since and tonumber(since) >= tonumber(again))
+    then
+        if again == '' then since, decided = ARGV[1], '-' else since, decided = again, ARGV[1] end
+        call('HSET', TASK, task, since .. ' ' .. decided .. ' ' .. condition)
     end
     found[#found + 1] = since .. ' ' .. decided
 end

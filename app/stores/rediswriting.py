@@ -227,10 +227,13 @@ class Writer:
                 return records
             position, reap = records[-1].seq, 0
 
-    def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+    def register(
+        self, conditions: Mapping[str, str], now: int, again: Mapping[str, int]
+    ) -> dict[str, Registered]:
         found: dict[str, Registered] = {}
         for piece in pieces(list(conditions)):
-            texts = [raw(text) for task in piece for text in (task, conditions[task])]
+            said = [(raw(t), raw(conditions[t]), again.get(t, "")) for t in piece]
+            texts = [each for told in said for each in told]
             for task, known in zip(piece, self._run(registering, now, *texts), strict=True):
                 found[task] = registered_of(*known.split())
         self._conditions |= conditions

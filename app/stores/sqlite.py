@@ -133,8 +133,10 @@ class SqliteStore(HasWorker):
     async def follow(self, position: int, now: int) -> list[Record]:
         return await self._call(lambda: self._follow(position, now))
 
-    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
-        return await self._call(lambda: self._write.register(conditions, now))
+    async def register(
+        self, conditions: Mapping[str, str], now: int, again: Mapping[str, int] = {}
+    ) -> dict[str, Registered]:
+        return await self._call(lambda: self._write.register(conditions, now, again))
 
     async def decided(self, tasks: Mapping[str, int]) -> None:
         await self._call(lambda: self._write.decided(tasks))

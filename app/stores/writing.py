@@ -294,14 +294,21 @@ class Writer:
 
     # --- tasks ----------------------------------------------------------------------------
 
-    def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
+    def register(
+        self, conditions: Mapping[str, str], now: int, again: Mapping[str, int]
+    ) -> dict[str, Registered]:
         db, t = self._db, self._tables
         with self._transaction():
             db.executemany(
-                f"INSERT INTO {t.task} (name, condition, since) VALUES (?, ?, ?) "
+                f"INSERT INTO {t.task} (name, condition, since, decided) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (name) DO UPDATE SET condition = excluded.condition, "
-                "since = excluded.since, decided = NULL WHERE condition != excluded.condition",
-                [(name, condition, now) for name, condition in conditions.items()],
+                "since = excluded.since, decided = excluded.decided "
+                "WHERE condition != excluded.condition "
+                "AND (excluded.decided IS NULL OR since < excluded.since)",
+                [
+                    (name, condition, again.get(name, now), now if name in again else None)
+                    for name, condition in conditions.items()
+                ],
             )
             self._conditions |= conditions
             known = f"SELECT since, decided FROM {t.task} WHERE name = ?"

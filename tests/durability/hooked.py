@@ -77,8 +77,10 @@ class HookedStore:
         records: list[Record] = await self._call("follow", position, now)
         return records
 
-    async def register(self, conditions: Mapping[str, str], now: int) -> dict[str, Registered]:
-        known: dict[str, Registered] = await self._call("register", conditions, now)
+    async def register(
+        self, conditions: Mapping[str, str], now: int, again: Mapping[str, int] = {}
+    ) -> dict[str, Registered]:
+        known: dict[str, Registered] = await self._call("register", conditions, now, again)
         return known
 
     async def decided(self, tasks: Mapping[str, int]) -> None:

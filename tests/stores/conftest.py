@@ -127,6 +127,10 @@ class Postgres:
         (own,) = [instance for instance in store.instances() if instance.own]
         self.run("UPDATE {p}instance SET expires_at = -1 WHERE id = %s", own.id)
 
+    def forget_tasks(self) -> None:
+        """What was registered is lost."""
+        self.run("TRUNCATE {p}task")
+
     def empty(self) -> None:
         """Begin anew, if it has begun."""
         self.passed = 0
@@ -171,6 +175,10 @@ class Redis:
     def lose(self, store: Store) -> None:
         (own,) = [instance for instance in store.instances() if instance.own]
         self.client.zadd(f"{self.prefix}instance", {own.id: 0})
+
+    def forget_tasks(self) -> None:
+        """What was registered is lost."""
+        self.client.delete(f"{self.prefix}task")
 
     def empty(self) -> None:
         """Begin anew."""

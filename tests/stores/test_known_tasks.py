@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from oncue.app.stores.protocol import Missed, Refused, Registered
-from oncue.tests.stores.conftest import Make
+from oncue.tests.stores.conftest import Make, Postgres, Redis
 from oncue.tests.stores.steps import claim, commit, finish, opened
 
 
@@ -56,6 +56,43 @@ def test_a_task_is_claimed_and_decided_by_those_who_know_its_newest_condition(sh
             assert await commit(two, finish("a", 2)) == [4]
             assert await commit(one, claim("a", 4)) == [5]
             assert two.registered(dict(a="hourly")) == {"a": Registered(20, 40)}
+
+    asyncio.run(story())
+
+
+def test_a_condition_that_is_said_again_takes_no_newer_ones_place(share: Make) -> None:
+    async def story() -> None:
+        async with opened(share()) as one, opened(share()) as two:
+            await one.register({"a": "daily", "b": "daily"}, 10)
+            await two.register({"a": "hourly"}, 20)
+            await two.decided({"a": 25})
+            again = {"a": 10, "b": 10}
+            known = {"a": Registered(20, 25), "b": Registered(10, None)}
+            assert await one.register({"a": "daily", "b": "daily"}, 30, again) == known
+            assert await commit(one, claim("b", 0)) == [1]
+            assert await commit(one, claim("a", 1)) == [Refused.SUPERSEDED]
+            assert await two.register({"a": "hourly"}, 40, {"a": 20}) == {"a": known["a"]}
+            assert await commit(two, claim("a", 1)) == [2]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("older_first", [True, False])
+@pytest.mark.parametrize("server", ["postgres", "redis"])
+def test_the_newer_condition_is_known_again_to_a_server_that_has_forgotten(
+    server: str, older_first: bool, request: pytest.FixtureRequest
+) -> None:
+    make: Postgres | Redis = request.getfixturevalue(server)
+
+    async def story() -> None:
+        async with opened(make()) as one, opened(make()) as two:
+            await one.register({"a": "daily"}, 10)
+            await two.register({"a": "hourly"}, 20)
+            make.forget_tasks()
+            said = [(one, "daily", 10), (two, "hourly", 20)]
+            for store, condition, since in said if older_first else reversed(said):
+                await store.register({"a": condition}, 30, {"a": since})
+            assert two.registered({"a": "hourly"}) == {"a": Registered(20, 30)}
 
     asyncio.run(story())
 
