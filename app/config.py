@@ -182,7 +182,8 @@ class Config:
     silence_task_logging = Option[bool](
         options.switch,
         False,
-        doc="Whether a store that goes on failing is tried for ever, or ends the app in the end.",
+        doc="Whether a file that goes on failing is tried for ever, or ends the app in the end. A "
+        "server that does not answer is tried for ever.",
     )
     silence_task_prerun = Option[bool](
         options.switch, False, doc="Whether a task that cannot be set up fails, or ends the app."

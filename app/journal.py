@@ -174,6 +174,11 @@ class Journal:
         self.agenda.history.set_back(now, now + self.agenda.apart)
         return records
 
+    @property
+    def by_server(self) -> bool:
+        """Whether the store is on a server, which may be away for a while."""
+        return self.store.skew is not None
+
     def want(self, tasks: set[str], now: int) -> None:
         """Read the logs of these tasks anew before anything more is decided."""
         self._wanted |= tasks

@@ -463,12 +463,23 @@ class Runtime:
                 finish(left)
             else:
                 await self._turn()
-            if self.journal.hopeless and not self.session.config.silence_task_logging:
+            if self.journal.hopeless and not (self.runs.stops or self._is_patient):
                 self._fail("the store does not answer", self.journal.error)
             ending = self.runs.stops or self._once
-            if self.runs.stops > 1 or (ending and (self._settled or self.journal.hopeless)):
+            if self.runs.stops > 1 or (ending and (self._settled or self._is_hopeless)):
                 return
             await self._sleep()
+
+    @property
+    def _is_patient(self) -> bool:
+        """Whether the store is tried for ever."""
+        away = self.journal.by_server and self._once is None
+        return away or bool(self.session.config.silence_task_logging)
+
+    @property
+    def _is_hopeless(self) -> bool:
+        """Whether nothing more can be done: all has ended, and the store does not answer."""
+        return self.journal.hopeless and self.runs.none_listens(self.clock.now())
 
     @property
     def _settled(self) -> bool:

@@ -18,8 +18,9 @@ import psycopg
 import pytest
 
 from oncue import App, Context
-from oncue.app.journal import VAIN_PAUSE
+from oncue.app.journal import LAST_TRIES, VAIN_PAUSE
 from oncue.app.stores.postgres import PostgresStore
+from oncue.app.stores.postgres_link import connect
 from oncue.app.stores.protocol import Query
 from oncue.engine.records import Action
 from oncue.tests.stores.conftest import Postgres
@@ -333,6 +334,29 @@ def test_an_app_that_is_cut_off_finishes_what_runs_and_goes_on(
         "1 run", "2 success of 1", "3 run", "4 success of 3",
     ]  # fmt: skip
     assert "nothing new is started until it answers" in caplog.text
+
+
+def test_a_server_that_is_away_for_long_is_waited_for(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 1000)
+    app = named(postgres)
+    tries: list[int] = []
+
+    def away(options: Any) -> Any:
+        tries.append(1)
+        if len(tries) == 5 * LAST_TRIES:
+            monkeypatch.setattr("oncue.app.stores.postgres.connect", connect)
+        raise psycopg.OperationalError("the server is away")
+
+    @app.task("daily", name="a")
+    def a() -> None:
+        monkeypatch.setattr("oncue.app.stores.postgres.connect", away)
+        cut(postgres)
+
+    app.task("after task 'a'", name="b", func=app.shut_down)
+    run(app)
+    assert actions(postgres, "a") == actions(postgres, "b") == [Action.RUN, Action.SUCCESS]
 
 
 def test_a_promoted_server_that_lacks_the_latest_is_read_anew(

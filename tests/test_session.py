@@ -378,6 +378,35 @@ def test_a_store_that_goes_on_failing_ends_the_app_unless_that_is_silenced(
         assert actions(app, "a") == []
 
 
+def test_an_app_that_ends_while_its_store_does_not_answer_waits_for_what_runs(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from oncue.app.errors import StoreError
+    from oncue.app.stores.memory import MemoryStore
+
+    monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 1000)
+    app = App()
+    tries, ended = threading.Semaphore(0), threading.Event()
+
+    async def failing(*_: Any) -> Any:
+        tries.release()
+        raise StoreError("the disk is full")
+
+    @app.task("daily", execution="thread")
+    def a() -> None:
+        monkeypatch.setattr(MemoryStore, "commit", failing)
+        monkeypatch.setattr(MemoryStore, "follow", failing)
+        app.shut_down()
+        for _ in range(30):
+            assert tries.acquire(timeout=LIMIT)
+        ended.set()
+
+    with pytest.raises(StoreError, match="success of a"):
+        run(app)
+    assert ended.is_set()
+    assert "not waited for" not in caplog.text
+
+
 def test_a_silenced_failure_is_said_at_each_change(caplog: pytest.LogCaptureFixture) -> None:
     app = App(silence_cond_check=True, cycle_sleep=0.001, shut_cond="task 'a' has succeeded")
     answered: list[bool] = []
