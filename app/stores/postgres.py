@@ -26,7 +26,7 @@ from uuid import uuid4
 import psycopg
 
 from ...engine.records import Record
-from ..clock import stopwatch
+from ..clock import stopwatch, uptime
 from ..errors import StoreError
 from .address import masked, refuse_namespace
 from .dynamic import Awaited, Dynamic, Planned, Shares, Wanted
@@ -45,6 +45,7 @@ from .postgres_schema import (
     FORGET,
     JOIN,
     LOCK,
+    READ_ON,
     REGISTER,
     SEEN,
     THERE,
@@ -69,6 +70,7 @@ from .protocol import (
     Step,
 )
 from .reading import record_of
+from .renewals import Renewals
 from .skew import Skew
 from .sweep import SWEPT, Sweep
 from .worker import HasWorker, Worker, little_by_little
@@ -108,6 +110,7 @@ class PostgresStore(HasWorker):
         self._written: dict[int, int] = {}  # numbers of such that turned out to be in the log
         self._sweep = Sweep()
         self._rows = RowWriter(self._text, "")
+        self._renewals = Renewals(at_once=True)
 
     # --- the protocol ---------------------------------------------------------------------
 
@@ -306,6 +309,7 @@ class PostgresStore(HasWorker):
         self._conditions, self._held, self._doubtful, self._written = {}, set(), {}, {}
         self._skew = None
         self._rows = RowWriter(self._text, self._id)
+        self._renewals = Renewals(at_once=True)
         try:
             link = self._link = connect(self._options)
             prepare(link, self._text, self.create, self.shown)
@@ -346,8 +350,10 @@ class PostgresStore(HasWorker):
         return link
 
     def _join(self, link: Connection) -> None:
+        at = uptime()
         me = (self._id, platform.node(), os.getpid(), self._since, LEASE, self._number)
         link.execute(self._text(JOIN), me)
+        self._renewals.renewed(at)
 
     def _close(self) -> None:
         self._stop_listening()
@@ -368,8 +374,10 @@ class PostgresStore(HasWorker):
         self, link: Connection, position: int, now: int
     ) -> tuple[int, int, int | None, list[Record]]:
         """The newest number, the server's clock, when the next lease ends, and the records."""
-        asked = self._id, position, now
-        found = link.execute(self._text(FOLLOW), asked, prepare=True, binary=True)
+        reaps = self._renewals.are_regular
+        asked = (self._id, position, now) if reaps else (position,)
+        text = self._text(FOLLOW if reaps else READ_ON)
+        found = link.execute(text, asked, prepare=True, binary=True)
         first, *rows = found.fetchall()
         newest, clock, ends_at = first[:3]
         return newest, clock, ends_at, [record_of(row[3:]) for row in rows]

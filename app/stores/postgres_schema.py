@@ -21,7 +21,7 @@ from .postgres_rows import BY_DECIDED, FIXED, ROW_FUNCTIONS, ROW_TABLES
 from .protocol import BETWEEN
 from .reading import COLUMNS
 
-VERSION = 4
+VERSION = 5
 
 TABLES = (
     """
@@ -108,7 +108,10 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION {p}gone(_instance TEXT) RETURNS SETOF TEXT LANGUAGE sql AS
-$$ SELECT id FROM {p}instance WHERE id <> _instance AND expires_at < {p}clock() $$;
+$$
+    SELECT id FROM {p}instance WHERE id <> _instance AND expires_at < {p}clock()
+        AND NOT EXISTS (SELECT FROM {p}instance WHERE id = _instance AND expires_at < {p}clock())
+$$;
 
 CREATE OR REPLACE FUNCTION {p}over(_instance TEXT) RETURNS SETOF BIGINT LANGUAGE sql AS $$
     SELECT run FROM {p}lease WHERE expires_at <= {p}clock()
@@ -331,9 +334,11 @@ DROP FUNCTION IF EXISTS {p}write(TEXT, BIGINT, JSON);
 DROP FUNCTION IF EXISTS {p}take(TEXT, BIGINT, TEXT[], BIGINT[], BIGINT);
 DROP FUNCTION IF EXISTS {p}first_look(TEXT[]);
 """,
+    "",
 )
-"""The statements that bring the tables of a namespace up from version 1 on, in order. The functions
-are made anew after them: one that takes or gives something else than before is to be dropped."""
+"""The statements that bring the tables of a namespace up from version 1 on, in order, if they have
+changed. The functions are made anew after them: one that takes or gives something else than before
+is to be dropped."""
 
 NEEDED = """
 wanted AS MATERIALIZED (SELECT key AS task, value::BIGINT AS since FROM json_each_text(%(tasks)s)),
@@ -399,6 +404,14 @@ ALWAYS = "WITH " + NEEDED + "SELECT seq FROM needed"
 
 
 FOLLOW = "SELECT * FROM {p}follow(%s, %s, %s)"
+READ_ON = """
+SELECT log.newest, {p}clock(), NULL::BIGINT, record.*
+FROM {p}log log LEFT JOIN {p}record record ON false
+UNION ALL SELECT NULL, NULL, NULL, record.* FROM {p}record record WHERE seq > %s
+ORDER BY seq NULLS FIRST
+"""
+"""The same as `follow` gives, where nobody is taken for gone."""
+
 COMMIT = "CALL {p}commit(%s, %s, %s, %s, NULL, NULL, NULL)"
 JOIN = "SELECT {p}join(%s, %s, %s, %s, %s, %s)"
 LOCK = "SELECT FROM {p}log FOR UPDATE"

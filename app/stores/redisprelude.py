@@ -110,11 +110,16 @@ local function lines(position, ...)
     return table.concat(call('ZRANGEBYSCORE', RECORD, '(' .. position, ...), '\\n')
 end
 
--- The live runs whose lease is over or whose instance is gone, by number, and those instances.
+-- The live runs whose lease is over or whose instance is gone, by number, and those instances. Who
+-- is late himself takes nobody for gone: the server may have been stopped.
 local function over(own, now)
     local found, runs, gone = {}, {}, {}
-    for _, id in ipairs(call('ZRANGEBYSCORE', INSTANCE, '-inf', text(now))) do
-        if id ~= own then gone[#gone + 1] = id; gone[id] = true end
+    local ends = call('ZSCORE', INSTANCE, own)
+    if not ends or tonumber(ends) > now then
+        for _, id in ipairs(call('ZRANGEBYSCORE', INSTANCE, '-inf', text(now))) do
+            gone[#gone + 1] = id
+            gone[id] = true
+        end
     end
     for _, run in ipairs(call('ZRANGEBYSCORE', LEASE, '-inf', text(now))) do found[run] = true end
     if #gone > 0 then

@@ -16,7 +16,7 @@ from uuid import uuid4
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from ...engine.records import Key, Record
-from ..clock import stopwatch
+from ..clock import stopwatch, uptime
 from ..errors import StoreError
 from . import redislua as lua
 from .dynamic import Awaited, Dynamic, Planned, Shares
@@ -48,6 +48,7 @@ from .redistext import (
     text_of,
 )
 from .rediswire import Argument, Client, Script, Server, persistent
+from .renewals import Renewals
 from .skew import Skew
 from .sweep import Sweep
 
@@ -101,6 +102,7 @@ class Writer:
         self._saved: dict[int | None, int] = {}  # endings of such a commit, by run
         self._sweep = Sweep()
         self._rows = RowWriter(self._run, self.id)
+        self._renewals = Renewals(at_once=True)
 
     def certain(self, function: Callable[[], T]) -> T:
         """What the function gives, which is called once nothing is unsure. Raises LogLost, after
@@ -142,7 +144,9 @@ class Writer:
 
     def renew(self) -> None:
         """On any thread."""
+        at = uptime()
         self._run(renewing, self.id, self._member, LEASE)
+        self._renewals.renewed(at)
 
     def leave(self) -> None:
         leaving(self._client, self._meta, self.id)
@@ -212,7 +216,7 @@ class Writer:
 
     def follow(self, position: int, now: int, asked: float) -> list[Record]:
         records: list[Record] = []
-        reap = 1
+        reap = int(self._renewals.are_regular)
         while True:
             newest, clock, others, text = self._run(
                 following, *self._what_is_known, self.id, now, position, PIECE, reap

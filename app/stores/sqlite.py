@@ -50,11 +50,12 @@ from .protocol import (
     Step,
 )
 from .reading import Reader
+from .renewals import Renewals
 from .schema import Tables, create, migrate, namespaces, see_through
 from .sqliterows import RowWriter, rows_of
 from .watching import looking
 from .worker import HasWorker, Worker, little_by_little
-from .writing import Renewals, Writer, crashes, is_gone, join, others_than, transaction
+from .writing import Writer, crashes, is_gone, join, others_than, transaction
 
 BUSY_SECONDS = 10.0
 SYNCHRONOUS = ("full", "normal")

@@ -30,6 +30,7 @@ from .protocol import (
     judge,
 )
 from .reading import COLUMNS, Reader
+from .renewals import Renewals
 from .schema import Tables
 from .sqliterows import RowWriter
 from .sweep import SWEPT, Sweep
@@ -42,32 +43,6 @@ Row = tuple[object, ...]
 
 NORMAL = 1
 """The `synchronous` by which a commit does not wait for the disk."""
-
-
-class Renewals:
-    """When an instance has renewed its lease, and so whether it may take others for gone by theirs.
-
-    Who could not renew, since the file was locked, the disk full or the process stopped, has to
-    suppose that the others could not either, and live. It gives them two renewals' time from when
-    it can again, and so does who has just opened the file; all that while it renews. It is late
-    from half a lease on: others have renewed up to a third of one earlier than it has, so theirs
-    do not run out before that. Told of on one thread, asked on another."""
-
-    def __init__(self) -> None:
-        self._regular_since = self._latest = uptime()
-
-    def renewed(self, at: int) -> None:
-        if self._is_late(at):
-            self._regular_since = at  # before the latest, by which it is seen to be late
-        self._latest = at
-
-    def _is_late(self, now: int) -> bool:
-        return now - self._latest > LEASE // 2
-
-    @property
-    def are_regular(self) -> bool:
-        now = uptime()
-        return not self._is_late(now) and now - self._regular_since >= LEASE * 2 // 3
 
 
 class Writer:

@@ -81,7 +81,8 @@ class Sqlite:
         self.path = path
         self.synchronous = synchronous
         self.passed = 0
-        patch.setattr("oncue.app.stores.writing.uptime", lambda: uptime() + self.passed)
+        for module in ("writing", "renewals"):
+            patch.setattr(f"oncue.app.stores.{module}.uptime", lambda: uptime() + self.passed)
         patch.setattr("oncue.app.stores.writing.wall", lambda: wall() + self.passed)
 
     def __call__(self) -> SqliteStore:

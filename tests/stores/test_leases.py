@@ -4,7 +4,12 @@ import asyncio
 import os
 import platform
 
-from oncue.app.stores.protocol import CLOCK_CHECK, Query, Refused
+import pytest
+
+from oncue.app.clock import uptime
+from oncue.app.stores.postgres import PostgresStore
+from oncue.app.stores.protocol import CLOCK_CHECK, LEASE, Query, Refused, Store
+from oncue.app.stores.redisdb import RedisStore
 from oncue.engine.records import Action
 from oncue.tests.stores.conftest import Make
 from oncue.tests.stores.steps import claim, commit, extend, finish, log_of, opened, shown
@@ -202,5 +207,62 @@ def test_instances_are_those_that_have_the_store_open(share: Make) -> None:
             await one.follow(0, 4000)
             assert one.patience == CLOCK_CHECK
         assert one.instances() == []
+
+    asyncio.run(story())
+
+
+# --- a server that was away ---------------------------------------------------------------------
+
+
+@pytest.fixture(params=["postgres", "redis"])
+def server(request: pytest.FixtureRequest) -> Make:
+    make: Make = request.getfixturevalue(request.param)
+    return make
+
+
+def renew(store: Store) -> None:
+    """Besides when it does so by itself."""
+    if isinstance(store, RedisStore):
+        assert store._writer is not None
+        store._writer.renew()
+    else:
+        assert isinstance(store, PostgresStore) and store._link is not None
+        store._join(store._link)
+
+
+def test_who_could_not_reach_the_server_gives_the_others_time_to(
+    server: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = [0]
+    for module in ("renewals", "postgres", "rediswriting"):
+        monkeypatch.setattr(f"oncue.app.stores.{module}.uptime", lambda: uptime() + passed[0])
+
+    async def story() -> None:
+        async with opened(server()) as one, opened(server()) as two:
+            assert await commit(one, claim("a", 0), claim("b", 0)) == [1, 2]
+            server.lose(one)  # its lease has run out
+            passed[0] += 2 * LEASE
+            assert await two.follow(2, 0) == []
+            renew(two)
+            assert await two.follow(2, 0) == []
+            assert await commit(one, finish("a", 1)) == [3]
+            for _ in range(2):
+                assert shown(await two.follow(2, 0)) == ["3 success of 1"]
+                passed[0] += LEASE // 3
+                renew(two)
+            assert shown(await two.follow(3, 0)) == ["4 crash of 2"]
+
+    asyncio.run(story())
+
+
+def test_what_was_asked_of_a_server_before_it_stopped_takes_nobody_for_gone(server: Make) -> None:
+    async def story() -> None:
+        async with opened(server()) as one, opened(server()) as two:
+            assert await commit(one, claim("a", 0)) == [1]
+            server.lose(one)
+            server.lose(two)  # while it asks
+            assert await two.follow(1, 0) == []
+            renew(two)
+            assert shown(await two.follow(1, 0)) == ["2 crash of 1"]
 
     asyncio.run(story())

@@ -461,9 +461,9 @@ def test_tables_of_a_newer_version_are_refused(postgres: Postgres) -> None:
     async def story() -> None:
         async with opened(postgres()):
             postgres.run("UPDATE {p}log SET version = 7")
-        with pytest.raises(StoreError, match="has schema version 7, .* up to 4; upgrade oncue"):
+        with pytest.raises(StoreError, match="has schema version 7, .* up to 5; upgrade oncue"):
             await postgres().open(0)
-        with pytest.raises(StoreError, match="has schema version 7, this oncue reads 4"):
+        with pytest.raises(StoreError, match="has schema version 7, this oncue reads 5"):
             postgres().read(Query())
 
     asyncio.run(story())
@@ -476,12 +476,12 @@ def test_tables_of_an_older_version_are_brought_up_once_nobody_has_them_open(
         async with opened(postgres()) as older:
             await commit(older, claim("a", 0))
             migrations = *postgres_schema.MIGRATIONS, "ALTER TABLE {p}task ADD COLUMN extra INT"
-            monkeypatch.setattr(postgres_schema, "VERSION", 5)
+            monkeypatch.setattr(postgres_schema, "VERSION", 6)
             monkeypatch.setattr(postgres_schema, "MIGRATIONS", migrations)
             with pytest.raises(StoreError, match="open by an older oncue, process"):
                 await postgres().open(0)
         async with opened(postgres()) as store:
-            assert postgres.run("SELECT version FROM {p}log") == [(5,)]
+            assert postgres.run("SELECT version FROM {p}log") == [(6,)]
             assert postgres.run("SELECT extra FROM {p}task") == []
             assert shown(await store.follow(0, 0)) == ["1 run", "2 crash of 1"]
 

@@ -303,6 +303,7 @@ def test_a_file_that_was_locked_for_longer_than_a_lease_costs_nobody_his_runs(
 ) -> None:
     monkeypatch.setattr("oncue.app.stores.sqlite.LEASE", 1_500_000)
     monkeypatch.setattr("oncue.app.stores.writing.LEASE", 1_500_000)
+    monkeypatch.setattr("oncue.app.stores.renewals.LEASE", 1_500_000)
 
     async def story() -> None:
         async with opened(SqliteStore(str(path))) as one, opened(SqliteStore(str(path))) as two:
