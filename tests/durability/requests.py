@@ -154,9 +154,10 @@ def what_is_left_is_what_was_asked(case: Case) -> Iterator[Violation]:
         done = {case.asked_by.get(run.seq) for run in succeeded(runs)}
         for name, request in case.requests[promise.task].items():
             over = request.due is not None and (name in done or is_too_late(case, request))
+            kept = name not in done and runs[-1:] != succeeded(runs[-1:])  # since that has failed
             last = request.done is not None and not any(others_of(case, promise.task, request))
             asleep = there is not None and (there.look is None or there.look > case.end)
-            if left == name and over and asleep:
+            if left == name and over and asleep and not kept:
                 what = f"what {name} asked is over, and is there: {there}"
                 yield Violation("rows", promise.task, what)
             if last and request.schedules and not over and left != name:
