@@ -93,7 +93,7 @@ def undecided(life: Runtime, names: Container[str] | None) -> Iterator[Found]:
     """What has come due of these tasks and was decided by nobody. Custom conditions are not asked:
     what they would have said then is not known."""
     agenda, now = life.agenda, life.clock.now()
-    agenda.silenced = tell_failing
+    agenda.asking.silenced = tell_failing
     entries: list[Entry] = []
     for name, entry in agenda.entries.items():
         searched = entry.behind is not None and entry.enabled

@@ -297,7 +297,7 @@ class Runtime:
         self.journal.max_skew = None if skew is None else skew.microseconds
         self.agenda.cycle_sleep = 0 if sleep is None else sleep.microseconds
         self.planner.rhythm = CYCLE_SLEEP if sleep is None else sleep.microseconds
-        self.agenda.silenced = self._silenced if config.silence_cond_check else None
+        self.agenda.asking.silenced = self._silenced if config.silence_cond_check else None
         self._shut = self.planner.plan(config.shut_cond, "", config.timezone)
         self.agenda.others = (self._shut,)
         if self.loaded:
@@ -575,7 +575,7 @@ class Runtime:
             return over
         except Exception as error:
             if self.session.config.silence_cond_check:
-                self.agenda.say_once(self._shut, "", error)
+                self.agenda.asking.say_once(self._shut, "", error)
                 self._shut_again = now + self.planner.rhythm
                 return False
             raise OncueError(f"the shut_cond failed: {error!r}") from error

@@ -27,51 +27,38 @@ The agenda is the only one to change its history. It never reads a clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
+from .asking import Asking
 from .civil import BEGINNING, FOREVER
 from .decisions import ConditionFailed, Ended, Missed, Start, Starts, Stop
-from .history import History, Mark, Outcome, Source, TaskLog
+from .elsewhere import Elsewhere
+from .history import History, Mark, Source, TaskLog
 from .items import NO_REQUESTS, Entry, Item, Watch, place_of, rank_of
-from .plan import Composite, Planner, without_retry
-from .policy import FailureMode
+from .overdue import Overdue, free
+from .past import Past
+from .plan import Planner, without_retry
 from .records import BIT, Action, Record, new
 from .schedule import NEVER, SECOND, CatchUp, Overlap, Request, Schedule
 from .verdict import STALE, ConstantPlan, Plan, Verdict, touches
 
 CYCLE_SLEEP = SECOND // 10
-CRASH_WAIT = SECOND
 RUN, CRASH = Action.RUN, Action.CRASH  # quicker to name
-ALLOW, QUEUE, REPLACE, SKIP = Overlap.ALLOW, Overlap.QUEUE, Overlap.REPLACE, Overlap.SKIP
+ALLOW, QUEUE, REPLACE = Overlap.ALLOW, Overlap.QUEUE, Overlap.REPLACE
 ALL, NO_CATCH_UP = CatchUp.ALL, CatchUp.SKIP
 STARTED = BIT[RUN]
 SPARE = 256  # dropped schedules whose plans may stay for a while
-CRASH_WAIT_MOST = 60 * SECOND
-LONG_STREAK = 6  # doubled so often it is more than that
 MANY = 1 << 62  # more than there ever is
-MOST_MISSED = 1000  # how often a task is asked in a row what it has missed, beyond what is forgiven
 ENDLESS = ConstantPlan(False)
 NOTHING_OWED = Verdict(False, BEGINNING, FOREVER)
 Held = tuple[int, int, Entry]
 
 
-@dataclass(slots=True)
-class Coming:
-    """The latest RUN record of a task that was taken in and is not seen yet. `since` is the first
-    instant at which the task was not decided for its sake."""
-
-    seq: int
-    since: int = FOREVER
-
-
 class Agenda:
-    """Decides starts, and what is to be ended. `checked` counts the plans asked, for tests of the
-    work done. `silenced`, where it is set, is told of a condition that raised instead of
-    answering, which is false then for `cycle_sleep`; else `decide` raises ConditionFailed. `apart`
-    is how far ahead the clock of another instance may be: what is later than that is by one that
-    nobody could work with, or that was set back since."""
+    """Decides starts, and what is to be ended. Conditions are asked by `asking`. `apart` is how far
+    ahead the clock of another instance may be: what is later than that is by one that nobody could
+    work with, or that was set back since."""
 
     def __init__(
         self,
@@ -81,26 +68,24 @@ class Agenda:
         cycle_sleep: int = CYCLE_SLEEP,
     ) -> None:
         self.planner = planner
+        self.asking = Asking(planner)
+        self._ask, self._check = self.asking.ask, self.asking.check
+        self._overdue = Overdue(self.asking)
+        self._past = Past()
+        self._elsewhere = Elsewhere(self.asking, self._past)
         self.history: History = planner.history
         self.logical = now
         self.cycle_sleep = cycle_sleep
         self.apart = 0
-        self.silenced: Callable[[str, Exception], None] | None = None
         self.entries: dict[str, Entry] = {}
-        self.missed: list[Missed] = []
         self.stops: list[Stop] = []
-        self.checked = 0
         self.others: tuple[Plan, ...] = ()  # plans of this planner that are no task's
-        self._elsewhere: set[str] = set()  # started by others, as the latest decision has seen
-        self._past: dict[Entry, int] = {}  # from when on the past of a task may be asked of
-        self._failing: dict[Plan, str] = {}  # what was said of those that raise
         self._left = 0  # how many schedules were dropped since the last sweep
         self._schedules: dict[Schedule, Schedule] = {}  # many tasks may say the same
         self._heap: list[tuple[int, int, Item]] = []
         self._held: tuple[list[Held], list[Held]] = ([], [])  # no room; those for the pool apart
         self._room = self._pool = MANY
         self._inbox: deque[tuple[int, Record, Mark]] = deque()
-        self._coming: dict[str, Coming] = {}  # of the tasks that others have started
         self._defined = 0
 
     # --- tasks ----------------------------------------------------------------------------
@@ -115,11 +100,7 @@ class Agenda:
             raise ValueError(f"there is a task {name!r} on the agenda already")
         self._defined += 1
         entry = self._enter(name, schedule, self._defined)
-        outcome = entry.log.outcome
-        if outcome is not None and waited and self._waits_after(entry, outcome.action):
-            entry.crash_wait, entry.not_before = waited, outcome.mark.at + waited
-        elif outcome is not None and outcome.action is Action.CRASH:
-            self._wait_after(entry, outcome.action, outcome.mark.at)
+        entry.wait_on(waited)
         if since is not None:
             self.search(name, since)
         return entry
@@ -140,7 +121,7 @@ class Agenda:
             return False
         entry.behind = since
         self._push(entry, self.logical)
-        self._hold(entry)
+        self._past.look(entry)
         return True
 
     def read_by(self, name: str) -> set[str]:
@@ -167,7 +148,7 @@ class Agenda:
         self._push(entry, self.logical)
         self._watch_live(entry)
         if log.starts:
-            self._hold(entry)
+            self._past.look(entry)
         return entry
 
     @staticmethod
@@ -201,7 +182,7 @@ class Agenda:
 
     def remove(self, name: str) -> None:
         self._leave(name)
-        self._coming.pop(name, None)
+        self._elsewhere.forget(name)
 
     def _leave(self, name: str) -> Entry:
         entry = self.entries.pop(name)
@@ -319,11 +300,7 @@ class Agenda:
             at = now
         self._inbox.append((at, record, mark))
         if action is RUN and task in self.entries:
-            coming = self._coming.get(task)
-            if coming is None:
-                self._coming[task] = Coming(seq)
-            else:
-                coming.seq = seq
+            self._elsewhere.take(task, seq)
         return mark
 
     def absorb(self) -> None:
@@ -338,92 +315,39 @@ class Agenda:
         if log.born and not log.has(record):
             if entry is not None and action is RUN:
                 self._has_come(entry, seq)
-                self._hold(entry)
             return log
         if instant < self.logical:
             instant = self.logical
         self.logical = instant
         bit = BIT[action]
-        if log.read & bit and (self._past or self._coming):
-            self._settle_past(log, at)
+        if log.read & bit and (self._past or self._elsewhere.coming):
+            self._elsewhere.settle(log, min(at, instant))
         log.add(record, mark)
         if entry is not None:
             if action is RUN:
-                self._leave_to_another(entry, at, at if scheduled_at is None else scheduled_at)
+                self._elsewhere.see(entry, at, at if scheduled_at is None else scheduled_at)
                 self._keep_watch(entry, at)
                 self._has_come(entry, seq)
-                self._hold(entry)
             else:
                 if entry.crash_wait or action is CRASH or log.policy.undoing & bit:
-                    self._wait_after(entry, action, at)
-                    self._hold(entry)
-                left = self._coming and entry.waits_for_its_condition(instant)
-                if left and self._left_to_coming(entry):
+                    entry.wait_after(action, at)
+                    self._past.look(entry)
+                left = self._elsewhere.coming and entry.waits_for_its_condition(instant)
+                if left and self._elsewhere.leaves(entry, instant):
                     entry.reads = ()
                 else:
                     self._push(entry, instant)
         if log.read & bit:
             self._changed(log, bit, instant)
         if log.room < 0:
-            self.planner.trim(log, min(instant, self._oldest_for(log)))
+            self.planner.trim(log, min(instant, self._past.oldest_for(log, entry)))
         return log
 
-    def _settle_past(self, source: Source, at: int) -> None:
-        """What a source will say from `at` on must not be taken for true before: a task that is
-        behind goes on for as long as nothing was due by then."""
-        at = min(at, self.logical)
-        for plan in source.readers:
-            for item in plan.askers:
-                if not isinstance(item, Entry) or item.plan.costly:
-                    continue
-                if item.behind is not None and item.behind < at:
-                    item.behind = self._due_from(item, item.behind, at)
-                    self._hold(item)
-                coming = self._coming.get(item.name)
-                if coming is not None and coming.since < at:
-                    coming.since = self._due_from(item, coming.since, at)
-
-    def _due_from(self, entry: Entry, instant: int, end: int) -> int:
-        """From when on its condition held, from `instant` on; `end`: not before that."""
-        for _ in range(MOST_MISSED):
-            verdict = self._ask(entry, entry.plan, instant)
-            self.checked += 1
-            if verdict.value or instant >= end:
-                break
-            instant = min(verdict.until, end)
-        return instant
-
-    def _leave_to_another(self, entry: Entry, at: int, logical: int) -> None:
-        """Another instance has started the task: it has decided what had come due by then."""
-        self._elsewhere.add(entry.name)
-        if entry.schedule.overlap is QUEUE and not entry.plan.costly:
-            entry.behind, entry.queued = logical, True
-        elif not entry.queued and entry.schedule.catch_up is not ALL:
-            if entry.behind is not None and entry.behind <= at:
-                entry.behind = None
-
-    def _left_to_coming(self, entry: Entry) -> bool:
-        """Whether the task is not decided now for the sake of a run that was taken in: a start
-        would be taken back."""
-        coming = self._coming.get(entry.name)
-        if coming is None or entry.plan.costly:
-            return False
-        if self.logical < coming.since:
-            coming.since = self.logical
-        return True
-
     def _has_come(self, entry: Entry, seq: int) -> None:
-        """A run was seen for whose sake the task was not decided: now it is, from where it was."""
-        coming = self._coming.get(entry.name)
-        if coming is None:
-            return
-        if coming.since < FOREVER:
-            entry.behind = min(coming.since, entry.behind or FOREVER)
-            coming.since = FOREVER
-            if not entry.waits_for_its_run:
-                self._push(entry, self.logical)
-        if seq == coming.seq:
-            del self._coming[entry.name]
+        """A run of another instance was seen."""
+        if self._elsewhere.has_come(entry, seq):
+            self._push(entry, self.logical)
+        self._past.look(entry)
 
     def _keep_watch(self, entry: Entry, at: int) -> None:
         """A run of the task began at `at`. Its watch stays in the heap when the run has ended, as
@@ -462,7 +386,7 @@ class Agenda:
     def reload(self, task: str, records: Iterable[Record], now: int) -> None:
         """What we took in of `task` was not what the store holds: begin anew with that."""
         self._inbox = deque(item for item in self._inbox if item[1].task != task)
-        self._coming.pop(task, None)
+        self._elsewhere.forget(task)
         log = self.history.of(task)
         known = log.starts[-1].mark.seq if log.starts else 0
         outcome = log.outcome
@@ -472,39 +396,11 @@ class Agenda:
             log.set_back(now, now + self.apart)
             if log.starts and log.starts[-1].mark.seq > known:
                 run = log.starts[-1]
-                self._leave_to_another(entry, run.mark.at, run.scheduled_at)
+                self._elsewhere.see(entry, run.mark.at, run.scheduled_at)
                 if run.scheduled_at == self.logical:
                     entry.not_before = max(entry.not_before, self.logical + 1)
-            self._wait_anew(entry, outcome)
+            entry.wait_anew(outcome)
         self.rewritten(task)
-
-    def _wait_anew(self, entry: Entry, known: Outcome | None) -> None:
-        """If another ending is the latest now, the task waits after that one; no longer than after
-        so many that were released in a row."""
-        outcome = entry.log.outcome
-        if outcome is None or known is not None and outcome.mark.seq == known.mark.seq:
-            return
-        others = entry.log.streak - 1
-        longest = CRASH_WAIT << min(others - 1, LONG_STREAK) if others > 0 else 0
-        entry.crash_wait = min(entry.crash_wait, longest)
-        self._wait_after(entry, outcome.action, outcome.mark.at)
-
-    def _wait_after(self, entry: Entry, ending: Action, instant: int) -> None:
-        """A run has ended. After one that was released the task waits; one whose lease has to end
-        first waits for that."""
-        if not self._waits_after(entry, ending):
-            if not entry.log.policy.undoing & BIT[ending]:
-                entry.crash_wait = 0
-            return
-        entry.crash_wait = min(max(CRASH_WAIT, 2 * entry.crash_wait), CRASH_WAIT_MOST)
-        entry.not_before = max(entry.not_before, instant + entry.crash_wait)
-
-    @staticmethod
-    def _waits_after(entry: Entry, ending: Action) -> bool:
-        policy = entry.log.policy
-        if ending is CRASH:
-            return True
-        return bool(policy.undoing & BIT[ending]) and policy.failure is not FailureMode.NONE
 
     def _changed(self, source: Source, bit: int, instant: int) -> None:
         for plan in self.planner.changed(source, bit):
@@ -519,14 +415,14 @@ class Agenda:
                 self._push(item, self.logical)
         entry = self.entries.get(task)
         if entry is not None:
-            self._hold(entry)
+            self._past.look(entry)
             self._push(entry, self.logical)
             self._watch_live(entry)
 
     def parameter_changed(self, name: str) -> None:
         source = self.planner.parameter(name)
-        if self._past or self._coming:
-            self._settle_past(source, self.logical)
+        if self._past or self._elsewhere.coming:
+            self._elsewhere.settle(source, self.logical)
         self._changed(source, ~0, self.logical)
 
     def reset(self, now: int) -> None:
@@ -539,15 +435,16 @@ class Agenda:
             item.due = FOREVER
             self._push(item, now)
         for entry in self.entries.values():
-            entry.not_before = entry.latest = BEGINNING
-            entry.behind, entry.queued = None, False
-            if entry.crash_wait and entry.log.outcome is not None:
-                entry.not_before = entry.log.outcome.mark.at + entry.crash_wait
+            entry.begin_again()
+
+    @property
+    def missed(self) -> list[Missed]:
+        """The occurrences missed so far."""
+        return self._overdue.missed
 
     def drain_missed(self) -> list[Missed]:
         """The occurrences missed since this was last asked."""
-        missed, self.missed = self.missed, []
-        return missed
+        return self._overdue.drain()
 
     def drain_stops(self) -> list[Stop]:
         """The runs to be ended, of which this was not said before; not what has ended since."""
@@ -564,14 +461,18 @@ class Agenda:
             self.reset(now)
         self._room, self._pool = room, pool
         starts, known = Starts(), len(self.missed)
-        self._elsewhere.clear()
+        self._elsewhere.begin()
         try:
             self._advance(starts, now)
             while self._let_go(starts):
                 self._advance(starts, now)
             if len(self.missed) > known:  # some perhaps twice: a task may be looked at again
                 missed = dict.fromkeys(self.missed[known:])
-                self.missed[known:] = [m for m in missed if not self._served(m)]
+                self.missed[known:] = [
+                    each
+                    for each in missed
+                    if not self._elsewhere.has_served(self.entries[each.task], each)
+                ]
         except ConditionFailed:
             for start in reversed(starts.made):
                 self.refused(start)
@@ -621,7 +522,7 @@ class Agenda:
             entry.queued = True
             if entry.behind is None:
                 entry.behind = self.logical
-                self._hold(entry)
+                self._past.look(entry)
 
     def _let_go(self, starts: Starts) -> bool:
         """Look again at what was held back, as far as there is room now; whether there is any."""
@@ -668,7 +569,7 @@ class Agenda:
             entry.behind = behind
             self._push(entry, entry.not_before)
             return None
-        if self._left_to_coming(entry):
+        if self._elsewhere.leaves(entry, self.logical):
             entry.behind = behind
             return None
         owed = self._owed(entry) if entry in self._past else NOTHING_OWED
@@ -691,8 +592,7 @@ class Agenda:
             return NOTHING_OWED._replace(until=entry.log.lapses(self.logical)[1])
         if not 0 <= self.logical - run.scheduled_at <= lateness(entry.schedule):
             return NOTHING_OWED
-        value, _, _, reads = self._ask(entry, entry.plan, run.scheduled_at)
-        self.checked += 1
+        value, _, _, reads = self._check(entry, entry.plan, run.scheduled_at)
         if value and entry.schedule.end_cond is not NEVER:
             ending = self._ask(entry, self._watch(entry).plan, self.logical)
             if ending.value:
@@ -703,7 +603,7 @@ class Agenda:
         """By its condition, from `instant` on; never for the very instant of a run that was."""
         schedule, plan = entry.schedule, entry.plan
         if instant < self.logical:
-            instant = min(self._free(entry, instant), self.logical)
+            instant = min(free(entry, instant), self.logical)
             taken = {run.scheduled_at for run in entry.log.starts}
             while instant in taken and instant < self.logical:
                 instant += 1
@@ -713,9 +613,8 @@ class Agenda:
             in_order |= entry.queued and schedule.overlap is QUEUE
             forgiven = now - lateness(schedule)
         if instant < forgiven and not plan.costly:
-            instant = self._miss(entry, instant, forgiven)
-        verdict = self._ask(entry, plan, instant if instant >= forgiven else forgiven)
-        self.checked += 1
+            instant = self._overdue.pass_over(entry, instant, forgiven)
+        verdict = self._check(entry, plan, instant if instant >= forgiven else forgiven)
         if not verdict.value:
             entry.reads = verdict.reads + owed.reads
             self._go_on(entry, verdict.until, now)
@@ -725,12 +624,8 @@ class Agenda:
             instant = max(instant, verdict.since)
         if not in_order:
             if verdict.until <= now:
-                newer = self._newer(entry, instant, verdict.until, now)
+                newer = self._overdue.pass_to_newer(entry, instant, verdict.until, now)
                 if newer is not None:
-                    self.missed.append(Missed(entry.name, instant))
-                    reach = MOST_MISSED * (newer - instant)
-                    if now - newer > reach:  # too many to decide each
-                        newer = self._miss(entry, newer, self._late(entry, newer, now, reach))
                     self._go_on(entry, newer, now)
                     return None
             elif instant < self.logical and entry.paced is not None:
@@ -745,29 +640,7 @@ class Agenda:
             entry.queued = False  # it has caught up
         self._push(entry, instant)
         if entry in self._past or entry.behind is not None:
-            self._hold(entry)
-
-    def _hold(self, entry: Entry) -> None:
-        """Keep of the logs what will be asked of the past of this task."""
-        past = FOREVER if entry.behind is None else entry.behind
-        run = entry.log.starts[-1] if entry.log.starts else None
-        if run is not None and entry.log.counted(run) < FOREVER:
-            past = min(past, run.scheduled_at)
-        if past < FOREVER:
-            self._past[entry] = past
-        else:
-            self._past.pop(entry, None)
-
-    def _oldest_for(self, log: TaskLog) -> int:
-        """The earliest instant at which something may be asked of a log."""
-        past = self._past
-        if not past:
-            return FOREVER
-        readers = {item for plan in log.readers for item in plan.askers if item in past}
-        own = self.entries.get(log.task)
-        if own in past:
-            readers.add(own)
-        return min((past[entry] for entry in readers), default=FOREVER)
+            self._past.look(entry)
 
     def lookback(self, now: int, tasks: Iterable[str] | None = None) -> dict[str, int]:
         """From when on every record of each task is needed, FOREVER: the latest are enough. Of
@@ -794,8 +667,7 @@ class Agenda:
         if not (entry.enabled and entry.schedule.standing):
             return
         if entry.behind is None:
-            verdict = self._ask(entry, entry.plan, instant)
-            self.checked += 1
+            verdict = self._check(entry, entry.plan, instant)
             if not verdict.value:
                 entry.reads = verdict.reads
                 self._push(entry, verdict.until)
@@ -806,109 +678,6 @@ class Agenda:
             if run not in told:
                 told.add(run)
                 self.stops.append(Stop(entry.name, run.mark, Ended.BY_NEWER))
-
-    def _miss(self, entry: Entry, instant: int, forgiven: int) -> int:
-        """Nobody looked for longer than is forgiven: what came and went by then is missed; of too
-        many the first and the last, and the time between them. When what is open then has opened,
-        or else the last instant looked at."""
-        begun = instant
-        instant, there = self._pass_by(entry, instant, forgiven)
-        left, reach, known = instant, instant - begun, len(self.missed)
-        while not there:  # go back from the end for as long as so many looks have lasted, or less
-            resumed = max(left, forgiven - reach)
-            if resumed > left:
-                until = self._ask(entry, entry.plan, resumed).until
-                resumed = until if until <= forgiven else resumed
-            self.missed[known:] = [Missed(entry.name, left, resumed)] if resumed > left else []
-            instant, there = self._pass_by(entry, resumed, forgiven)
-            reach //= 2
-        return instant
-
-    def _pass_by(self, entry: Entry, instant: int, forgiven: int) -> tuple[int, bool]:
-        """Look at what came and went from `instant` on; up to where, and whether that was all."""
-        last: Missed | None = None
-        held = False  # whether it was due right up to `instant`
-        for _ in range(MOST_MISSED):
-            verdict = self._ask(entry, entry.plan, instant)
-            self.checked += 1
-            same = False
-            if verdict.value and last is not None:
-                same = self._same(entry, instant - 1 if held else last.scheduled_at, instant)
-            if verdict.until > forgiven:
-                if same and last is not None:
-                    self.missed.remove(last)  # it is not over
-                    return last.scheduled_at, True
-                return instant, True
-            if verdict.value and not same:
-                last = Missed(entry.name, instant)
-                self.missed.append(last)
-            instant, held = self._free(entry, verdict.until), verdict.value
-        return instant, False
-
-    def _late(self, entry: Entry, due: int, now: int, reach: int) -> int:
-        """When the task was due not long before now, as it was at `due`: looked for within `reach`
-        of the end, then ever farther back."""
-        begin, end = now - reach, now
-        while begin > due:
-            instant = self._free(entry, begin)
-            while instant <= end:
-                verdict = self._ask(entry, entry.plan, instant)
-                self.checked += 1
-                if verdict.value:
-                    return instant
-                instant = self._free(entry, verdict.until)
-            begin, end = max(2 * begin - now, (due + begin) // 2), begin
-        return due
-
-    @staticmethod
-    def _free(entry: Entry, instant: int) -> int:
-        """When the task was free from then on: what comes due while it runs is not missed, if it
-        is skipped."""
-        return entry.log.free_from(instant) if entry.schedule.overlap is SKIP else instant
-
-    def _same(self, entry: Entry, instant: int, later: int) -> bool:
-        """Whether what is due at both instants is one occurrence: a run at the first that found
-        nothing to do would leave nothing to do at the second. Where it stays due in between, the
-        first is the very instant before the second."""
-        if not isinstance(entry.plan, Composite):
-            return False  # of an atom every `until` is the end of an occurrence
-        log = entry.log
-        with log.as_it_was():
-            for action in (RUN, Action.INACTION):
-                mark = Mark(instant, self.history.next_provisional())
-                log.add(Record(entry.name, action, instant, mark.seq, instant), mark)
-            self.planner.rewritten(log)
-            value = self._ask(entry, entry.plan, later).value
-            self.checked += 1
-        self.planner.rewritten(log)
-        return not value
-
-    def _served(self, missed: Missed) -> bool:
-        """Whether another instance, as is known by now, has started what looked like missed."""
-        entry = self.entries[missed.task]
-        if missed.task not in self._elsewhere or missed.until is not None or entry.plan.costly:
-            return False
-        return not self._ask(entry, entry.plan, missed.scheduled_at).value
-
-    def _ask(self, item: Item, plan: Plan, instant: int) -> Verdict:
-        """The verdict; of a condition that raises, false for a while or ConditionFailed."""
-        try:
-            verdict = plan.check(instant)
-        except Exception as error:
-            if self.silenced is None:
-                raise ConditionFailed(item.name) from error
-            self.say_once(plan, item.name, error)
-            return Verdict(False, instant, instant + self.planner.rhythm)
-        if self._failing:
-            self._failing.pop(plan, None)
-        return verdict
-
-    def say_once(self, plan: Plan, name: str, error: Exception) -> None:
-        """Tell of a condition that raises, until it answers or raises an error of another kind."""
-        said = type(error).__qualname__  # not its words, which may be others each time
-        if self.silenced is not None and self._failing.get(plan) != said:
-            self._failing[plan] = said
-            self.silenced(name, error)
 
     def _serve(self, entry: Entry, instant: int, now: int) -> Start | None:
         """The first of the starts asked for."""
@@ -928,8 +697,7 @@ class Agenda:
         watch.reads = ()
         if not runs:
             return
-        verdict = self._ask(watch, watch.plan, instant)
-        self.checked += 1
+        verdict = self._check(watch, watch.plan, instant)
         watch.reads = verdict.reads
         self._push(watch, verdict.until)
         for run in runs:
@@ -943,19 +711,6 @@ class Agenda:
             watch.told.add(run)
             reason = Ended.BY_CONDITION if verdict.value else Ended.BY_TIMEOUT
             self.stops.append(Stop(watch.name, run.mark, reason))
-
-    def _newer(self, entry: Entry, instant: int, until: int, now: int) -> int | None:
-        """When the task's condition came true again before now, once `until` was over up to which
-        it was true from `instant` on; not of that same occurrence."""
-        held = True  # whether it was due right up to `until`
-        until = self._free(entry, until)
-        while until <= now:
-            verdict = self._ask(entry, entry.plan, until)
-            self.checked += 1
-            if verdict.value and not self._same(entry, until - 1 if held else instant, until):
-                return until
-            until, held = self._free(entry, verdict.until), verdict.value
-        return None
 
     def _start(
         self,
@@ -999,7 +754,7 @@ class Agenda:
         if each and request is None and not owed:
             self._queue(entry, instant, now, again)
         if entry in self._past or entry.behind is not None:
-            self._hold(entry)
+            self._past.look(entry)
         return start
 
     def _pace(self, entry: Entry, instant: int) -> Verdict:

@@ -88,7 +88,7 @@ class Simulation:
             history, parameters or {}, Scheduler(start), customs or {}, rhythm, bind
         )
         self.agenda = Agenda(self.planner, start, cycle_sleep=cycle_sleep)
-        self.agenda.silenced = silenced
+        self.agenda.asking.silenced = silenced
         self.missed: list[Missed] = []
         self._course = course
         self._seq = history.position
@@ -148,9 +148,9 @@ class Simulation:
         try:
             return self._shut.check(self.now)
         except Exception as error:
-            if self.agenda.silenced is None:
+            if self.agenda.asking.silenced is None:
                 raise ShutCondFailed from error
-            self.agenda.say_once(self._shut, "shut_cond", error)
+            self.agenda.asking.say_once(self._shut, "shut_cond", error)
             return Verdict(False, self.now, self.now + self.planner.rhythm)
 
     def _happenings(self) -> Iterator[Record]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import deque
 
 from .civil import BEGINNING, FOREVER
-from .history import Run, TaskLog
-from .schedule import Overlap, Request, Schedule
+from .history import Outcome, Run, TaskLog
+from .policy import FailureMode
+from .records import BIT, Action
+from .schedule import SECOND, Overlap, Request, Schedule
 from .verdict import Plan, Reads
 
 NO_REQUESTS: deque[Request] = deque(maxlen=0)
+CRASH_WAIT, CRASH_WAIT_MOST = SECOND, 60 * SECOND
+LONG_STREAK = 6  # doubled so often it is more than that
 PLACES = 1 << 64  # more than there are tasks, and than priorities are told apart
 
 
@@ -79,6 +83,51 @@ class Entry(Item):
         """Whether nothing but that decides at `instant` if the task starts."""
         ready = self.enabled and self.schedule.standing and instant >= self.not_before
         return ready and not (self.requests or self.log.live)
+
+    # --- after a run was released -----------------------------------------------------------
+
+    def wait_after(self, ending: Action, instant: int) -> None:
+        """A run has ended. After one that was released the task waits; one whose lease has to end
+        first waits for that."""
+        if self._waits_after(ending):
+            self.crash_wait = min(max(CRASH_WAIT, 2 * self.crash_wait), CRASH_WAIT_MOST)
+            self.not_before = max(self.not_before, instant + self.crash_wait)
+        elif not self.log.policy.undoing & BIT[ending]:
+            self.crash_wait = 0
+
+    def _waits_after(self, ending: Action) -> bool:
+        if ending is Action.CRASH:
+            return True
+        policy = self.log.policy
+        return bool(policy.undoing & BIT[ending]) and policy.failure is not FailureMode.NONE
+
+    def wait_on(self, waited: int) -> None:
+        """It is there again, with a log that was known when it had waited for so long."""
+        outcome = self.log.outcome
+        if outcome is None:
+            return
+        if waited and self._waits_after(outcome.action):
+            self.crash_wait, self.not_before = waited, outcome.mark.at + waited
+        elif outcome.action is Action.CRASH:
+            self.wait_after(outcome.action, outcome.mark.at)
+
+    def wait_anew(self, known: Outcome | None) -> None:
+        """Its log was read anew. If another ending is the latest now, the task waits after that
+        one; no longer than after so many that were released in a row."""
+        outcome = self.log.outcome
+        if outcome is None or known is not None and outcome.mark.seq == known.mark.seq:
+            return
+        others = self.log.streak - 1
+        longest = CRASH_WAIT << min(others - 1, LONG_STREAK) if others > 0 else 0
+        self.crash_wait = min(self.crash_wait, longest)
+        self.wait_after(outcome.action, outcome.mark.at)
+
+    def begin_again(self) -> None:
+        """The clock was set back: what it has waited for is over, but for the wait itself."""
+        self.not_before = self.latest = BEGINNING
+        self.behind, self.queued = None, False
+        if self.crash_wait and self.log.outcome is not None:
+            self.not_before = self.log.outcome.mark.at + self.crash_wait
 
 
 class Watch(Item):

@@ -6,7 +6,7 @@ import pytest
 
 from oncue.conds import retry
 from oncue.conds.nodes import Func, all_of
-from oncue.engine import agenda
+from oncue.engine import overdue
 from oncue.engine.decisions import ConditionFailed, Missed
 from oncue.engine.history import History
 from oncue.engine.plan import Planner
@@ -29,9 +29,9 @@ def test_between_two_instants_that_matter_nothing_is_looked_at() -> None:
     world = World().task("a", "daily after 10:00").task("b", "daily after 10:00 & after task 'c'")
     world.look()
     assert world.wakes == "10:00:00"  # for a; b waits for c, whatever the time
-    before = world.agenda.checked
+    before = world.agenda.asking.checked
     world.look("09:59:59")
-    assert world.agenda.checked == before
+    assert world.agenda.asking.checked == before
 
 
 def test_with_ten_thousand_idle_tasks_and_one_due_one_plan_is_checked() -> None:
@@ -39,9 +39,9 @@ def test_with_ten_thousand_idle_tasks_and_one_due_one_plan_is_checked() -> None:
     for i in range(10_000):
         world.task(f"idle {i}", "daily after 20:00" if i % 2 else "after task 'never'")
     world.look()
-    before = world.agenda.checked
+    before = world.agenda.asking.checked
     assert world.look("10:00:00") == ["due 10:00:00"]
-    assert world.agenda.checked == before + 1
+    assert world.agenda.asking.checked == before + 1
 
 
 def test_a_term_that_time_does_not_change_settles_a_condition_alone() -> None:
@@ -60,10 +60,10 @@ def test_a_record_wakes_its_readers_alone() -> None:
     for i in range(100):
         world.task(f"reader {i}", f"after task 'source {i}'").task(f"source {i}", "false")
     world.look()
-    before = world.agenda.checked
+    before = world.agenda.asking.checked
     world.record("source 7", SUCCESS)
     assert world.look() == ["reader 7 09:00:00"]
-    assert world.agenda.checked <= before + 2  # the reader, and the source, whose run ended
+    assert world.agenda.asking.checked <= before + 2  # the reader, and the source, whose run ended
 
 
 def test_a_dependence_starts_at_the_end_it_waits_for() -> None:
@@ -217,7 +217,7 @@ def test_too_many_that_newer_ones_took_the_place_of_are_not_decided_each(
     world = World("00:00:00").task("a", condition, **options)
     world.task("b", "cron */10 * * * *", **options)
     assert world.look() == [started, "b 00:00:00"]
-    assert world.agenda.checked < 20_000
+    assert world.agenda.asking.checked < 20_000
     missed = [each for each in world.agenda.drain_missed() if each.task == "a"]
     assert 1000 < len(missed) < 9000
     assert any(each.until is not None for each in missed)
@@ -241,7 +241,7 @@ def test_what_is_not_decided_each_is_started_and_missed_as_if_it_was(
     condition: str, overlap: Overlap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def look(most: int, now: str) -> tuple[list[str], list[Missed]]:
-        monkeypatch.setattr(agenda, "MOST_MISSED", most)
+        monkeypatch.setattr(overdue, "MOST_MISSED", most)
         world = World(now).record("b", SUCCESS, at="2026-03-09 04:00")
         options: Any = {"catch_up": CatchUp.ONCE, "overlap": overlap, "since": "2026-03-08 00:00"}
         return world.task("a", condition, **options).look(), world.agenda.drain_missed()
@@ -270,7 +270,7 @@ def test_of_too_many_the_first_and_the_last_are_looked_at() -> None:
         "a from 2026-01-01 08:20:10 until 2026-03-09 15:40:00",
         "a 2026-03-09 15:40:00",
     ]
-    assert len(missed) == 1 + 500 + 500 and world.agenda.checked < 2100
+    assert len(missed) == 1 + 500 + 500 and world.agenda.asking.checked < 2100
 
 
 def test_many_that_are_looked_at_in_two_goes_leave_no_gap() -> None:
@@ -321,7 +321,7 @@ def test_nothing_is_decided_of_a_task_that_others_have_started_by_then() -> None
         world.record("a", RUN, at=f"09:00:0{second}")
         if second < 8:
             world.record("a", SUCCESS, at=f"09:00:0{second}.500", run=world.seq)
-    assert world.look() == [] and world.agenda.checked == 0
+    assert world.look() == [] and world.agenda.asking.checked == 0
     world.record("a", SUCCESS, at="09:00:09", run=world.seq)
     assert world.look() == ["a 09:00:07.500000"]
 
@@ -776,9 +776,9 @@ def test_what_was_told_to_end_is_not_told_again_under_another_schedule() -> None
 def test_a_removed_task_is_looked_at_no_more() -> None:
     world = World("09:00:00").task("a", "daily after 10:00", timeout=60_000_000).ask("a")
     world.agenda.remove("a")
-    before = world.agenda.checked
+    before = world.agenda.asking.checked
     assert world.look("10:00:00") == []
-    assert (world.agenda.checked, world.wakes) == (before, None)
+    assert (world.agenda.asking.checked, world.wakes) == (before, None)
 
 
 def test_tasks_that_come_and_go_leave_nothing_behind() -> None:
@@ -823,7 +823,7 @@ def test_a_silenced_one_is_false_for_a_while() -> None:
         return True
 
     world = World("09:00:00")
-    world.agenda.silenced = lambda name, error: said.append(f"{name}: {error}")
+    world.agenda.asking.silenced = lambda name, error: said.append(f"{name}: {error}")
     world.agenda.add("b", Schedule(all_of(parse("daily"), Func(broken)), UTC))
     assert world.look() == []
     assert world.wakes == "09:00:00.100000"

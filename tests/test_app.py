@@ -766,7 +766,7 @@ def turns_of(app: App, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     turn = Runtime._turn
 
     async def counted(life: Runtime) -> None:
-        found.append(life.agenda.checked)
+        found.append(life.agenda.asking.checked)
         await turn(life)
 
     monkeypatch.setattr(Runtime, "_turn", counted)

@@ -331,7 +331,7 @@ def test_a_year_of_fifty_tasks_looks_at_what_happens_and_no_more(
     )
     found = simulate(app, datetime(2026, 1, 1), datetime(2027, 1, 1))
     assert len(found) == 365 + 13 * 365 + 12 * 365 + 12 * 52 + 12 * 12
-    assert seen[0].agenda.checked < 3 * len(found)
+    assert seen[0].agenda.asking.checked < 3 * len(found)
 
 
 def remembering(seen: list[Any], module: str) -> Callable[..., Any]:

@@ -295,8 +295,8 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("oncue.engine.agenda.CRASH_WAIT", MINUTE)
-        self.patch.setattr("oncue.engine.agenda.CRASH_WAIT_MOST", 60 * MINUTE)
+        self.patch.setattr("oncue.engine.items.CRASH_WAIT", MINUTE)
+        self.patch.setattr("oncue.engine.items.CRASH_WAIT_MOST", 60 * MINUTE)
         self.reference = Reference()
         self.agenda = Agenda(Planner(History()), START, cycle_sleep=MINUTE)
         self.now = START

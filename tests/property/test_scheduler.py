@@ -88,8 +88,8 @@ class Scheduling(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("oncue.engine.agenda.CRASH_WAIT", MINUTE)  # all in whole minutes
-        self.patch.setattr("oncue.engine.agenda.CRASH_WAIT_MOST", 60 * MINUTE)
+        self.patch.setattr("oncue.engine.items.CRASH_WAIT", MINUTE)  # all in whole minutes
+        self.patch.setattr("oncue.engine.items.CRASH_WAIT_MOST", 60 * MINUTE)
 
     def teardown(self) -> None:
         self.patch.undo()
