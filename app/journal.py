@@ -396,6 +396,8 @@ class Journal:
             self._lost.add(record.run)
             self.dynamic.lost(record.task)
         if not read and record.task in self.agenda.history.tasks:
+            if record.at > now and record.at > (latest := self._clock.now()) + self.agenda.apart:
+                record = record._replace(at=latest)  # of a clock that nobody could work with
             self.agenda.take(record, now)
 
     # --- reading --------------------------------------------------------------------------

@@ -110,7 +110,7 @@ class Agenda:
         there is anything to decide. Nothing is decided before that, be it later than the latest
         decision here."""
         entry = self.entries[name]
-        if since > self.logical:
+        if since >= self.logical:
             ran = any(run.scheduled_at == since for run in entry.log.starts)
             entry.not_before = max(entry.not_before, since + ran)
         if entry.log.logical:
@@ -293,12 +293,7 @@ class Agenda:
         if mark is None:
             self.history.see(seq)
             mark = Mark(at, seq)
-        if at > now:
-            if at > now + self.apart:
-                record = record._replace(at=now)
-                mark.at = now
-            at = now
-        self._inbox.append((at, record, mark))
+        self._inbox.append((at if at < now else now, record, mark))
         if action is RUN and task in self.entries:
             self._elsewhere.take(task, seq)
         return mark

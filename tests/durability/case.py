@@ -182,8 +182,8 @@ class Case:
     def idle(self, promise: Promise, begin: int, end: int) -> Gap | None:
         """The first time in [begin, end) for which some instance was up without a break, longer
         than the margin, and nothing kept it from starting the task. A dynamic one it has to take
-        first, and again if that was changed meanwhile."""
-        margin = self.margin * (2 if promise.dynamic else 1)
+        first, and again each time it was changed meanwhile."""
+        margin = self.margin * (3 if promise.dynamic else 1)
         for free in self.free(promise, begin, end):
             for span in self.evidence.spans:
                 gap = Gap(max(free.begin, span.begin), min(free.end, span.end))
