@@ -54,6 +54,9 @@ class Once(NamedTuple):
     obeying: bool
 
 
+STANDSTILL = 2 * SECOND  # by how much a clock may be set back that is waited for
+
+
 class Runtime:
     """One life of an app, from opening its store to closing it. Everything here happens on the
     loop's thread, but for `call`."""
@@ -544,7 +547,7 @@ class Runtime:
         Where something is changed meanwhile, time has gone on, and it is looked at once more."""
         for _ in range(2):
             now, known = self.clock.now(), self.agenda.logical
-            if known - self.agenda.apart <= now < known:
+            if known - STANDSTILL <= now < known:
                 now = known  # until the clock has caught up
             if now < known:
                 self.journal.want_all(now)  # the look-back is another now

@@ -77,7 +77,8 @@ def what_excludes_each_other_is_never_live_together(case: Case) -> Iterator[Viol
 def at_most_once_is_claimed_once_for_an_instant(case: Case) -> Iterator[Violation]:
     for promise, runs in case.promised():
         if promise.execution is ExecutionMode.AT_MOST_ONCE:
-            for instant, times in Counter(run.scheduled_at for run in runs).items():
+            claimed = Counter((run.scheduled_at, asked(case, promise, run)) for run in runs)
+            for (instant, _), times in claimed.items():
                 if times > 1:
                     what = f"claimed {times} times for {instant}"
                     yield Violation("at most once", promise.task, what)
@@ -88,7 +89,7 @@ def what_counts_is_not_run_again(case: Case) -> Iterator[Violation]:
     for promise, runs in case.promised():
         by_occurrence: dict[object, list[Run]] = defaultdict(list)
         for number, run in enumerate(runs):
-            others = by_occurrence[occurrence_of(promise, run)]
+            others = by_occurrence[occurrence_of(promise, run), asked(case, promise, run)]
             before = next((r for r in others if r.counts(promise, run.seq, run.begun.at)), None)
             if before is None and promise.every is not None:
                 latest = case.counting_before(promise, number)
@@ -98,6 +99,11 @@ def what_counts_is_not_run_again(case: Case) -> Iterator[Violation]:
                 what = f"run {run.seq} is for an occurrence that run {before.seq} has served"
                 yield Violation("served", promise.task, what)
             others.append(run)
+
+
+def asked(case: Case, promise: Promise, run: Run) -> str | None:
+    """By what request it runs, where another one brings another occurrence."""
+    return case.asked_by.get(run.seq) if requests.is_asked(promise) else None
 
 
 def occurrence_of(promise: Promise, run: Run) -> object:
@@ -152,11 +158,13 @@ def what_began_was_claimed(case: Case) -> Iterator[Violation]:
 
 
 def at_most_once_begins_once_for_an_instant(case: Case) -> Iterator[Violation]:
-    begun = Counter((e.task, e.scheduled_at) for e in case.effects(Kind.BEGAN))
-    for (task, instant), times in begun.items():
-        promise = case.evidence.promises.get(task)
-        if promise is None or promise.execution is ExecutionMode.AT_LEAST_ONCE:
-            continue
+    begun: Counter[tuple[str, int | None, str | None]] = Counter()
+    for effect in case.effects(Kind.BEGAN):
+        promise = case.evidence.promises.get(effect.task)
+        if promise is not None and promise.execution is ExecutionMode.AT_MOST_ONCE:
+            request = effect.request if requests.is_asked(promise) else None
+            begun[effect.task, effect.scheduled_at, request] += 1
+    for (task, instant, _), times in begun.items():
         if times > 1:
             yield Violation("at most once", task, f"began {times} times for {instant}")
 

@@ -55,7 +55,7 @@ def endings_are_forgotten_when_the_store_fails(patch: pytest.MonkeyPatch) -> Non
 
 
 def a_crash_does_not_release_a_run(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Policy, "counts_until", lambda self, ending, started: 1 << 62)
+    patch.setattr(Policy, "counts_until", lambda self, ending, started, extended=None: 1 << 62)
 
 
 def a_crash_releases_whatever_the_mode(patch: pytest.MonkeyPatch) -> None:
