@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from .session import Session
     from .task import Task
 
+STANDSTILL = 2 * SECOND  # by how much a clock may be set back that is waited for
+
 
 class Once(NamedTuple):
     """These tasks are to run, each once, and no others; if `obeying`, those whose condition
@@ -52,9 +54,6 @@ class Once(NamedTuple):
 
     tasks: list[str]
     obeying: bool
-
-
-STANDSTILL = 2 * SECOND  # by how much a clock may be set back that is waited for
 
 
 class Runtime:
