@@ -20,13 +20,15 @@ from .postgres_link import Connection
 from .postgres_rows import BY_DECIDED, FIXED, ROW_FUNCTIONS, ROW_TABLES
 from .protocol import BETWEEN
 from .reading import COLUMNS
+from .renewals import GRACE
 
 VERSION = 5
 
 TABLES = (
     """
 CREATE TABLE {p}log (
-    one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), version INT NOT NULL, newest BIGINT NOT NULL
+    one BOOLEAN PRIMARY KEY DEFAULT true CHECK (one), version INT NOT NULL, newest BIGINT NOT NULL,
+    server TIMESTAMPTZ, resumed BIGINT
 );
 CREATE TABLE {p}record (
     seq BIGINT PRIMARY KEY, task TEXT COLLATE "C" NOT NULL, action TEXT COLLATE "C" NOT NULL,
@@ -51,14 +53,15 @@ CREATE TABLE {p}task (
     name TEXT COLLATE "C" PRIMARY KEY, condition TEXT NOT NULL, since BIGINT NOT NULL,
     decided BIGINT
 );
-INSERT INTO {p}log (version, newest) VALUES ({version}, 0);
+INSERT INTO {p}log (version, newest, server) VALUES ({version}, 0, pg_postmaster_start_time());
 """
     + ROW_TABLES
     + BY_DECIDED
 )
-"""A head is the latest record of a task and action, and the latest run that such a record ended. A
-lease without an end is its instance's. A `link` is the number of an instance's latest connection:
-what an earlier one still asks for is refused."""
+"""A `server` is known by when it began; `resumed` is when the first instance joined it, if there
+was another before. A head is the latest record of a task and action, and the latest run that such a
+record ended. A lease without an end is its instance's. A `link` is the number of an instance's
+latest connection: what an earlier one still asks for is refused."""
 
 FUNCTIONS = (
     """
@@ -110,6 +113,7 @@ END $$;
 CREATE OR REPLACE FUNCTION {p}gone(_instance TEXT) RETURNS SETOF TEXT LANGUAGE sql AS
 $$
     SELECT id FROM {p}instance WHERE id <> _instance AND expires_at < {p}clock()
+        AND {p}clock() >= (SELECT coalesce(resumed + {grace}, 0) FROM {p}log)
         AND NOT EXISTS (SELECT FROM {p}instance WHERE id = _instance AND expires_at < {p}clock())
 $$;
 
@@ -164,6 +168,8 @@ END $$;
 CREATE OR REPLACE FUNCTION {p}join(
     _instance TEXT, _host TEXT, _pid INT, _since BIGINT, _lease BIGINT, _link BIGINT
 ) RETURNS VOID LANGUAGE sql AS $$
+    UPDATE {p}log SET server = pg_postmaster_start_time(), resumed = {p}clock()
+    WHERE server IS DISTINCT FROM pg_postmaster_start_time();
     INSERT INTO {p}instance VALUES (_instance, _host, _pid, _since, {p}clock() + _lease, _link)
     ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, link = excluded.link
 $$;
@@ -334,11 +340,14 @@ DROP FUNCTION IF EXISTS {p}write(TEXT, BIGINT, JSON);
 DROP FUNCTION IF EXISTS {p}take(TEXT, BIGINT, TEXT[], BIGINT[], BIGINT);
 DROP FUNCTION IF EXISTS {p}first_look(TEXT[]);
 """,
-    "",
+    """
+ALTER TABLE {p}log ADD COLUMN IF NOT EXISTS server TIMESTAMPTZ,
+    ADD COLUMN IF NOT EXISTS resumed BIGINT;
+UPDATE {p}log SET server = pg_postmaster_start_time();
+""",
 )
-"""The statements that bring the tables of a namespace up from version 1 on, in order, if they have
-changed. The functions are made anew after them: one that takes or gives something else than before
-is to be dropped."""
+"""The statements that bring the tables of a namespace up from version 1 on, in order. The functions
+are made anew after them: one that takes or gives something else than before is to be dropped."""
 
 NEEDED = """
 wanted AS MATERIALIZED (SELECT key AS task, value::BIGINT AS since FROM json_each_text(%(tasks)s)),
@@ -451,7 +460,9 @@ class Texts:
     def __call__(self, text: str) -> bytes:
         if text not in self._made:
             said = {"newer": NEWER, "lost": LOST, "superseded": SUPERSEDED, **FIXED}
-            found = text.format(p=self.prefix, version=VERSION, between=BETWEEN, **said)
+            found = text.format(
+                p=self.prefix, version=VERSION, between=BETWEEN, grace=GRACE, **said
+            )
             self._made[text] = found.encode()
         return self._made[text]
 

@@ -12,6 +12,7 @@ local found = call('HMGET', META, 'version', 'log', 'newest')
 if not found[1] then
     if create == '0' then return {} end
     call('HSET', META, 'version', version, 'log', log, 'newest', '0')
+    know_server(false)
     found = {version, log, '0'}
 elseif tonumber(found[1]) > tonumber(version) then
     return {found[1]}

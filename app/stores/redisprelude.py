@@ -3,7 +3,8 @@
 All keys begin with a prefix that ends in `}:`, so they lie in one slot of a cluster:
 
 meta           hash: `version`, `log` (another id each time the log was lost), `newest` (number),
-               `planned` (the name under which many tasks were scheduled latest)
+               `planned` (the name under which many tasks were scheduled latest), `server` (its id)
+               and `resumed` (when the first instance joined it, if there was another before)
 record         zset by number: the number, a space and the record's text (`redistext.py`)
 at:TASK        zset by `at`: the numbers of a task's records
 due:TASK       zset by `scheduled_at`: the numbers of its RUN records
@@ -40,7 +41,13 @@ ending of a run is made of its RUN record without reading them.
 
 from __future__ import annotations
 
-PRELUDE = """
+from .renewals import GRACE
+
+PRELUDE = (
+    f"""
+local GRACE = {GRACE}
+"""
+    + """
 local META = KEYS[1]
 local P = string.sub(META, 1, -5)
 local RECORD, HEAD, LATEST, ENDED = P .. 'record', P .. 'head', P .. 'latest', P .. 'ended'
@@ -111,11 +118,14 @@ local function lines(position, ...)
 end
 
 -- The live runs whose lease is over or whose instance is gone, by number, and those instances. Who
--- is late himself takes nobody for gone: the server may have been stopped.
+-- is late himself takes nobody for gone: the server may have been stopped. Nor is anybody where the
+-- server has just resumed.
 local function over(own, now)
     local found, runs, gone = {}, {}, {}
     local ends = call('ZSCORE', INSTANCE, own)
-    if not ends or tonumber(ends) > now then
+    local resumed = call('HGET', META, 'resumed')
+    local waits = resumed and now < tonumber(resumed) + GRACE
+    if not waits and (not ends or tonumber(ends) > now) then
         for _, id in ipairs(call('ZRANGEBYSCORE', INSTANCE, '-inf', text(now))) do
             gone[#gone + 1] = id
             gone[id] = true
@@ -208,11 +218,23 @@ local function reap(own, now, at, newest)
     return newest
 end
 
+-- Which server this is, as far as it may be known; if one was there before, this has resumed now.
+local function know_server(before)
+    local info = redis.pcall('INFO', 'server')
+    local id = type(info) == 'string' and string.match(info, 'run_id:(%w+)')
+    if id and id ~= call('HGET', META, 'server') then
+        call('HSET', META, 'server', id)
+        if before then call('HSET', META, 'resumed', text(clock())) end
+    end
+end
+
 local function join(own, member, ends)
     call('ZADD', INSTANCE, ends, own)
     call('HSET', MEMBER, own, member)
+    know_server(true)
 end
 """
+)
 
 
 def script(body: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from ..clock import uptime
 from .protocol import LEASE
 
+GRACE = LEASE * 2 // 3
+"""How long those have to come back who could not renew; twice the time between two renewals."""
+
 
 class Renewals:
     """When an instance has renewed its lease, and so whether it may take others for gone by theirs.
@@ -31,4 +34,4 @@ class Renewals:
     @property
     def are_regular(self) -> bool:
         now = uptime()
-        return not self._is_late(now) and now - self._regular_since >= LEASE * 2 // 3
+        return not self._is_late(now) and now - self._regular_since >= GRACE

@@ -3,14 +3,22 @@
 import asyncio
 import os
 import platform
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
+import psycopg
 import pytest
+from redis import Redis as Client
 
 from oncue.app.clock import uptime
+from oncue.app.errors import StoreError
+from oncue.app.stores import store_at
 from oncue.app.stores.postgres import PostgresStore
-from oncue.app.stores.protocol import CLOCK_CHECK, LEASE, Query, Refused, Store
+from oncue.app.stores.protocol import CLOCK_CHECK, LEASE, Answer, Query, Refused, Step, Store
 from oncue.app.stores.redisdb import RedisStore
+from oncue.app.stores.renewals import GRACE
 from oncue.engine.records import Action
+from oncue.tests.durability.servers import PostgresServer, RedisServer, Server
 from oncue.tests.stores.conftest import Make
 from oncue.tests.stores.steps import claim, commit, extend, finish, log_of, opened, shown
 
@@ -266,3 +274,59 @@ def test_what_was_asked_of_a_server_before_it_stopped_takes_nobody_for_gone(serv
             assert shown(await two.follow(1, 0)) == ["2 crash of 1"]
 
     asyncio.run(story())
+
+
+def past(server: Server, commands: Mapping[str, str], **values: object) -> None:
+    """Do by hand, on Redis or on PostgreSQL, what only time would."""
+    if isinstance(server, RedisServer):
+        with Client.from_url(server.address()) as client:
+            client.execute_command(*commands["redis"].format(**values).split())
+    else:
+        with psycopg.connect(server.address(), autocommit=True) as link:
+            link.execute(commands["postgres"].format(**values).encode())
+
+
+LEASE_IS_OVER = {
+    "redis": "ZADD oncue:{{-}}:instance 1 {id}",
+    "postgres": "UPDATE oncue_instance SET expires_at = 1 WHERE id = '{id}'",
+}
+GRACE_IS_OVER = {
+    "redis": "HINCRBY oncue:{{-}}:meta resumed -{grace}",
+    "postgres": "UPDATE oncue_log SET resumed = resumed - {grace}",
+}
+
+
+@pytest.mark.parametrize("make_server", [RedisServer, PostgresServer])
+def test_who_first_comes_to_a_server_that_is_back_takes_nobody_for_gone(
+    make_server: Callable[[], Server],
+) -> None:
+    server = make_server()
+
+    async def story() -> None:
+        async with opened(store_at(server.address())) as one:
+            assert await commit(one, claim("a", 0), claim("b", 0)) == [1, 2]
+            (own,) = one.instances()
+            past(server, LEASE_IS_OVER, id=own.id)
+            server.stop()
+            server.start()
+            server.wait()
+            async with opened(store_at(server.address())) as new:
+                assert await new.follow(2, 0) == []
+                assert await answer(one, finish("a", 1)) == [3]
+                past(server, LEASE_IS_OVER, id=own.id)
+                assert shown(await new.follow(2, 0)) == ["3 success of 1"]
+                past(server, GRACE_IS_OVER, grace=GRACE)
+                assert shown(await new.follow(3, 0)) == ["4 crash of 2"]
+
+    async def answer(store: Store, step: Step) -> list[Answer]:
+        """Its connection was lost, as it learns by that."""
+        with suppress(StoreError):
+            return await commit(store, step)
+        return await commit(store, step)
+
+    try:
+        server.start()
+        server.wait()
+        asyncio.run(story())
+    finally:
+        server.remove()
