@@ -458,6 +458,7 @@ class Agenda:
         starts, known = Starts(), len(self.missed)
         self._elsewhere.begin()
         try:
+            self._let_go(starts)  # what has waited comes before what is due since
             self._advance(starts, now)
             while self._let_go(starts):
                 self._advance(starts, now)

@@ -308,6 +308,19 @@ def test_no_more_starts_than_there_is_room_for() -> None:
     assert world.look("09:20:00", room=5) == ["d 09:00:00", "e 09:00:00"]
 
 
+def test_what_has_waited_for_room_comes_before_what_is_due_again() -> None:
+    world = World("09:00:00")
+    for name in "abc":
+        world.task(name, "always")
+    (start,) = world.look(room=1)
+    turns = start[0]
+    for second in range(1, 6):
+        world.end(turns[-1], now=f"09:00:0{second}")
+        (start,) = world.look(room=1)
+        turns += start[0]
+    assert turns == "abcabc"
+
+
 def test_runs_are_looked_after_where_there_is_no_room() -> None:
     world = World("09:00:00").task("a", "daily", timeout=MINUTE).task("b", "daily after 09:01")
     assert world.look(room=1) == ["a 09:00:00"]
