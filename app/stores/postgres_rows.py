@@ -32,13 +32,13 @@ CREATE TABLE {p}dynamic (
     condition TEXT NOT NULL, version BIGINT NOT NULL, born BIGINT NOT NULL, since BIGINT NOT NULL,
     decided BIGINT, due BIGINT, look BIGINT, wait BIGINT NOT NULL, waits INT NOT NULL, holder TEXT
 );
-CREATE INDEX {p}dynamic_by_look ON {p}dynamic (shard, look) WHERE look IS NOT NULL;
-CREATE INDEX {p}dynamic_by_holder ON {p}dynamic (holder) WHERE holder IS NOT NULL;
+CREATE INDEX ON {p}dynamic (shard, look) WHERE look IS NOT NULL;
+CREATE INDEX ON {p}dynamic (holder) WHERE holder IS NOT NULL;
 CREATE TABLE {p}waiting (
     task TEXT COLLATE "C", action TEXT COLLATE "C", position BIGINT, waiter TEXT COLLATE "C",
     PRIMARY KEY (task, action, position, waiter)
 );
-CREATE INDEX {p}waiting_by_waiter ON {p}waiting (waiter);
+CREATE INDEX ON {p}waiting (waiter);
 CREATE TABLE {p}stirred (
     task TEXT COLLATE "C", action TEXT COLLATE "C", at BIGINT NOT NULL, PRIMARY KEY (task, action)
 );
@@ -47,7 +47,7 @@ CREATE TABLE {p}stirred (
 has newer ones, the first of them at an instant, by which not all are woken yet."""
 
 BY_DECIDED = """
-CREATE INDEX {p}dynamic_by_decided ON {p}dynamic (coalesce(decided, since)) WHERE holder IS NULL;
+CREATE INDEX ON {p}dynamic (coalesce(decided, since)) WHERE holder IS NULL;
 """
 
 ROW_FUNCTIONS = """

@@ -457,6 +457,18 @@ def test_namespaces_have_logs_of_their_own(postgres: Postgres) -> None:
     asyncio.run(story())
 
 
+def test_a_namespace_may_be_as_long_as_any(postgres: Postgres) -> None:
+    """A name on the server has at most 63 bytes."""
+    longest = postgres.namespace.ljust(48, "x")
+    store = PostgresStore(postgres.url, namespace=longest)
+    try:
+        asyncio.run(store.open(0))
+        asyncio.run(store.close())
+        assert store.is_there()
+    finally:
+        postgres.prefix = f"oncue_{longest}_"
+
+
 def test_tables_of_a_newer_version_are_refused(postgres: Postgres) -> None:
     async def story() -> None:
         async with opened(postgres()):
