@@ -19,7 +19,10 @@ from ...conds.diagnostic import nearest
 from ..errors import DefinitionError
 
 SHARED = ("namespace", "create")
-TLS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
+TLS = (
+    "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_password", "ssl_cert_reqs",
+    "ssl_check_hostname", "ssl_ciphers",
+)  # fmt: skip
 OPTIONS: Mapping[str, tuple[str, ...]] = {
     "sqlite": (*SHARED, "synchronous"),
     "postgresql": SHARED,
@@ -30,9 +33,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
 """The kinds of stores that have addresses, and what may stand after the `?` of each."""
 SERVERS = {"postgresql": "postgresql", "postgres": "postgresql"}
 """Kinds whose place is a URL, which keeps the options that are not ours."""
-SECRET = re.compile(
-    r"(//[^/@:]*:|^\w+:(?!//)[^:@]*:).*@|((?:^|[?&])(?:ssl)?password=)[^&]*", re.DOTALL
-)
+SECRET = re.compile(r"(//[^/@:]*:|^\w+:(?!//)[^:@]*:).*@|((?:^|[?&])\w*password=)[^&]*", re.DOTALL)
 
 NAMESPACE = re.compile(r"(?!sqlite)[a-z][a-z0-9_]{0,47}")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")

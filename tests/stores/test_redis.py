@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
 import pytest
 from redis import Redis as Client
@@ -47,6 +48,18 @@ def test_an_address_names_a_database(address: str, where: str, namespace: str) -
     assert (store.server.where, store.namespace) == (where, namespace)
 
 
+def test_options_of_tls_are_the_clients() -> None:
+    said = {
+        "ssl_ca_certs": "/ca.pem", "ssl_ca_path": "/cas", "ssl_certfile": "/c", "ssl_keyfile": "/k",
+        "ssl_password": "secret", "ssl_ciphers": "HIGH", "ssl_cert_reqs": "required",
+    }  # fmt: skip
+    store = store_at(f"rediss://h?{urlencode(said)}")
+    assert isinstance(store, RedisStore)
+    found = store.server.connect().connection_pool.connection_kwargs
+    assert said.items() <= found.items()
+    assert found["ssl_check_hostname"] is True
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [
@@ -66,6 +79,10 @@ def test_an_address_names_a_database(address: str, where: str, namespace: str) -
         ("redis://:secret@h?ssl_ca_certs=x", "there is no option 'ssl_ca_certs'"),
         ("rediss://:secret@h?ssl_cert_reqs=x", "ssl_cert_reqs=x: it is none, optional or required"),
         ("rediss://:secret@h?ssl_check_hostname=1", "ssl_check_hostname=1 is neither true nor fal"),
+        (
+            "rediss://h?ssl_password=secret&ssl_ca=x",
+            "ssl_password=[*]{3}&ssl_ca=x': there is no",
+        ),
         ("redis://:secret@h?create=1", "create=1 is neither true nor false"),
         ("redis://:secret@h?namespace=A", "namespace='A': it has small letters"),
     ],
