@@ -17,6 +17,7 @@ import asyncio
 import json
 import os
 import platform
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -77,6 +78,7 @@ from .worker import HasWorker, Worker, little_by_little
 
 SECOND = 1_000_000
 RENEW = 5.0  # seconds
+READERS = 4  # connections for those who only read, at the same time
 ANSWER_SECONDS = 40.0  # the server's own limits come first
 SOON = SECOND // 20
 
@@ -100,6 +102,7 @@ class PostgresStore(HasWorker):
         self._link: Connection | None = None
         self._number = 0  # of the connection
         self._listener: Listener | None = None
+        self._readers = threading.BoundedSemaphore(READERS)
         self._heard: Callable[[int], None] = lambda newest: None
         self._seen = 0  # all up to this number was read or written
         self._pause = CLOCK_CHECK
@@ -278,7 +281,7 @@ class PostgresStore(HasWorker):
     def _ask(self, question: Callable[[Reader], T], nothing: T) -> T:
         """By a connection of its own, so that nobody waits for the worker thread."""
         try:
-            with connect(self._options) as link:
+            with self._readers, connect(self._options) as link:
                 reader = Reader(link, self._text)
                 return question(reader) if reader.is_there(self.shown) else nothing
         except psycopg.Error as error:

@@ -18,7 +18,7 @@ from oncue.app.errors import DefinitionError, StoreError
 from oncue.app.stores import postgres as module
 from oncue.app.stores import postgres_schema, store_at
 from oncue.app.stores.postgres import PostgresStore
-from oncue.app.stores.postgres_link import OLDEST
+from oncue.app.stores.postgres_link import OLDEST, Connection, connect
 from oncue.app.stores.postgres_listening import REST
 from oncue.app.stores.postgres_schema import COMMIT
 from oncue.app.stores.postgres_steps import as_json
@@ -110,6 +110,26 @@ def test_an_instance_that_leaves_a_silent_server_is_not_held_up(
             proxy.fall_silent()
 
     asyncio.run(story())
+
+
+def test_who_reads_takes_few_connections_whatever_their_number(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = postgres()
+    links: list[Connection] = []
+    most: list[int] = []
+
+    def counted(options: Any) -> Connection:
+        link = connect(options)
+        links.append(link)
+        threading.Event().wait(0.05)  # for the others to make theirs
+        most.append(sum(not each.closed for each in links))
+        return link
+
+    monkeypatch.setattr(module, "connect", counted)
+    with ThreadPoolExecutor(20) as pool:
+        assert list(pool.map(lambda _: store.count(Query()), range(20))) == [0] * 20
+    assert max(most) <= module.READERS
 
 
 # --- answers that are lost ----------------------------------------------------------------------
