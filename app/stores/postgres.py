@@ -478,9 +478,10 @@ class PostgresStore(HasWorker):
             self._heard(newest)
 
     def _told(self, said: str) -> int:
-        """Up to which number another instance has written."""
-        instance, number = said.split()
-        return 0 if instance == self._id else int(number) or NOWHERE
+        """Up to which number another instance has written; anybody may say anything."""
+        instance, _, number = said.partition(" ")
+        newest = int(number) if number.isdecimal() else 0
+        return 0 if instance == self._id else newest or NOWHERE
 
 
 def answers(link: Connection) -> None:

@@ -78,9 +78,10 @@ class Listener:
                 self._left.wait(REST)
 
     def _told(self, said: bytes) -> int:
-        """Up to which number another instance has written."""
+        """Up to which number another instance has written; anybody may say anything."""
         who, _, number = said.partition(b" ")
-        return 0 if who == self._own else int(number or NOWHERE)
+        newest = int(number) if number.isdigit() else NOWHERE
+        return 0 if who == self._own else newest
 
 
 def said(pubsub: PubSub) -> Iterator[dict[str, Any]]:

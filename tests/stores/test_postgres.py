@@ -244,6 +244,20 @@ def test_an_instance_hears_of_the_records_of_others_and_not_of_its_own(postgres:
     asyncio.run(story())
 
 
+def test_what_no_instance_has_said_is_taken_for_news(postgres: Postgres) -> None:
+    """A notice needs no right to anything."""
+
+    async def story() -> None:
+        store = postgres()
+        ear = Ear(store)
+        async with opened(store):
+            for said in ("", "x", "x y z"):
+                postgres.run("SELECT pg_notify({p}channel(), %s)", said)
+                assert ear.hears()
+
+    asyncio.run(story())
+
+
 def test_what_is_said_in_quick_succession_is_heard_together(postgres: Postgres) -> None:
     async def story() -> None:
         one, two = postgres(), postgres()

@@ -396,6 +396,18 @@ def test_what_another_instance_writes_is_heard_and_what_oneself_writes_is_not(
     asyncio.run(story())
 
 
+def test_what_no_instance_has_said_is_taken_for_news(redis: Redis) -> None:
+    async def story() -> None:
+        ear, store = Ear(), redis()
+        store.on_notice(ear)
+        async with opened(store):
+            for said in ("", "x", "x y z"):
+                redis.client.publish(f"{redis.prefix}news", said)
+                assert ear.was_called()
+
+    asyncio.run(story())
+
+
 def test_a_listener_that_was_cut_off_says_that_something_may_have_been_missed(
     redis: Redis,
 ) -> None:
