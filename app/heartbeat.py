@@ -18,6 +18,8 @@ from .errors import DefinitionError, LeaseLostException, StoreError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+AGAIN = 1.0  # seconds until a heartbeat is tried again that the store did not take
+
 scheduler_log = logging.getLogger("oncue.scheduler")
 
 
@@ -108,14 +110,16 @@ class Beats:
             self._beating = asyncio.create_task(self._beat(self._pause, body))
 
     async def _beat(self, pause: float, body: asyncio.Task[Any]) -> None:
+        failing = False
         while True:
             try:
-                await asyncio.wait_for(self._over.wait(), pause)
+                await asyncio.wait_for(self._over.wait(), min(pause, AGAIN) if failing else pause)
                 return
             except TimeoutError:
                 pass
             try:
                 await self._context.heartbeat()
+                failing = False
             except LeaseLostException as lost:
                 said(self._context, lost)
                 if self._cancelling:
@@ -123,7 +127,9 @@ class Beats:
                     body.cancel()
                 return
             except StoreError as error:
-                said(self._context, error)
+                if not failing:
+                    said(self._context, error)
+                failing = True
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
@@ -143,21 +149,27 @@ class BeatsInThread:
         self._context = context
         self._pause = pause_of(context, ratio)
         self._over = threading.Event()
-        self._beating = threading.Thread(target=self._beat, name="oncue-heartbeat", daemon=True)
+        self._beating = threading.Thread(
+            target=self._beat, args=(self._pause,), name="oncue-heartbeat", daemon=True
+        )
 
     def __enter__(self) -> None:
         if self._pause is not None:
             self._beating.start()
 
-    def _beat(self) -> None:
-        while not self._over.wait(self._pause):
+    def _beat(self, pause: float) -> None:
+        failing = False
+        while not self._over.wait(min(pause, AGAIN) if failing else pause):
             try:
                 self._context.heartbeat()
+                failing = False
             except LeaseLostException as lost:
                 said(self._context, lost)
                 return
             except StoreError as error:
-                said(self._context, error)
+                if not failing:
+                    said(self._context, error)
+                failing = True
 
     def __exit__(self, *_: object) -> None:
         self._over.set()

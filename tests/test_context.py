@@ -414,6 +414,33 @@ def test_it_is_kept_more_than_once() -> None:
     assert actions(app, "task") == ["run", "success"] and len(store.extended) >= 3
 
 
+@pytest.mark.parametrize("execution", ["async", "thread"])
+def test_what_the_store_did_not_take_is_tried_again_before_the_lease_ends(
+    execution: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oncue.app.heartbeat.AGAIN", 0.01)
+    monkeypatch.setattr("oncue.app.journal.STORE_RETRY", 1000)
+    app = App(shut_cond="task 'task' has finished")
+    store = watched(app)
+    store.fails = True
+
+    def is_kept() -> bool:
+        assert store.beaten.wait(LEASE)
+        store.fails = False
+        return store.often.wait(2)  # the next but one, had none failed, would come later
+
+    async def later(context: Context) -> bool:
+        return await asyncio.to_thread(is_kept)
+
+    def at_once(context: Context) -> bool:
+        return is_kept()
+
+    function = with_heartbeat(0.03)(later if execution == "async" else at_once)
+    app.task(func=function, name="task", interval="1 day", lease_duration=LEASE)
+    run(app)
+    assert app.session.returns["task"] is True
+
+
 @pytest.mark.parametrize("cancelling", [True, False])
 def test_a_coroutine_is_cancelled_when_its_lease_is_lost_if_it_says_so(cancelling: bool) -> None:
     app = App(shut_cond="task 'task' has finished")
