@@ -34,7 +34,7 @@ from .protocol import (
     Registered,
     Step,
 )
-from .redisnews import Listener
+from .redisnews import AGAIN, Listener
 from .redisreading import Reader
 from .rediswire import Client, Server, leave, persistent
 from .rediswriting import VERSION, Writer
@@ -318,9 +318,13 @@ class RedisStore(HasWorker):
             listener.join()
 
     def _renew(self, writer: Writer, left: threading.Event) -> None:
-        while not left.wait(LEASE / 3_000_000):
+        failing = False
+        while not left.wait(AGAIN if failing else LEASE / 3_000_000):
             try:
                 with self.server.speaking():
                     writer.renew()
+                failing = False
             except StoreError as error:
-                scheduler_log.warning("the lease was not renewed: %s", error)
+                if not failing:
+                    scheduler_log.warning("the lease was not renewed: %s", error)
+                failing = True

@@ -21,6 +21,7 @@ from oncue.app.stores.protocol import CLOCK_CHECK, LogLost, Missed, Query, Store
 from oncue.app.stores.redisdb import RedisStore
 from oncue.app.stores.redisnews import REST
 from oncue.app.stores.rediswire import Packer
+from oncue.app.stores.rediswriting import Writer
 from oncue.app.stores.skew import Skew
 from oncue.engine.records import Action, Key
 from oncue.tests.durability.proxy import Proxy as Road
@@ -312,6 +313,28 @@ def cut(redis: Redis) -> int:
         if each["name"] == f"oncue:{redis.namespace}"
     ]
     return sum(redis.client.client_kill_filter(_id=id_) for id_ in ids)
+
+
+def test_a_lease_that_was_not_renewed_is_renewed_soon_and_that_is_said_once(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("oncue.app.stores.redisdb.LEASE", 3_000_000)
+    monkeypatch.setattr("oncue.app.stores.redisdb.AGAIN", 0.01)
+    tries, renewed = iter(range(3)), threading.Event()
+
+    def renew(writer: Writer) -> None:
+        if next(tries, None) is not None:
+            raise StoreError("no answer")
+        renewed.set()
+
+    monkeypatch.setattr(Writer, "renew", renew)
+
+    async def story() -> None:
+        async with opened(redis()):
+            assert await asyncio.to_thread(renewed.wait, 3)
+
+    asyncio.run(story())
+    assert caplog.messages.count("the lease was not renewed: no answer") == 1
 
 
 def test_connections_that_are_cut_are_made_again(redis: Redis) -> None:
