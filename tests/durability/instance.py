@@ -73,7 +73,7 @@ def main(store: str, effects: str, name: str, seed: str, skew: str, *groups: str
     write, random = EffectFile(Path(effects)).write, Random(int(seed))
     player = Player(name, clock, random, write, ("async", "thread"))
     roles = [role for group in wanted for role in group]
-    app = make(store, player, roles, clock=clock, silence_task_logging="://" in store)
+    app = make(store, player, roles, clock=clock)
     asking: list[asyncio.Task[None]] = []
 
     @app.session.hook_startup()
