@@ -12,7 +12,7 @@ import asyncio
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -45,7 +45,7 @@ from .repo import MinimalRecord, Repo
 from .restart import restart
 from .runtime import Once, Runtime
 from .scheduling import Scheduling
-from .signals import in_main_thread
+from .signals import in_main_thread, interrupted_by_sigterm
 from .stores.dynamic import Wanted, family_of
 from .stores.protocol import Store
 from .task import LiveRun, Task
@@ -396,8 +396,9 @@ class Session:
         once: Once | None = None,
         ready: Callable[[], object] | None = None,
     ) -> None:
-        async with self.create() as context:
-            await self.serve_in(context, signals=signals, once=once, ready=ready)
+        with interrupted_by_sigterm() if signals else nullcontext():
+            async with self.create() as context:
+                await self.serve_in(context, signals=signals, once=once, ready=ready)
 
     async def serve_in(
         self,

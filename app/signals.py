@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 DEAF = 0.2  # seconds
 
@@ -42,6 +43,32 @@ class Signals:
     def remove(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Where nothing of that stands, SIGTERM does in this block what `asyncio.run` has SIGINT do:
+    it cancels the asyncio task, so that all is left in order, and the second does not wait."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    caught = False
+
+    def catch(number: int, frame: object) -> None:
+        nonlocal caught
+        if caught:
+            raise KeyboardInterrupt
+        caught = True
+        loop.call_soon_threadsafe(task.cancel)
+
+    before = signal.signal(signal.SIGTERM, catch)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if caught:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def in_main_thread() -> bool:

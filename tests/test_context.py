@@ -602,6 +602,44 @@ def test_main_logs_and_ends_by_signals(often: str) -> None:
     assert done.stdout.endswith("ended\n")
 
 
+WHILE_FIXTURES = """
+import asyncio, os, signal, sys
+from oncue import App
+
+app = App(shut_cond="true")
+
+@app.fixture()
+def outer():
+    print("outer", end=" ", flush=True)
+    yield
+    print("left", end=" ", flush=True)
+
+@app.fixture()
+async def inner():
+    if sys.argv[1] == "setting up":
+        await told()
+    yield
+    await told()
+
+async def told():
+    os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+    await asyncio.sleep(60)
+
+app.run()
+print("ended")
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("moment", ["setting up", "tearing down"])
+def test_fixtures_are_torn_down_though_a_signal_comes_while_nothing_runs(
+    moment: str, number: str
+) -> None:
+    command = [sys.executable, "-c", WHILE_FIXTURES, moment, number]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LEASE)
+    assert (done.returncode, done.stdout) == (0, "outer left ended\n"), done.stderr
+
+
 def test_main_leaves_logging_that_is_configured(caplog: pytest.LogCaptureFixture) -> None:
     before = list(logging.root.handlers)
     app = App(shut_cond="task 'task' has finished")
