@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from .asking import Asking
@@ -555,10 +556,10 @@ class Agenda:
         if behind is not None:
             instant, entry.behind = min(instant, behind), None
         if entry.requests and (entry.enabled or entry.requests[0].forced):
-            start = self._serve(entry, max(instant, entry.latest + 1), now)
-            if entry.queued and entry.behind is None:
-                entry.behind = behind
-            return start
+            entry.behind = behind
+            refused_at = entry.requests[0].refused_at
+            instant = self.logical if refused_at is None else refused_at
+            return self._serve(entry, max(instant, entry.latest + 1), now)
         if not (entry.enabled and schedule.standing):
             return None
         if self.logical < entry.not_before:
@@ -789,9 +790,10 @@ class Agenda:
         entry = self.entries.get(task)
         if entry is not None:
             entry.not_before = entry.latest = BEGINNING
-            entry.behind = min(start.decided_at, entry.behind or FOREVER)
-            if start.request is not None:
-                entry.requests.appendleft(start.request)
+            if start.request is None:
+                entry.behind = min(start.decided_at, entry.behind or FOREVER)
+            else:
+                entry.requests.appendleft(replace(start.request, refused_at=start.decided_at))
             self._push(entry, self.logical)
 
 

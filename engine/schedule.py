@@ -96,8 +96,10 @@ class Schedule:
 class Request:
     """A start that was asked for. It waits for a run that is live, but for no condition, unless
     it is `asking`: then it starts if the condition holds when its turn comes, or never.
-    `forced`: of a disabled task too. `parameters` are the run's own."""
+    `forced`: of a disabled task too. `parameters` are the run's own. `refused_at` is the instant of
+    the start that was made of it, if that was refused."""
 
     parameters: Mapping[str, object] = field(default_factory=dict)
     forced: bool = False
     asking: bool = False
+    refused_at: int | None = None

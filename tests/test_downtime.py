@@ -138,6 +138,14 @@ def test_a_task_that_was_not_there_for_a_life_is_searched_from_when_it_was(store
     assert starts(store) == ["08:00:00", "09:00:00"]
 
 
+def test_what_starts_with_the_app_is_of_now(store: Store) -> None:
+    clock = Hands("2026-03-10 07:30")
+    live(store, clock, task("hourly", on_startup=True), idle)
+    clock.set("2026-03-10 10:40")
+    live(store, clock, task("hourly", on_startup=True), idle)
+    assert starts(store) == ["07:30:00", "10:40:00"]
+
+
 KILLED = """
 import os, signal, sys
 from oncue import App

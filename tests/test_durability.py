@@ -376,6 +376,33 @@ def test_what_came_due_after_a_kill_is_not_taken_for_what_came_while_the_task_ra
     assert world.missed == missed
 
 
+@pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.QUEUE, Overlap.ALLOW])
+@pytest.mark.parametrize(
+    ("catch_up", "starts", "missed"),
+    [
+        (CatchUp.SKIP, [], ["a 07:00:00", "a 08:00:00", "a 09:00:00"]),
+        (CatchUp.ONCE, ["a 09:00:00"], ["a 07:00:00", "a 08:00:00"]),
+        (CatchUp.ALL, ["a 07:00:00", "a 08:00:00", "a 09:00:00"], []),
+    ],
+)
+def test_what_is_asked_for_after_a_downtime_is_of_now_and_costs_none_that_came_due(
+    catch_up: CatchUp, starts: list[str], missed: list[str], overlap: Overlap
+) -> None:
+    world = World("09:30:00").task(
+        "a", "cron 0 * * * *", since="06:30:00", catch_up=catch_up, overlap=overlap
+    )
+    assert world.ask("a").until("09:59:00", lasting=1) == ["a 09:30:00", *starts]
+    assert world.missed == missed
+
+
+def test_what_is_asked_for_meanwhile_comes_between() -> None:
+    world = World("09:30:00").task("a", "cron 0 * * * *", since="06:30:00", catch_up=CatchUp.ALL)
+    world.look()
+    world.ask("a").end("a", now="09:30:01")
+    starts = world.until("09:59:00", lasting=1)
+    assert starts == ["a 09:30:01", "a 08:00:00", "a 09:00:00"] and world.missed == []
+
+
 def test_a_start_by_condition_is_never_that_of_a_run_that_was() -> None:
     """Another instance has claimed it at that very instant, and a newer record makes it due."""
     world = World("09:00:00").task("a", "after task 'b'")
