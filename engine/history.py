@@ -334,7 +334,10 @@ class TaskLog(Source):
 
     def keep(self, since: int, now: int) -> None:
         """Drop what is older than `since`, but the latest of each kind and what is live; and
-        the leases that have ended by `now`."""
+        the leases that have ended by `now`. Not while a start may be taken back, after which
+        another is the latest."""
+        if any(seq > PROVISIONAL for seq in self.live):
+            return
         self.dropped = dict(self.dropped)
         for action, times in self.times.items():
             self.dropped[action] = self.dropped.get(action, 0) + cut(times, since)

@@ -85,3 +85,15 @@ def test_a_policy_taken_up_later_says_the_same_as_one_from_the_start() -> None:
         assert found.logical == [MINUTE]
         starts = [found.latest_start(now) for now in (7 * MINUTE - 1, 7 * MINUTE)]
         assert [start and start.mark.seq for start in starts] == [3, 1]
+
+
+def test_nothing_is_forgotten_while_a_start_may_be_refused() -> None:
+    history = History([Record("a", Action.RUN, 10 * n, n) for n in range(1, 5)])
+    log = history.of("a")
+    numbers = [history.next_provisional() for _ in range(3)]
+    marks = [history.add(Record("a", Action.RUN, 50, seq)) for seq in numbers]
+    log.keep(FOREVER, 50)
+    for mark in reversed(marks):
+        log.drop(mark)
+    assert (log.total((Action.RUN,)), log.last[Action.RUN].at) == (4, 40)
+    assert log.times[Action.RUN] == [10, 20, 30, 40]
