@@ -16,7 +16,7 @@ from .binding import asks_for_flag, refuse_in_process
 from .compat import OPPOSITES, RENAMED, SWITCHES, newer
 from .config import LEASE
 from .errors import DefinitionError
-from .work import Code, Command, DelayedFunction
+from .work import Code, Command, DelayedFunction, refuse_generator
 
 if TYPE_CHECKING:
     from .task import Task
@@ -143,11 +143,7 @@ def name_of(work: Callable[..., object], name: str | None) -> str:
 
 def refuse_contradictions(task: Task[..., Any]) -> None:
     """What no task can be, said before it is one."""
-    if inspect.isgeneratorfunction(task.function) or inspect.isasyncgenfunction(task.function):
-        raise DefinitionError(
-            f"task {task.name!r}: a function that yields makes a generator when it is called, and "
-            "does nothing; let it return, or iterate inside it"
-        )
+    refuse_generator(task.function, f"task {task.name!r}")
     if task.on_startup and task.on_shutdown:
         raise DefinitionError(f"task {task.name!r}: on_startup and on_shutdown exclude each other")
     if task.execution_mode is not AT_LEAST_ONCE and task.failure_mode is not FailureMode.COMMIT:

@@ -29,6 +29,7 @@ from .errors import (
     TaskTerminationException,
 )
 from .executors import Ending, Running
+from .work import is_awaited
 
 Next = Callable[[], Awaitable[Any]]
 Middleware = Callable[[Context, Next], Awaitable[Any]]
@@ -40,8 +41,7 @@ def refuse_unfit(middleware: Any) -> None:
     """Raise DefinitionError for what can be no middleware."""
     if not callable(middleware):
         raise DefinitionError(f"a middleware is a coroutine function, not {middleware!r}")
-    call = middleware if inspect.isroutine(middleware) else type(middleware).__call__
-    if not (inspect.iscoroutinefunction(middleware) or inspect.iscoroutinefunction(call)):
+    if not is_awaited(middleware):
         raise DefinitionError(f"the middleware {middleware!r} is no coroutine function: async def")
     try:
         inspect.signature(middleware).bind(None, None)

@@ -6,7 +6,6 @@ app plans it anew. What it asks of the log and of its live runs it asks of the s
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,7 +40,7 @@ from .errors import DefinitionError, OncueError
 from .executors import pack
 from .options import Limit, Option, optional
 from .repo import TaskLogger
-from .work import Command
+from .work import Command, is_awaited
 
 if TYPE_CHECKING:
     from ..engine.explain import Explanation
@@ -190,7 +189,7 @@ class Task(OlderNames, Generic[P, R]):
         put = partial(object.__setattr__, self)  # past our own: there may be many tasks
         put("function", work)
         put("needs", needs_of(work))
-        put("awaited", inspect.iscoroutinefunction(work) or isinstance(work, Command))
+        put("awaited", is_awaited(work))
         put("_name", name_of(work, name))
         put("_session", session)
         put("_waiting", ())

@@ -21,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from keyword import iskeyword
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,33 @@ own_groups = os.name != "nt"
 is ended with all of it, it does not."""
 
 output_log = logging.getLogger("oncue.output")
+
+YIELDS = (
+    "a function that yields makes a generator when it is called, and does nothing; let it return, "
+    "or iterate inside it"
+)
+
+
+def refuse_generator(function: Callable[..., object], what: str) -> None:
+    """Raise DefinitionError for what does nothing when it is called."""
+    code = code_of(function)
+    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+        raise DefinitionError(f"{what}: {YIELDS}")
+
+
+def is_awaited(function: Callable[..., object]) -> bool:
+    """Whether what it returns is to be awaited, as far as that is known before it is called."""
+    code = code_of(function)
+    marked = code is not function and inspect.iscoroutinefunction(function)
+    return marked or inspect.iscoroutinefunction(code)
+
+
+def code_of(function: Any) -> Any:
+    """What runs when it is called: of an object that is no function, its class's `__call__`."""
+    while isinstance(function, partial):
+        function = function.func
+    is_plain = inspect.isroutine(function) or isinstance(function, type)
+    return function if is_plain else type(function).__call__
 
 
 class CommandError(PlainFailure):
@@ -76,6 +104,7 @@ class DelayedFunction:
         function = getattr(module, self.func_name, None)
         if not callable(function):
             raise AttributeError(f"there is no function {self.func_name!r} in {self.path}")
+        refuse_generator(function, f"function {self.func_name!r} in {self.path}")
         found: Callable[..., object] = function
         return found
 

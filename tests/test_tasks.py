@@ -170,6 +170,10 @@ def test_a_task_pickles_by_reference() -> None:
         ),
         (lambda app: app.task("daily")(yields), "'yields': a function that yields"),
         (lambda app: app.task("daily", execution="async")(yields_async), "a function that yields"),
+        (
+            lambda app: app.task("daily", func=YieldsWhenCalled(), name="a"),
+            "a function that yields",
+        ),
         (lambda app: app.task("daily", execution="process")(asks_for_session), "stays in the app"),
     ],
 )
@@ -212,6 +216,24 @@ def yields() -> Iterator[None]:
 
 async def yields_async() -> AsyncIterator[None]:
     yield
+
+
+class YieldsWhenCalled:
+    def __call__(self) -> Iterator[None]:
+        yield
+
+
+class AwaitedWhenCalled:
+    async def __call__(self) -> int:
+        return threading.get_ident()
+
+
+@pytest.mark.parametrize("made", [AwaitedWhenCalled(), partial(AwaitedWhenCalled())])
+def test_an_object_whose_call_is_a_coroutine_runs_on_the_loop(made: Any) -> None:
+    app = App(shut_cond="task 'a' has finished")
+    assert app.task("daily", func=made, name="a").execution == "async"
+    run(app)
+    assert app.session.returns["a"] == threading.get_ident()
 
 
 def test_what_a_task_does_not_run_may_be_said() -> None:

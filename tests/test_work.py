@@ -238,6 +238,12 @@ def test_a_function_that_is_not_there_is_said(folder: Path) -> None:
     assert "there is no function 'main' in" in (error or "")
 
 
+def test_a_function_that_would_do_nothing_fails(folder: Path) -> None:
+    file = write(folder / "job.py", "def main():\n    yield 1")
+    error = one("thread", DelayedFunction(file)).error
+    assert f"function 'main' in {file}: a function that yields" in (error or "")
+
+
 # --- commands -------------------------------------------------------------------------------------
 
 
