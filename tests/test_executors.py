@@ -824,6 +824,12 @@ def task_of_a_wrapper() -> str:
     return "found"
 
 
+@Decorated
+@functools.cache
+def task_of_a_cached() -> str:
+    return "cached"
+
+
 @shouting
 def wrapped() -> str:
     return "found"
@@ -840,6 +846,7 @@ class Holder:
     [
         (task_function.function, "found"),
         (task_of_a_wrapper.function, "FOUND"),
+        (task_of_a_cached.function, "cached"),
         (wrapped, "FOUND"),
         (wrapped.__wrapped__, "found"),  # type: ignore[attr-defined]
         (Holder.held, "held"),

@@ -11,6 +11,7 @@ import io
 import pickle
 import sys
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from importlib import import_module
 from types import FunctionType
 from typing import Any
@@ -19,6 +20,7 @@ from ..errors import DefinitionError
 
 LAYERS = ("function", "__wrapped__")  # where a task and a decorator's wrapper keep what they wrap
 DEEPEST = 20  # layers
+Cached = type(lru_cache(len))  # what pickles by its name, too
 
 
 def pack(function: Callable[..., object], arguments: Mapping[str, object], name: str) -> bytes:
@@ -62,7 +64,7 @@ class Packer(pickle.Pickler):
     """Pickles as pickle does, but finds functions behind their decorators."""
 
     def reducer_override(self, obj: Any) -> Any:
-        if not isinstance(obj, FunctionType):
+        if not isinstance(obj, FunctionType | Cached):
             return NotImplemented
         if obj.__module__ == "__main__" and not importable_main():
             raise pickle.PicklingError(
