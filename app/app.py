@@ -67,8 +67,9 @@ class App(Definer):
         self._background: Background | None = None
 
     def include_grouper(self, group: Grouper) -> None:
-        """Make the tasks and parameters of a group this app's. Raises DefinitionError, before
-        anything changes, for a name that is taken here, and for what is no group."""
+        """Make the tasks and parameters of a group this app's. Raises DefinitionError for a name
+        that is taken here, for a task that could not run, and for what is no group; then neither
+        has changed."""
         if not isinstance(group, Grouper):
             raise DefinitionError(f"{group!r} is not a group of tasks: Grouper(…) makes one")
         self.session.in_turn(partial(group.include, self.session))

@@ -13,7 +13,7 @@ from ..engine.schedule import NEVER
 from ..grammar.phrases import Phrases
 from . import options
 from .arguments import BaseArgument, FuncArg
-from .binding import refuse_in_process
+from .binding import Needs, refuse_in_process
 from .clock import SystemClock
 from .errors import DefinitionError
 from .kinds import KINDS
@@ -171,8 +171,8 @@ class Grouper(Definer):
         """What is assigned counts when the group is included."""
 
     def include(self, session: Session) -> None:
-        """Move all there is to another session. Raises DefinitionError, before anything changes,
-        when a name is taken there."""
+        """Move all there is to another session, in its turn. Raises DefinitionError for what cannot
+        be; then no task and no parameter has moved."""
         tasks = self.session.tasks
         names = {task.name: session.free_name(self.prefix + task.name) for task in tasks}
         session.refuse_taken(names.values())
@@ -180,14 +180,31 @@ class Grouper(Definer):
             if (self._execution_of(task) or session.config.execution) == "process":
                 refuse_in_process({**task.needs.arguments, **task.parameters}, names[task.name])
         session.replay(self.session, names)
-        for task in tasks:
+        parameters = {k: in_group(v, names) for k, v in self.session.parameters.items()}
+        hidden = {k: v for k, v in session.parameters.items() if k in parameters}
+        before = [(task, task.name, task.values, task.needs) for task in tasks]
+        session.parameters.update(parameters)
+        try:
+            for task in tasks:
+                self.session.remove_task(task)
+                task.values = task.values | self._values_of(task, names)
+                task.needs = task.needs.renamed(names)
+                task.name = names[task.name]
+            session.add_tasks(tasks)
+        except BaseException:
+            for name in parameters:
+                del session.parameters[name]
+            session.parameters.update(hidden)
+            self._take_back(before)
+            raise
+
+    def _take_back(self, before: list[tuple[Task[..., Any], str, dict[str, Any], Needs]]) -> None:
+        """Have the tasks as they were."""
+        for task in self.session.tasks:
             self.session.remove_task(task)
-            task.values = task.values | self._values_of(task, names)
-            task.needs = task.needs.renamed(names)
-            task.name = names[task.name]
-            session.add_task(task)
-        for name, value in self.session.parameters.items():
-            session.parameters[name] = in_group(value, names)
+        for task, name, values, needs in before:
+            task.values, task.needs, task.name = values, needs, name
+            self.session.add_task(task)
 
     def _values_of(self, task: Task[..., Any], names: dict[str, str]) -> dict[str, Any]:
         """The options that are others in the app."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .binding import given_by_context
@@ -60,12 +60,9 @@ class Hooks:
                 left += begun(called)
         return left
 
-    @contextmanager
-    def around_definition(self, task: Task[..., Any]) -> Iterator[None]:
-        """The `task_init` hooks, about the definition of a task."""
-        left = [rest for hook in self._by_moment["task_init"] for rest in self._begun(hook, task)]
-        yield
-        finish(left)
+    def begin_definition(self, task: Task[..., Any]) -> list[Iterator[Any]]:
+        """Call the `task_init` hooks, before a task is defined; what is left of them."""
+        return [rest for hook in self._by_moment["task_init"] for rest in self._begun(hook, task)]
 
     def begin_run(self, task: Task[..., Any], left: list[Iterator[Any]]) -> None:
         """The `task_execute` hooks, before a run of the task; what is left of them is `left`, of

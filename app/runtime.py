@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -221,16 +221,21 @@ class Runtime:
         asking = task.start_cond != NEVER
         self.agenda.request(task.name, Request(asking=asking))
 
-    def define(self, task: Task[..., Any], taken: Task[..., Any] | None = None) -> None:
-        """Plan a task defined while serving, once its look-back has been read; in the place of one
-        that has its name, if it can run at all."""
+    def define(self, tasks: Sequence[Task[..., Any]], replaced: Iterable[Task[..., Any]]) -> None:
+        """Plan tasks defined while serving, once their look-back has been read; in the place of
+        those that have their names, if all can run."""
         if self.loaded:
-            refuse_missing([task], self.session)
-            refuse_unsendable(task)
-        if taken is not None:
-            self.remove(taken)
-        if not self.loaded or task.name in self.agenda.entries:
-            return  # it is planned with all the others
+            refuse_missing(tasks, self.session)
+            for task in tasks:
+                refuse_unsendable(task)
+        for task in replaced:
+            self.remove(task)
+        if self.loaded:
+            for task in tasks:
+                if task.name not in self.agenda.entries:  # else it was, with all the others
+                    self._define(task)
+
+    def _define(self, task: Task[..., Any]) -> None:
         schedule = task.plan
         self.planner.history.of(task.name).known = True
         self._want(self.planner.plan(schedule.condition, task.name, schedule.zone), task.name)

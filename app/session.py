@@ -35,7 +35,7 @@ from .executors import refuse_in_worker
 from .families import Family, Member
 from .fixtures import Fixtures
 from .health import Health, health
-from .hooks import Hooks
+from .hooks import Hooks, finish
 from .kinds import KINDS, FuncTask
 from .leaving import Calls
 from .middlewares import Middleware
@@ -80,6 +80,7 @@ class Session:
         self.fixtures = Fixtures()
         self.renamings: dict[Callable[..., object], Mapping[str, str]] = {}
         self._registered: list[Callable[[Session], None]] = []
+        self._replayed: set[Callable[[Session], None]] = set()  # those of groups
         self._life: Runtime | None = None
         self.app_context: AppContext | None = None  # while it runs, or is about to
         self._calls = Calls(self._end)  # of `run`, in that context
@@ -160,15 +161,41 @@ class Session:
     def add_task(self, task: AnyTask) -> None:
         """Make a task one of this session's. What is done with one whose name is taken is said by
         `config.task_pre_exist`."""
-        self.in_turn(partial(self._add_task, task))
+        self.in_turn(partial(self.add_tasks, [task]))
 
-    def _add_task(self, task: AnyTask) -> None:
+    def add_tasks(self, tasks: Iterable[AnyTask]) -> None:
+        """The same of several, all or none, which may ask for one another; to be called in turn."""
+        added: list[AnyTask] = []
+        replaced: list[AnyTask] = []
+        left: list[Iterator[Any]] = []
+        try:
+            for task in filter(self._makes_room, tasks):
+                left += self.hooks.begin_definition(task)
+                task.join(self)
+                if task.name in self._tasks:
+                    replaced.append(self._tasks[task.name])
+                self._tasks[task.name] = task
+                added.append(task)
+            self._apply(lambda life: life.define(added, replaced))
+        except BaseException:
+            for task in added:
+                task.leave()
+                del self._tasks[task.name]
+            self._tasks |= {task.name: task for task in replaced}
+            raise
+        for task in replaced:
+            task.leave()
+        finish(left)
+
+    def _makes_room(self, task: AnyTask) -> bool:
+        """Whether the task is to be one of ours, by the name it then has. Raises DefinitionError
+        for one that cannot be."""
         if not isinstance(task, Task):
             raise DefinitionError(f"{task!r} is no task; create_task(func=…) makes one of it")
         self._refuse_of_family(task.name)
         taken = self._tasks.get(task.name)
         if taken is task:
-            return
+            return False
         if task.values.get("execution") is None and self.config.execution is not None:
             refuse_misplaced(task, self.config.execution)
         if taken is not None:
@@ -178,11 +205,10 @@ class Session:
                         f"there is a task {task.name!r} already; give this one another name"
                     )
                 case "ignore":
-                    return
+                    return False
                 case "rename":
                     task.name = self.free_name(task.name)
-        with self.hooks.around_definition(task):
-            self._add(task)
+        return True
 
     def _refuse_of_family(self, name: str) -> None:
         family = family_of(name)
@@ -214,22 +240,6 @@ class Session:
     def is_known(self, name: str) -> bool:
         """Whether there is such a task, or a family that may have it."""
         return name in self._tasks or family_of(name) in self.families
-
-    def _add(self, task: AnyTask) -> None:
-        """In the place of one that has its name."""
-        taken = self._tasks.get(task.name)
-        task.join(self)
-        self._tasks[task.name] = task
-        try:
-            self._apply(lambda life: life.define(task, taken))
-        except BaseException:
-            task.leave()
-            del self._tasks[task.name]
-            if taken is not None:
-                self._tasks[task.name] = taken
-            raise
-        if taken is not None:
-            taken.leave()
 
     def shared(self, values: dict[str, Any]) -> dict[str, Any]:
         """The same options, in one object for all tasks that are given the same ones."""
@@ -292,7 +302,9 @@ class Session:
     def replay(self, group: Session, names: Mapping[str, str]) -> None:
         """Register the conditions of a group's session here too; its tasks have these names."""
         for register in group._registered:
-            register(self)
+            if register not in self._replayed:
+                register(self)
+                self._replayed.add(register)
         self.renamings |= {custom.function: names for custom in group.customs.values()}
 
     # --- hooks ----------------------------------------------------------------------------

@@ -1310,6 +1310,43 @@ def test_a_group_whose_name_is_taken_is_refused_whole() -> None:
     assert [task.name for task in group] == ["b", "a"]
 
 
+def test_a_group_is_included_in_a_running_app_whole_or_not_at_all() -> None:
+    group = Grouper(prefix="x.", execution="thread")
+
+    @group.cond("is open")
+    def is_open() -> bool:
+        return True
+
+    @group.task("is open & daily", name="a")
+    def first(later: int = Return("c", 1), size: int = Arg("size")) -> int:  # type: ignore[assignment]
+        return later + size
+
+    bad = group.task("after task 'a'", func=takes, name="b")  # it is given no x
+    group.task("after task 'b'", func=nothing, name="c")
+    group.params(size=2)
+    app = App(shut_cond="task 'x.c' has finished")
+    app.params(size=5)
+    app.start()
+    with pytest.raises(DefinitionError, match=r"task 'x\.b': argument 'x': nothing gives it"):
+        app.include_grouper(group)
+    assert len(app.session) == 0 and dict(app.session.parameters) == {"size": 5}
+    assert [task.name for task in group] == ["a", "b", "c"]
+    assert str(bad.start_cond) == "after task 'a'" and bad.values.get("execution") is None
+
+    group.prefix = "x" * 1000
+    with pytest.raises(DefinitionError, match="a name has at most"):
+        app.include_grouper(group)
+    assert [task.name for task in group] == ["a", "b", "c"]
+
+    group.prefix, bad.parameters = "x.", {"x": 3}
+    app.include_grouper(group)
+    assert [task.name for task in app] == ["x.a", "x.b", "x.c"] and len(group.session) == 0
+    while app.session.serving:
+        threading.Event().wait(0.001)
+    app.stop()
+    assert app.session.returns == {"x.a": 3, "x.b": 3, "x.c": None}
+
+
 # --- state --------------------------------------------------------------------------------------
 
 
