@@ -82,6 +82,7 @@ class Session:
         self._registered: list[Callable[[Session], None]] = []
         self._replayed: set[Callable[[Session], None]] = set()  # those of groups
         self._life: Runtime | None = None
+        self._beginning = threading.Lock()  # of a life
         self.app_context: AppContext | None = None  # while it runs, or is about to
         self._calls = Calls(self._end)  # of `run`, in that context
         self.config = Config(self, config)
@@ -436,7 +437,8 @@ class Session:
                 if self._calls.closed:
                     return
                 before, life = self._life, self._begin(once)
-                self._life = life
+                with self._beginning:
+                    self._life = life
 
                 def loaded(opened: Callable[[], None] = handed_over) -> None:
                     opened()
@@ -562,12 +564,15 @@ class Session:
         return self._life or self._look()
 
     def _look(self) -> Runtime:
-        """What the store says, read without running anything."""
-        self._life = life = self._peeked()
-        return life
+        """What the store says, read without running anything; or the life that has begun meanwhile
+        on another thread."""
+        life = self._peeked()
+        with self._beginning:
+            self._life = self._life or life
+            return self._life
 
     def _peeked(self) -> Runtime:
-        life = self._begin()
+        life = Runtime(self)
         life.peek()
         return life
 

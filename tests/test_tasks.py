@@ -519,6 +519,25 @@ def test_a_task_defined_just_as_the_app_begins_is_planned_once(
     assert actions(app, "a") == ["run", "success"]
 
 
+def test_who_looks_at_a_task_just_as_the_app_begins_leaves_it_its_life(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = App()
+    task = app.task(func=nothing, name="a")
+    peeked = app.session._peeked
+
+    def begun_meanwhile() -> Any:
+        monkeypatch.undo()
+        found = peeked()
+        app.start()
+        return found
+
+    monkeypatch.setattr(app.session, "_peeked", begun_meanwhile)
+    assert task.status is None
+    assert app.session.serving
+    app.stop()
+
+
 @pytest.mark.parametrize("execution", ["main", "async", "thread"])
 def test_a_task_may_create_change_run_and_remove_others(execution: str) -> None:
     app = App(shut_cond="task 'made' has finished")
