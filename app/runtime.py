@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from .task import Task
 
 STANDSTILL = 2 * SECOND  # by how much a clock may be set back that is waited for
+
+
+LAST_TURN = 1.0  # seconds between looks whether the loop will take one more
 
 
 class Once(NamedTuple):
@@ -100,13 +103,19 @@ class Runtime:
 
     def call(self, change: Callable[[], object]) -> None:
         """Apply a change on the loop's thread and take a turn. From that thread it is applied
-        at once; from others it has been when this returns."""
+        at once; from others it has been when this returns, here if the loop is closed by then."""
         if threading.get_ident() == self._thread:
             self._changed(change)
         else:
             done: Future[None] = Future()
-            self.loop.call_soon_threadsafe(self._called, change, done)
-            done.result()
+            with suppress(RuntimeError):  # it is closed
+                self.loop.call_soon_threadsafe(self._called, change, done)
+            while not (self.loop.is_closed() or wait([done], LAST_TURN).done):
+                pass  # it may have been closed without another turn
+            if done.done():
+                done.result()
+            else:
+                change()
 
     def _changed(self, change: Callable[[], object]) -> None:
         """What comes of a change is not dated before it."""

@@ -538,6 +538,27 @@ def test_who_looks_at_a_task_just_as_the_app_begins_leaves_it_its_life(
     app.stop()
 
 
+@pytest.mark.parametrize("closes", ["before", "after"])
+def test_a_change_that_comes_as_the_loop_ends_is_made(
+    closes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = App()
+    app.start()
+    life = app.session.life
+    assert life is not None
+    made: list[int] = []
+    if closes == "before":
+        app.stop()
+    else:  # and what it was told is lost
+        monkeypatch.setattr(life.loop, "call_soon_threadsafe", lambda *_: None)
+        monkeypatch.setattr(life.loop, "is_closed", iter([False, True]).__next__)
+        monkeypatch.setattr("oncue.app.runtime.LAST_TURN", 0.01)
+    life.call(lambda: made.append(1))
+    assert made == [1]
+    monkeypatch.undo()
+    app.stop()
+
+
 @pytest.mark.parametrize("execution", ["main", "async", "thread"])
 def test_a_task_may_create_change_run_and_remove_others(execution: str) -> None:
     app = App(shut_cond="task 'made' has finished")
