@@ -274,3 +274,7 @@ class TaskLogger(logging.LoggerAdapter[logging.Logger]):
 
     def filter_by(self, **conditions: Any) -> Selection:
         return self._records.filter_by(**conditions)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To a process goes what writes lines; the records stay here."""
+        return logging.LoggerAdapter, (self.logger, self.extra)

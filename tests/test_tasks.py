@@ -16,7 +16,15 @@ import pytest
 from oncue import App, Grouper
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import Answer, Claim, Step
-from oncue.args import Arg, FuncArg, Return, SimpleArg, TerminationFlag
+from oncue.args import (
+    Arg,
+    FuncArg,
+    Return,
+    SchedulerLogger,
+    SimpleArg,
+    TaskLogger,
+    TerminationFlag,
+)
 from oncue.args import Session as SessionArg
 from oncue.args import Task as TaskArg
 from oncue.conds import after_success, daily, every, retry, running
@@ -1058,6 +1066,23 @@ def test_a_parameter_without_a_value_is_the_reason(execution: str, tmp_path: Pat
     app.task(path=tmp_path / "job.py", name="file").run()
     run(app)
     assert reasons(app, "a") == reasons(app, "file") == ["argument 'x': nothing gives it a value"]
+
+
+def logs(log: Any = TaskLogger(), scheduler: Any = SchedulerLogger()) -> str:
+    log.warning("from the task")
+    return str(scheduler.name)
+
+
+@pytest.mark.parametrize("execution", ["main", "async", "thread", "process"])
+def test_a_task_has_its_logger_wherever_it_runs(
+    execution: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = App(shut_cond="task 'logs' has finished", execution=execution)
+    app.task("daily", func=logs)
+    run(app)
+    assert app.session.returns["logs"] == "oncue.scheduler"
+    lines = [r for r in caplog.records if r.getMessage() == "from the task"]
+    assert [(r.name, getattr(r, "task_name", None)) for r in lines] == [("oncue.task", "logs")]
 
 
 def test_what_cannot_go_to_a_process_is_named_before_anything_is_logged() -> None:
