@@ -233,6 +233,12 @@ class Runs:
             self._executors[execution] = executor
         return executor
 
+    def configured(self) -> None:
+        """The config may be another."""
+        executor = self._executors.get("process")
+        if isinstance(executor, ProcessExecutor):
+            executor.allow(self.session.config.max_process_count)
+
     @property
     def pool_room(self) -> int:
         """How many processes are free for runs: one that has to wait is not claimed."""

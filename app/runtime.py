@@ -306,6 +306,7 @@ class Runtime:
 
     def configured(self) -> None:
         """The config is new, or has changed."""
+        self.runs.configured()
         config = self.session.config
         sleep = config.cycle_sleep
         self.journal.upkeep.keep = None if config.keep is None else config.keep.microseconds

@@ -1068,6 +1068,40 @@ def test_a_parameter_without_a_value_is_the_reason(execution: str, tmp_path: Pat
     assert reasons(app, "a") == reasons(app, "file") == ["argument 'x': nothing gives it a value"]
 
 
+def meets(mark: str, other: str) -> None:
+    """Ends when both have begun."""
+    Path(mark).touch()
+    deadline = time.monotonic() + LIMIT
+    while not Path(other).exists() and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def test_more_processes_may_run_tasks_while_the_app_runs(tmp_path: Path) -> None:
+    app = App(max_process_count=1, execution="process", timeout=LIMIT / 2)
+    app.task(func=nothing, name="first")
+    marks = [str(tmp_path / name) for name in "ab"]
+    both = [
+        app.task(func=meets, name=name, parameters={"mark": mark, "other": other})
+        for name, mark, other in [("a", *marks), ("b", *reversed(marks))]
+    ]
+
+    async def story() -> None:
+        serving = asyncio.create_task(app.serve())
+        app["first"].run()
+        while app["first"].is_running:
+            await asyncio.sleep(0.001)
+        app.session.config.max_process_count = 2
+        for task in both:
+            task.run()
+        while any(task.is_running for task in both):
+            await asyncio.sleep(0.001)
+        app.shut_down()
+        await serving
+
+    asyncio.run(asyncio.wait_for(story(), 2 * LIMIT))
+    assert [str(task.status) for task in both] == ["success", "success"]
+
+
 def logs(log: Any = TaskLogger(), scheduler: Any = SchedulerLogger()) -> str:
     log.warning("from the task")
     return str(scheduler.name)

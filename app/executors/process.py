@@ -285,9 +285,7 @@ class ProcessExecutor:
     processes by multiprocessing."""
 
     def __init__(self, max_process_count: int | None = None, daemon: bool = True) -> None:
-        if max_process_count is not None and max_process_count < 1:
-            raise DefinitionError(f"max_process_count {max_process_count} is less than 1")
-        self._limit = max_process_count or os.cpu_count() or 1
+        self.allow(max_process_count)
         self._context = context()
         self._daemon = daemon
         self._queue: SimpleQueue[ProcessRun | None] = SimpleQueue()
@@ -297,6 +295,12 @@ class ProcessExecutor:
         self._post: Post[ProcessRun | None] = Post(self._hear)
         self._quiet = asyncio.Event()  # no call is running
         self._empty = asyncio.Event()  # no keeper is left
+
+    def allow(self, max_process_count: int | None) -> None:
+        """From now on there may be so many workers; those that there are stay."""
+        if max_process_count is not None and max_process_count < 1:
+            raise DefinitionError(f"max_process_count {max_process_count} is less than 1")
+        self._limit = max_process_count or os.cpu_count() or 1
 
     async def start(self, call: Call) -> Running:
         try:
