@@ -112,7 +112,8 @@ class Launcher:
         if self.given is None or parameters:
             values = collect(task.needs, self.session.parameters, task.parameters, parameters)
             refuse_lacking(task.needs, values)
-            flag = threading.Event() if asks_for_flag(values) else None
+            unknown = isinstance(task.function, DelayedFunction)  # what it asks for
+            flag = threading.Event() if unknown or asks_for_flag(values) else None
             function, arguments = prepare(
                 task.function,
                 values,

@@ -706,6 +706,18 @@ def test_a_task_that_is_enabled_again_starts() -> None:
     assert actions(app, "a") == ["run", "success"]
 
 
+def test_a_function_in_a_file_has_its_flag_set(tmp_path: Path) -> None:
+    file = tmp_path / "job.py"
+    file.write_text(
+        "from oncue.args import TerminationFlag\n"
+        f"def main(flag=TerminationFlag()): return flag.wait({LIMIT})"
+    )
+    app = App(shut_cond="task 'job:main' has finished")
+    app.task("daily", path=file, timeout=0.05)
+    run(app)
+    assert app.session.returns["job:main"] is True
+
+
 def test_terminating_what_has_not_begun_forgets_it(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "oncue.scheduler")
     app = App(shut_cond="task 'b' has succeeded")
