@@ -23,6 +23,19 @@ GONE = {
     "task_priority": "it had no effect; give tasks a priority",
     "use_instance_naming": "give tasks a name",
 }
+TASK_GONE = {
+    "force_run": "leave it out, and call `force()` of the task",
+    "force_termination": "leave it out, and call `terminate()` of the task",
+    "daemon": "leave it out: worker processes never outlive the app",
+    "batches": "leave it out, and call `run(…)` of the task",
+    "lock": "leave it out: options may be assigned from any thread",
+    "logger_name": "leave it out: the logger is `oncue.task`, its lines carry the task's name",
+    "fmt_log_message": "leave it out; a handler's formatter has task_name and action",
+    "cache": "leave it out: the file is read whenever the task runs",
+    "sys_paths": "leave it out, and extend sys.path; the file's own folder is on it",
+    "kwds_popen": "say `env=` and `cwd=`",
+}
+"""Options of tasks that are no more, and what to do instead."""
 OPPOSITES = {
     "disabled": "enabled",
     "disable": "enabled",

@@ -13,7 +13,7 @@ from ..conds.durations import Duration
 from ..engine.policy import ExecutionMode, FailureMode, Policy
 from . import options, timetable
 from .binding import asks_for_flag, refuse_in_process
-from .compat import OPPOSITES, RENAMED, SWITCHES, newer
+from .compat import OPPOSITES, RENAMED, SWITCHES, TASK_GONE, newer
 from .config import LEASE
 from .errors import DefinitionError
 from .work import Code, Command, DelayedFunction, refuse_generator
@@ -26,6 +26,11 @@ OTHER_WORDS = (
     *SWITCHES, *RENAMED, *OPPOSITES, "command", "path", "code", "func", "func_name",
 )  # fmt: skip
 """What besides the options may be meant by a misspelt word."""
+OF_OTHERS = {
+    **dict.fromkeys(("argform", "cwd", "env", "shell"), "command"),
+    "output_variable": "code",
+}
+"""What is said of some of the things that tasks run."""
 
 
 scheduler_log = logging.getLogger("oncue.scheduler")
@@ -78,11 +83,20 @@ def with_extra(
     DefinitionError where its function has no context to find them in."""
     word = next(iter(extra))
     if not task.needs.wants_context:
-        raise DefinitionError(
-            f"there is no option {word!r}, and the function takes no context to find it in; give "
-            f"it a parameter `context`, or say args={{{word!r}: …}}"
-        )
+        raise DefinitionError(f"there is no option {word!r}{instead_of(word)}")
     return {**values, "args": joined(values.get("args", {}), extra, task)}
+
+
+def instead_of(word: str) -> str:
+    """What may be meant by a keyword that is no option."""
+    if word in TASK_GONE:
+        return f" any more: {TASK_GONE[word]}"
+    if word in OF_OTHERS:
+        return f" but with {OF_OTHERS[word]}=…"
+    return (
+        ", and the function takes no context to find it in; give it a parameter `context`, or say "
+        f"args={{{word!r}: …}}"
+    )
 
 
 def joined(

@@ -149,6 +149,11 @@ def test_a_task_pickles_by_reference() -> None:
             lambda app: app.task("daily", multilanch=True),
             "'multilanch'; did you mean 'multilaunch'",
         ),
+        (
+            lambda app: app.task("daily", func=nothing, force_run=True),
+            r"no option 'force_run' any more: .* call `force\(\)`",
+        ),
+        (lambda app: app.task("daily", cwd="/")(nothing), r"no option 'cwd' but with command=…"),
         (lambda app: app.task("daily", timeout="10 minuts"), "timeout='10 minuts': .*minutes"),
         (lambda app: app.task("daily", timeout=0), "timeout=0: .*longer than nothing"),
         (lambda app: app.task("daily", retries=-1), "retries=-1: the number of retries is 0 or"),

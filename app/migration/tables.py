@@ -7,6 +7,7 @@ hand is said in the words that the report uses.
 from __future__ import annotations
 
 from ...conds.build import __all__ as CONDITIONS
+from ..compat import TASK_GONE as TASK_GONE
 
 PEERS = {"rocketry": "Rocketry", "redengine": "Red Engine"}
 LOGGERS = {
@@ -176,18 +177,6 @@ CONFIG_GONE = {
 }
 
 TASK_RENAMED = {"permanent_task": "permanent"}
-TASK_GONE = {
-    "force_run": "leave it out, and call `force()` of the task",
-    "force_termination": "leave it out, and call `terminate()` of the task",
-    "daemon": "leave it out: worker processes never outlive the app",
-    "batches": "leave it out, and call `run(…)` of the task",
-    "lock": "leave it out: options may be assigned from any thread",
-    "logger_name": "leave it out: the logger is `oncue.task`, its lines carry the task's name",
-    "fmt_log_message": "leave it out; a handler's formatter has task_name and action",
-    "cache": "leave it out: the file is read whenever the task runs",
-    "sys_paths": "leave it out, and extend sys.path; the file's own folder is on it",
-    "kwds_popen": "say `env=` and `cwd=`",
-}
 TASK_ATTRIBUTES_GONE = {
     "func": "it is `function`; to have another, define another task",
     "period": "there is none; ask `task.next_due` or `oncue next`",
