@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .definition import name_of
 from .errors import DefinitionError
 from .task import P, R, Task
 from .work import Code, Command, DelayedFunction
@@ -14,7 +15,8 @@ from .work import Code, Command, DelayedFunction
 class FuncTask(Task[P, R]):
     """A function, or one in a file that is looked up whenever it runs:
     `FuncTask(path="job.py", func_name="main")`. As a decorator it takes the function later:
-    `@FuncTask(start_cond="daily", session=app.session)`."""
+    `@FuncTask(start_cond="daily", session=app.session)`. One that is made so, and not by an app, is
+    called `module:function` if it has no name, as there may be many of one name in many modules."""
 
     _later: dict[str, Any] | None = None  # the options of one that has no function yet
 
@@ -33,7 +35,12 @@ class FuncTask(Task[P, R]):
             return
         if func is not None and (path is not None or func_name is not None):
             raise DefinitionError("a task has a function or a path, not both")
-        super().__init__(func or delayed(path, func_name), **given)
+        self._make(func or delayed(path, func_name), given)
+
+    def _make(self, func: Callable[P, R], given: dict[str, Any]) -> None:
+        if given.get("name") is None:
+            given["name"] = name_in_module(func)
+        super().__init__(func, **given)
 
     def __repr__(self) -> str:
         return super().__repr__() if self._later is None else "<Task of a function yet to come>"
@@ -42,8 +49,9 @@ class FuncTask(Task[P, R]):
         later = self._later
         if later is None:
             return super().__call__(*args, **kwargs)
+        (func,) = args
         del self._later
-        super().__init__(*args, **later)
+        self._make(func, dict(later))
         return self
 
 
@@ -75,13 +83,29 @@ class CodeTask(Task[..., Any]):
         super().__init__(Code(code, output_variable), **given)
 
 
+def of_function(
+    func: Callable[..., Any], *, name: str | None = None, **given: Any
+) -> FuncTask[..., Any]:
+    """As an app makes it."""
+    return FuncTask(func, name=name_of(func, name), **given)
+
+
 KINDS: dict[str, Callable[..., Task[..., Any]]] = {
-    "func": FuncTask,
+    "func": of_function,
     "path": FuncTask,
     "command": CommandTask,
     "code": CodeTask,
 }
 """The keyword that says what a task runs, and the type of task it makes."""
+
+
+def name_in_module(func: Callable[..., object]) -> str:
+    """Of a function, but that of the script itself, with the name of its module."""
+    work = func.function if isinstance(func, Task) else func
+    name, module = name_of(work, None), getattr(work, "__module__", None)
+    if module in (None, "__main__") or isinstance(work, Command | Code | DelayedFunction):
+        return name
+    return f"{module}:{name}"
 
 
 def delayed(path: str | os.PathLike[str] | None, func_name: str | None) -> Callable[..., Any]:

@@ -82,6 +82,19 @@ def test_a_command_is_text_or_words() -> None:
         App().task(command=5)
 
 
+def test_a_function_is_called_by_its_module_too_where_no_app_takes_it() -> None:
+    app = App()
+    here = f"{__name__}:nothing"
+    assert FuncTask(nothing).name == FuncTask(app.task(func=nothing)).name == here
+    assert FuncTask(start_cond="daily")(nothing).name == here
+    assert app.session.create_task(func=nothing, start_cond="daily", name="b").name == "b"
+    script: dict[str, Any] = {"__name__": "__main__"}
+    exec("def work(): ...", script)
+    assert FuncTask(script["work"]).name == "work"
+    assert FuncTask(path="a.py").name == app.task(path="a.py").name == "a:main"
+    assert [task.name for task in app] == ["nothing", "b", "a:main"]
+
+
 def test_code_is_named_by_its_hash() -> None:
     task = App().task("daily", code="x = 1")
     assert task.name.startswith("code-") and len(task.name) == 13

@@ -42,7 +42,6 @@ ZONE = (
 AWARE = "it is aware, in the task's zone; it was naive unless a timezone was configured"
 DISABLED_RUN = "`run()` of a disabled task is refused; `force()` starts it once all the same"
 NO_SESSION = "give it `session=app.session`: there is no default session"
-NAME_OF_FUNCTION = "its name is the function's; it was `module:function`"
 NAME_OF_FILE = "its name is `file:function`; it had the folders in it too"
 NO_DEFAULT = (
     "where the task has returned nothing, the run fails; it was given None: "
@@ -233,8 +232,6 @@ class Rewriter:
         given = {keyword.arg for keyword in node.keywords}
         if not given & {"session", None}:
             self.by_hand(node, f"{made}: {NO_SESSION}")
-        if made == "FuncTask" and "name" not in given and "path" not in given:
-            self.differs(node, NAME_OF_FUNCTION)
         self._options(node)
 
     def _options(self, node: ast.Call) -> None:

@@ -42,6 +42,5 @@ if __name__ == "__main__":
 # prints: apart
 # differs: 8 no execution is said
 # differs: 16 the window in which its start was decided
-# differs: 27 its name is the function's
 # by hand: 23 cache: leave it out
 # replace: , cache=False =>
