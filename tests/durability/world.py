@@ -316,11 +316,12 @@ class World:
 
     @property
     def _margin(self) -> int:
-        """A turn or two, each with several slow calls; clocks that are apart, also that
-        of who wrote when a lease was over."""
+        """Two turns or three, each with several slow calls, as what is claimed with something that
+        is refused is refused too; clocks that are apart, also that of who wrote when a lease was
+        over."""
         skew = self.weather.skew
         apart = skew + (FAR if skew == BY_SERVER else skew)
-        return SECOND + round((10 * self.weather.slowest + apart) * SECOND)
+        return SECOND + round((15 * self.weather.slowest + apart) * SECOND)
 
     def settles_after(self, seconds: float) -> None:
         """A lease runs out then that nobody renews; but what dies of itself may do so for ever."""
