@@ -52,8 +52,9 @@ def now() -> int:
 @dataclass
 class Process:
     """One instance. `skew` is how many seconds its clock is ahead, `strange` whether that is too
-    far for it to start anything, `was_cut_off` whether it ever was. `ups` are when it was neither
-    stopped nor dead nor cut off; `next_at` is when something happens to it, by `time.monotonic`."""
+    far for it to start anything, `was_cut_off` whether it ever was, or kept from writing. `ups` are
+    when it was neither stopped nor dead nor cut off; `next_at` is when something happens to it, by
+    `time.monotonic`."""
 
     name: str
     place: int
@@ -244,7 +245,7 @@ class Nemesis:
         locked = any(process.in_the_way for process in self._living)
         for process in self._living:
             ill = any(p.is_ill and p.victim.touches(process.place) for p in self._patients)
-            process.was_cut_off |= ill
+            process.was_cut_off |= ill or locked
             if process.stopped or process.strange or ill or locked:
                 process.down()
             else:
