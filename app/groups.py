@@ -16,6 +16,7 @@ from .arguments import BaseArgument, FuncArg
 from .binding import Needs, refuse_in_process
 from .clock import SystemClock
 from .errors import DefinitionError
+from .hooks import finish
 from .kinds import KINDS
 from .options import DurationLike, Option, optional
 from .session import Session
@@ -190,13 +191,14 @@ class Grouper(Definer):
                 task.values = task.values | self._values_of(task, names)
                 task.needs = task.needs.renamed(names)
                 task.name = names[task.name]
-            session.add_tasks(tasks)
+            left = session.add_tasks(tasks)
         except BaseException:
             for name in parameters:
                 del session.parameters[name]
             session.parameters.update(hidden)
             self._take_back(before)
             raise
+        finish(left)
 
     def _take_back(self, before: list[tuple[Task[..., Any], str, dict[str, Any], Needs]]) -> None:
         """Have the tasks as they were."""

@@ -162,10 +162,11 @@ class Session:
     def add_task(self, task: AnyTask) -> None:
         """Make a task one of this session's. What is done with one whose name is taken is said by
         `config.task_pre_exist`."""
-        self.in_turn(partial(self.add_tasks, [task]))
+        self.in_turn(lambda: finish(self.add_tasks([task])))
 
-    def add_tasks(self, tasks: Iterable[AnyTask]) -> None:
-        """The same of several, all or none, which may ask for one another; to be called in turn."""
+    def add_tasks(self, tasks: Iterable[AnyTask]) -> list[Iterator[Any]]:
+        """The same of several, all or none, which may ask for one another; to be called in turn.
+        What is left of the `task_init` hooks is for the caller to finish."""
         added: list[AnyTask] = []
         replaced: list[AnyTask] = []
         left: list[Iterator[Any]] = []
@@ -186,7 +187,7 @@ class Session:
             raise
         for task in replaced:
             task.leave()
-        finish(left)
+        return left
 
     def _makes_room(self, task: AnyTask) -> bool:
         """Whether the task is to be one of ours, by the name it then has. Raises DefinitionError

@@ -1476,6 +1476,23 @@ def test_a_group_is_included_in_a_running_app_whole_or_not_at_all() -> None:
     assert app.session.returns == {"x.a": 3, "x.b": 3, "x.c": None}
 
 
+def test_a_group_has_moved_when_the_rest_of_a_hook_raises() -> None:
+    group = Grouper(prefix="x.")
+    group.task("daily", func=nothing, name="a")
+    group.params(size=2)
+    app = App()
+
+    @app.session.hook_task_init()
+    def hook() -> Iterator[None]:
+        yield
+        raise ValueError("too late")
+
+    with pytest.raises(ValueError, match="too late"):
+        app.include_grouper(group)
+    assert [task.name for task in app] == ["x.a"] and dict(app.session.parameters) == {"size": 2}
+    assert len(group.session) == 0
+
+
 # --- state --------------------------------------------------------------------------------------
 
 
