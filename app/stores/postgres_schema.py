@@ -156,7 +156,8 @@ BEGIN
     SELECT log.newest, {p}clock(),
         least(
             (SELECT min(expires_at) FROM {p}lease),
-            (SELECT min(expires_at) FROM {p}instance WHERE id <> _instance)
+            (SELECT min(greatest(expires_at, resumed + {grace})) FROM {p}instance, {p}log
+                WHERE id <> _instance)
         ),
         record.*
     FROM {p}log log LEFT JOIN {p}record record ON false;

@@ -23,6 +23,7 @@ from oncue.app.stores.postgres_listening import REST
 from oncue.app.stores.postgres_schema import COMMIT
 from oncue.app.stores.postgres_steps import as_json
 from oncue.app.stores.protocol import CLOCK_CHECK, LogLost, Query, Refused, Store
+from oncue.app.stores.renewals import GRACE
 from oncue.engine.records import Action
 from oncue.tests.servers import Proxy, refusing_postgres
 from oncue.tests.stores.conftest import Postgres
@@ -336,6 +337,20 @@ def test_the_end_of_anothers_lease_is_looked_for_when_it_comes(postgres: Postgre
             postgres.elapse(SECOND)
             assert len(await two.follow(0, 0)) == 2
             assert two.patience == CLOCK_CHECK
+
+    asyncio.run(story())
+
+
+def test_who_has_time_to_come_back_is_not_looked_for_all_that_while(postgres: Postgres) -> None:
+    async def story() -> None:
+        async with opened(postgres()) as one, opened(postgres()) as two:
+            await commit(one, claim("a", 0))
+            postgres.lose(one)
+            postgres.run("UPDATE {p}log SET resumed = {p}clock()")
+            assert await two.follow(1, 0) == []
+            assert two.patience == CLOCK_CHECK
+            postgres.run("UPDATE {p}log SET resumed = resumed - %s", GRACE)
+            assert shown(await two.follow(1, 0)) == ["2 crash of 1"]
 
     asyncio.run(story())
 
