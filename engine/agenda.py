@@ -176,6 +176,7 @@ class Agenda:
         entry.not_before, entry.latest = old.not_before, old.latest
         if old.schedule.condition == schedule.condition:
             entry.behind, entry.queued = old.behind, old.queued
+            self._past.look(entry)
         entry.requests, entry.crash_wait = old.requests, old.crash_wait
         if old.watch is not None and old.watch.told:
             self._watch(entry).told |= old.watch.told

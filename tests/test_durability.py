@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -458,6 +459,18 @@ def test_what_is_read_anew_reaches_back_to_the_latest_decision() -> None:
     world.look()
     late = world.now + 5 * HOUR
     assert world.agenda.lookback(late)["b"] <= world.now
+
+
+def test_a_change_keeps_what_is_still_to_be_asked_of_the_past() -> None:
+    world = World("09:00:00").task("a", "every 1 hour", overlap=Overlap.QUEUE)
+    world.look()
+    world.end("a", now="12:30:00")
+    assert world.look() == ["a 10:00:00"]  # and 11:00 waits for its end
+    needed = world.agenda.lookback(world.now)
+    assert needed == {"a": instant("10:00:00")}
+    changed = replace(world.agenda.entries["a"].schedule, timeout=HOUR)
+    world.agenda.change("a", changed)
+    assert world.agenda.lookback(world.now) == needed
 
 
 def test_what_needs_a_place_in_the_pool_waits_for_one_and_others_do_not() -> None:
