@@ -562,6 +562,7 @@ class Agenda:
             instant = self.logical if refused_at is None else refused_at
             return self._serve(entry, max(instant, entry.latest + 1), now)
         if not (entry.enabled and schedule.standing):
+            self._past.look(entry)
             return None
         if self.logical < entry.not_before:
             entry.behind = behind

@@ -473,6 +473,17 @@ def test_a_change_keeps_what_is_still_to_be_asked_of_the_past() -> None:
     assert world.agenda.lookback(world.now) == needed
 
 
+def test_of_a_task_that_was_disabled_while_it_was_behind_no_past_is_kept() -> None:
+    world = World("09:00:00").task("a", "every 1 hour", overlap=Overlap.QUEUE)
+    world.look()
+    world.end("a", now="12:30:00")
+    assert world.look() == ["a 10:00:00"]
+    world.agenda.enable("a", False)
+    world.end("a", now="12:40:00")
+    assert world.look() == []
+    assert world.agenda.lookback(world.now) == {"a": world.now}
+
+
 def test_what_needs_a_place_in_the_pool_waits_for_one_and_others_do_not() -> None:
     world = World("09:00:00")
     for name in "abc":
