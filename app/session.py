@@ -266,8 +266,8 @@ class Session:
 
     def _remove_task(self, task: Any) -> None:
         found = self[task]
-        self._apply(lambda life: life.remove(found))
         del self._tasks[found.name]
+        self._apply(lambda life: life.remove(found))
         found.leave()
 
     # --- conditions -----------------------------------------------------------------------

@@ -545,6 +545,25 @@ def test_a_task_defined_just_as_the_app_begins_is_planned_once(
     assert actions(app, "a") == ["run", "success"]
 
 
+def test_a_task_removed_just_as_the_app_begins_is_not_planned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = App()
+    app.task("daily", func=nothing, name="a")
+    apply = app.session._apply
+
+    def begun_after(change: Any) -> None:
+        monkeypatch.undo()
+        apply(change)
+        app.start()
+
+    monkeypatch.setattr(app.session, "_apply", begun_after)
+    app.session.remove_task("a")
+    assert app.session.life is not None
+    assert not app.session.life.agenda.entries
+    app.stop()
+
+
 def test_who_looks_at_a_task_just_as_the_app_begins_leaves_it_its_life(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
