@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from .task import Task
 
 STANDSTILL = 2 * SECOND  # by how much a clock may be set back that is waited for
-
-
 LAST_TURN = 1.0  # seconds between looks whether the loop will take one more
 
 
