@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal, Protocol
 
 from .errors import DefinitionError
+from .work import called, is_awaited
 
 Materialize = Literal["pre", "post"]
 
@@ -391,9 +392,9 @@ class FuncArg(BaseArgument):
     ) -> None:
         if not callable(function):
             raise DefinitionError(f"FuncArg({function!r}): it is a function that gives the value")
-        if inspect.iscoroutinefunction(function):
+        if is_awaited(function):
             raise DefinitionError(
-                f"FuncArg({name_of(function)}): the function is a coroutine; it has to be plain"
+                f"FuncArg({called(function)}): the function is a coroutine; it has to be plain"
             )
         if materialize not in ("pre", "post", None):
             raise DefinitionError(f"materialize {materialize!r} is neither 'pre' nor 'post'")

@@ -14,6 +14,7 @@ from .arguments import signature_of
 from .binding import contexts_in
 from .context import Context
 from .errors import DefinitionError, LeaseLostException, StoreError
+from .work import called, is_awaited
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,18 +40,18 @@ def with_heartbeat(
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         context_of = finder(function)
-        if inspect.iscoroutinefunction(function):
+        if is_awaited(function):
 
             @wraps(function)
             async def beating(*args: Any, **kwargs: Any) -> Any:
                 context = context_of(*args, **kwargs)
                 async with Beats(context, lease_remaining_ratio, cancel_on_lease_lost):
-                    return await function(*args, **kwargs)
+                    return await function(*args, **kwargs)  # type: ignore[misc]  # it is
 
             return beating  # type: ignore[return-value]
         if cancel_on_lease_lost:
             raise DefinitionError(
-                f"{function.__name__} is a plain function, which cannot be cancelled; make it a "
+                f"{called(function)} is a plain function, which cannot be cancelled; make it a "
                 "coroutine function, or drop cancel_on_lease_lost"
             )
 
@@ -71,7 +72,7 @@ def finder(function: Callable[..., Any]) -> Callable[..., Context]:
     names = contexts_in(function, list(signature_of(function)))
     if not names:
         raise DefinitionError(
-            f"{getattr(function, '__name__', function)} takes no context, by which its lease is "
+            f"{called(function)} takes no context, by which its lease is "
             "extended; give it a parameter `context`"
         )
     signature = inspect.signature(function)

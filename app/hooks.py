@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .binding import given_by_context
 from .errors import DefinitionError
+from .work import called, code_of, is_awaited
 
 if TYPE_CHECKING:
     from .session import Session
@@ -39,10 +40,10 @@ class Hooks:
         """Call it at that moment from now on. Raises DefinitionError for one that cannot be."""
         if not callable(hook):
             raise DefinitionError(f"a hook is a function, not {hook!r}")
-        if inspect.isasyncgenfunction(hook):
-            raise DefinitionError(f"{hook.__name__}: a hook is no asynchronous generator")
-        if moment in ("task_init", "task_execute") and inspect.iscoroutinefunction(hook):
-            raise DefinitionError(f"{hook.__name__}: a hook of {moment} is no coroutine")
+        if inspect.isasyncgenfunction(code_of(hook)):
+            raise DefinitionError(f"{called(hook)}: a hook is no asynchronous generator")
+        if moment in ("task_init", "task_execute") and is_awaited(hook):
+            raise DefinitionError(f"{called(hook)}: a hook of {moment} is no coroutine")
         self._by_moment[moment].append(hook)
         return hook
 

@@ -68,6 +68,11 @@ def code_of(function: Any) -> Any:
     return function if is_plain else type(function).__call__
 
 
+def called(function: object) -> object:
+    """What a message calls it."""
+    return getattr(function, "__name__", function)
+
+
 class CommandError(PlainFailure):
     """A command that did not end well; the text says how, with what it wrote to stderr."""
 

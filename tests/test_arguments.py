@@ -323,6 +323,10 @@ def test_what_needs_nothing_is_not_wrapped() -> None:
     assert prepared == (make, {})
 
 
+class AwaitedWhenCalled:
+    async def __call__(self) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("define", "message"),
     [
@@ -333,6 +337,7 @@ def test_what_needs_nothing_is_not_wrapped() -> None:
         (lambda: CliArg(None), r"CliArg\(None\): the name is text"),  # type: ignore[arg-type]
         (lambda: FuncArg("make"), r"FuncArg\('make'\): it is a function"),  # type: ignore[arg-type]
         (lambda: FuncArg(asyncio.sleep), "the function is a coroutine; it has to be plain"),
+        (lambda: FuncArg(AwaitedWhenCalled()), "the function is a coroutine; it has to be plain"),
         (lambda: argument(materialize="now")(make), "'now' is neither 'pre' nor 'post'"),  # type: ignore[arg-type]
     ],
 )

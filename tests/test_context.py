@@ -381,6 +381,14 @@ async def kept_later(context: Context) -> bool:
     return True
 
 
+class KeptLater:
+    async def __call__(self, context: Context) -> bool:
+        first = context.lease.until
+        while context.lease.until == first:
+            await asyncio.sleep(0.01)
+        return True
+
+
 @with_heartbeat(lease_remaining_ratio=0.01)
 def kept(context: Context) -> bool:
     first = context.lease.until
@@ -391,7 +399,8 @@ def kept(context: Context) -> bool:
 
 @pytest.mark.parametrize(
     ("function", "execution"),
-    [(kept_later, each) for each in EXECUTIONS] + [(kept, "thread"), (kept, "process")],
+    [(kept_later, each) for each in EXECUTIONS]
+    + [(kept, "thread"), (kept, "process"), (with_heartbeat(0.01)(KeptLater()), "async")],
 )
 def test_a_lease_is_kept_in_the_background(function: Callable[..., Any], execution: str) -> None:
     app, store = once(function, execution=execution)

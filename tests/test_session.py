@@ -237,11 +237,16 @@ def test_a_hook_that_fails_at_the_end_leaves_nothing_open(tmp_path: Path) -> Non
     assert [t.name for t in threading.enumerate() if t not in before and "task" not in t.name] == []
 
 
+class AwaitedWhenCalled:
+    async def __call__(self, task: object) -> None: ...
+
+
 def test_what_can_be_no_hook_is_refused() -> None:
     async def hook(task: object) -> None: ...
 
-    with pytest.raises(DefinitionError, match="a hook of task_execute is no coroutine"):
-        App().session.hook_task_execute()(hook)
+    for each in (hook, AwaitedWhenCalled()):
+        with pytest.raises(DefinitionError, match="a hook of task_execute is no coroutine"):
+            App().session.hook_task_execute()(each)
 
 
 # --- ends and restarts --------------------------------------------------------------------------
