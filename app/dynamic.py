@@ -19,6 +19,7 @@ from ..engine.civil import FOREVER
 from ..engine.history import NO_MARKS, PROVISIONAL, TaskLog
 from ..engine.items import Entry
 from ..engine.records import FINISHED, Action, Key
+from ..engine.schedule import Overlap
 from ..engine.verdict import Parameter, named
 from .families import Member, is_local
 from .stores.dynamic import (
@@ -265,7 +266,7 @@ class DynamicTasks:
             log.set_back(min(floor_of(member.row), now), beyond)
             if key in self.loaded:
                 self.runs.leave_alone(self.loaded[key])  # what still runs of one that was before
-            since = min(searched_from(member.row, log), now)
+            since = min(searched_from(member, log), now)
             self.runs.launchers.pop(key, None)
             self.loaded[key] = member
             self._outdated.discard(key)
@@ -413,13 +414,17 @@ def is_new(row: Dynamic) -> bool:
     return row.decided is None and bool(row.look) and row.look == row.due
 
 
-def searched_from(row: Dynamic, log: TaskLog) -> int:
+def searched_from(member: Member, log: TaskLog) -> int:
     """From when on there may be something to decide: since it was let go of nothing has changed
-    before it was due, or looked at for a record; but for one that only waited after a crash."""
-    floor, outcome = floor_of(row), log.outcome
+    before it was due, or looked at for a record; but for one that only waited after a crash, with
+    what it was behind with, or what has come into its queue meanwhile."""
+    row, outcome = member.row, log.outcome
+    floor = floor_of(row)
     if row.decided is None and not is_new(row):
         return floor
-    if row.wait and outcome is not None and floor < outcome.mark.at:
-        return floor
+    if row.wait and outcome is not None:
+        queues = member.plan.overlap is Overlap.QUEUE
+        if floor < outcome.mark.at or (queues and floor == outcome.mark.at):
+            return floor
     known = [instant for instant in (row.due, row.look) if instant]
     return max(floor, min(known, default=floor))

@@ -565,6 +565,8 @@ class Agenda:
             self._past.look(entry)
             return None
         if self.logical < entry.not_before:
+            if behind is None and entry.crash_wait:
+                behind = self._queued_from(entry)
             entry.behind = behind
             self._push(entry, entry.not_before)
             return None
@@ -573,11 +575,20 @@ class Agenda:
             return None
         owed = self._owed(entry) if entry in self._past else NOTHING_OWED
         if owed.value:
+            if behind is None:
+                behind = self._queued_from(entry)
             if behind is None and schedule.overlap is not ALLOW and not entry.plan.costly:
                 behind = self.logical if self.logical < now else None
             entry.behind = behind
             return self._start(entry, owed.since, now, owed, owed=True)
         return self._decide(entry, instant, now, owed)
+
+    def _queued_from(self, entry: Entry) -> int | None:
+        """If it has a queue, what comes due from now on waits there for the run that is owed."""
+        if entry.schedule.overlap is not QUEUE or entry.plan.costly:
+            return None
+        entry.queued = True
+        return self.logical
 
     def _owed(self, entry: Entry) -> Verdict:
         """Whether what the latest run was to do has still to be done: `since` is that run's

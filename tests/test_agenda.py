@@ -418,6 +418,19 @@ def test_what_a_queue_starts_is_dated_from_when_it_came_due() -> None:
     assert world.look() == ["heard 00:00:07"]
 
 
+@pytest.mark.parametrize("begun", ["00:00:05", "00:00:06"])  # when it was due, and late
+def test_what_comes_due_during_a_run_that_was_owed_waits_in_its_queue(begun: str) -> None:
+    world = World("00:00:04")
+    world.record("a", RUN, at="00:00:00").record("a", CRASH, at="00:00:04", run=1)
+    assert world.look() == []
+    world.task("a", "every 10 seconds", overlap=Overlap.QUEUE)
+    assert world.look(begun) == ["a 00:00:00"]
+    world.end("a", now="00:00:25")
+    assert world.look() == ["a 00:00:10"]
+    world.end("a", now="00:00:26")
+    assert world.look() == ["a 00:00:20"]
+
+
 def test_a_parameter_that_has_changed_dates_nothing_before_it() -> None:
     values = {"mode": "quiet"}
     world = World()

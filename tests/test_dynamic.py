@@ -588,6 +588,31 @@ def test_what_comes_due_while_it_runs(overlap: str, most: int) -> None:
     assert peak == most
 
 
+def test_what_comes_due_while_a_failed_run_is_owed_waits_in_its_queue(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    begun: list[datetime] = []
+    enough = asyncio.Event()
+
+    @app.dynamic_task(name="f", overlap="queue", failure_mode="unlock")
+    async def function(context: Context) -> None:
+        begun.append(context.scheduled_at)
+        if len(begun) == 1:
+            raise ValueError("once")  # a second later it is tried again
+        if len(begun) == 2:
+            await asyncio.sleep(0.5)
+        if len(begun) == 6:
+            enough.set()
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task("f", "a", interval="300 ms")
+        await enough.wait()
+
+    live(app, story)
+    assert [moment - begun[0] for moment in begun[:6]] == [
+        n * timedelta(milliseconds=300) for n in (0, 0, 1, 2, 3, 4)
+    ]
+
+
 def test_a_run_that_takes_too_long_is_ended(store: Store) -> None:
     app = App(store, timezone="UTC")
 
