@@ -480,7 +480,10 @@ class PostgresStore(HasWorker):
     def _told(self, said: str) -> int:
         """Up to which number another instance has written; anybody may say anything."""
         instance, _, number = said.partition(" ")
-        newest = int(number) if number.isdecimal() else 0
+        try:
+            newest = int(number)
+        except ValueError:  # also of too many digits
+            newest = NOWHERE
         return 0 if instance == self._id else newest or NOWHERE
 
 

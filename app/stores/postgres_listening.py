@@ -130,7 +130,7 @@ class Listener:
     def _tell(self, link: Connection) -> None:
         said = []
         while (notice := link.pgconn.notifies()) is not None:
-            said.append(notice.extra.decode())
+            said.append(notice.extra.decode(errors="replace"))
         if said:
             self._heard(said)
 

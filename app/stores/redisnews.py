@@ -80,7 +80,10 @@ class Listener:
     def _told(self, said: bytes) -> int:
         """Up to which number another instance has written; anybody may say anything."""
         who, _, number = said.partition(b" ")
-        newest = int(number) if number.isdigit() else NOWHERE
+        try:
+            newest = int(number)
+        except ValueError:  # also of too many digits
+            newest = NOWHERE
         return 0 if who == self._own else newest
 
 

@@ -424,7 +424,7 @@ def test_what_no_instance_has_said_is_taken_for_news(redis: Redis) -> None:
         ear, store = Ear(), redis()
         store.on_notice(ear)
         async with opened(store):
-            for said in ("", "x", "x y z"):
+            for said in ("", "x", "x y z", "x " + "9" * 5000):
                 redis.client.publish(f"{redis.prefix}news", said)
                 assert ear.was_called()
 
