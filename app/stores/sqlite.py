@@ -88,6 +88,7 @@ class SqliteStore(HasWorker):
         self._left = threading.Event()
         self._renewals = Renewals()
         self._damage: sqlite3.Error | None = None  # of the file, as of the latest renewal
+        self._said = False  # that the lease is not renewed; once, until it is
 
     # --- the protocol ---------------------------------------------------------------------
 
@@ -305,7 +306,7 @@ class SqliteStore(HasWorker):
             db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             with transaction(db):
                 join(db, self._tables, self._id, now)
-            self._renewals, self._damage = Renewals(), None
+            self._renewals, self._damage, self._said = Renewals(), None, False
         except BaseException:
             db.close()
             raise
@@ -400,11 +401,13 @@ class SqliteStore(HasWorker):
                         return
                     at = join(db, self._tables, id_, since)
                 renewals.renewed(at)  # what is not committed is not
-                self._damage = None
+                self._damage, self._said = None, False
         except (sqlite3.Error, StoreError) as error:
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 self._damage = error
-            scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
+            if not self._said:
+                scheduler_log.warning("the lease on %r was not renewed: %s", self.path, error)
+            self._said = True
 
 
 def connect(path: str, how: str = "mode=rw") -> sqlite3.Connection:

@@ -218,14 +218,19 @@ def test_damage_that_a_renewal_finds_halts_the_store_until_it_is_mended(path: Pa
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
-def test_a_file_that_was_removed_or_replaced_is_told(path: Path, how: str) -> None:
+def test_a_file_that_was_removed_or_replaced_is_told(
+    path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def story() -> None:
         async with opened(SqliteStore(str(path))) as store:
             path.rename(path.with_name("old.db"))
             if how == "replaced":
                 async with opened(SqliteStore(str(path))) as other:
                     await commit(other, claim("b", LATE))
-            renew(store)
+            for _ in range(2):
+                renew(store)
+            (line,) = caplog.messages
+            assert re.search(r"the lease on .*log\.db' was not renewed: .* removed or", line)
             attempts = (
                 store.commit([claim("a", LATE)]),
                 store.follow(0, 0),
