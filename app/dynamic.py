@@ -125,7 +125,8 @@ class DynamicTasks:
         """Take what is due; the tasks whose logs have to be read before anything is decided."""
         shares = self._shares()
         if not shares:
-            self._first = FOREVER if self._left_out else self._first
+            if self._room:  # but no process is free, or no partition enabled
+                self._first = FOREVER
             return set()
         store = self.session.store
         if self._roused:

@@ -259,6 +259,8 @@ class Runtime:
 
     def changed(self, task: Task[..., Any], option: str) -> None:
         """An option of the task was assigned."""
+        if task.name in self.session.families:
+            self.dynamic.expect(0)  # others of its partitions may be enabled
         if not self.loaded or task.name not in self.agenda.entries:
             return
         if option in ("execution", "parameters"):

@@ -27,7 +27,7 @@ from oncue.app.stores.ledger import Ledger
 from oncue.app.stores.memory import MemoryStore
 from oncue.app.stores.protocol import NOWHERE, Claim, Query, Store
 from oncue.conds.durations import Duration
-from oncue.engine.civil import from_datetime, to_datetime, zone
+from oncue.engine.civil import FOREVER, from_datetime, to_datetime, zone
 from oncue.engine.records import Action, Record
 from oncue.tests.durability.hooked import HookedStore
 
@@ -1642,6 +1642,21 @@ def test_partitions_are_divided_between_instances() -> None:
     live(second, story)
     assert {c.task.name for c in (*some.runs, *others.runs)} == set(names)
     assert len(some.runs) + len(others.runs) == 100
+
+
+def test_where_no_partition_is_enabled_nothing_is_looked_for_until_one_is(store: Store) -> None:
+    app = App(store, timezone="UTC")
+    function, seen = family(app, partition_count=2, enabled_partitions=[])
+
+    async def story(context: AppContext) -> None:
+        await context.schedule_task(function, "a", execute_at=PAST)
+        await asyncio.sleep(0.05)
+        assert app.session.life is not None
+        assert app.session.life.dynamic.look_at == FOREVER
+        function.enabled_partitions = [0, 1]
+        await seen.after(1)
+
+    live(app, story)
 
 
 def test_a_selector_chooses_the_partition() -> None:
