@@ -19,7 +19,7 @@ from ..engine.civil import FOREVER
 from ..engine.history import NO_MARKS, PROVISIONAL, TaskLog
 from ..engine.items import Entry
 from ..engine.records import FINISHED, Action, Key
-from ..engine.schedule import Overlap
+from ..engine.schedule import CatchUp, Overlap
 from ..engine.verdict import Parameter, named
 from .families import Member, is_local
 from .stores.dynamic import (
@@ -255,6 +255,17 @@ class DynamicTasks:
             self._unreadable = {k: each._replace(until=0) for k, each in self._unreadable.items()}
             self.expect(0)
 
+    def asked_about(self, now: int) -> int:
+        """From when on there is something to decide of what was taken, but for what is forgotten;
+        what their conditions read has to be known from then on."""
+        return min((self._asked_about(member, now) for member in self._arrived), default=now)
+
+    def _asked_about(self, member: Member, now: int) -> int:
+        since, schedule = min(searched_from(member, None), now), member.plan
+        if since < self.began and schedule.catch_up is CatchUp.SKIP:
+            return max(since, now - schedule.misfire_grace)
+        return since
+
     def enter(self, now: int, beyond: int) -> None:
         """The logs of what was taken have been read. One that has records later than `beyond` is by
         a clock that was set back: they are read as at the latest decision, and so each time."""
@@ -415,17 +426,19 @@ def is_new(row: Dynamic) -> bool:
     return row.decided is None and bool(row.look) and row.look == row.due
 
 
-def searched_from(member: Member, log: TaskLog) -> int:
+def searched_from(member: Member, log: TaskLog | None) -> int:
     """From when on there may be something to decide: since it was let go of nothing has changed
     before it was due, or looked at for a record; but for one that only waited after a crash, with
-    what it was behind with, or what has come into its queue meanwhile."""
-    row, outcome = member.row, log.outcome
-    floor = floor_of(row)
+    what it was behind with, or what has come into its queue meanwhile. None: its log is not known,
+    and it may be one of those."""
+    row, floor = member.row, floor_of(member.row)
     if row.decided is None and not is_new(row):
         return floor
-    if row.wait and outcome is not None:
-        queues = member.plan.overlap is Overlap.QUEUE
-        if floor < outcome.mark.at or (queues and floor == outcome.mark.at):
+    if row.wait and log is None:
+        return floor
+    if row.wait and log is not None and log.outcome is not None:
+        ended, queues = log.outcome.mark.at, member.plan.overlap is Overlap.QUEUE
+        if floor < ended or (queues and floor == ended):
             return floor
     known = [instant for instant in (row.due, row.look) if instant]
     return max(floor, min(known, default=floor))

@@ -509,7 +509,7 @@ class Journal:
         """Put what the store holds in the place of what we know; of which tasks, and up to which
         number."""
         known = self._wanted, self._reread
-        lookback = self.agenda.lookback(now, self._wanted)
+        lookback = self.agenda.lookback(self.dynamic.asked_about(now), self._wanted)
         if self._reread:
             lookback |= self.agenda.lookback(now)
         self._wanted, self._reread = set(), False  # more may be wanted meanwhile

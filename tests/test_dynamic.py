@@ -384,6 +384,39 @@ def test_a_later_life_catches_up(store: Store, options: dict[str, Any], runs: li
     assert missed == {each for each in all_of_them if f"{each:%d %H:%M:%S}" not in runs}
 
 
+@pytest.mark.parametrize(("count", "runs"), [("at least", ["10 10:20:50"]), ("at most", [])])
+def test_what_was_missed_is_decided_by_what_others_had_done_by_then(
+    store: Store, count: str, runs: list[str]
+) -> None:
+    clock = Hands("2026-03-10 10:20:10")
+    condition = f"minutely after 00:50 & task 'g:x' has succeeded {count} 2 times this minute"
+
+    def app_of(*names: str) -> tuple[App, list[Seen]]:
+        app = App(store, clock=clock, timezone="UTC")
+        return app, [family(app, name, catch_up="once")[1] for name in names]
+
+    async def waiting(context: AppContext) -> None:
+        await context.schedule_task("f", "a", start_cond=condition)
+
+    async def working(context: AppContext) -> None:
+        await context.schedule_task("g", "x", interval="10 ms")
+        await seen.after(4)
+        await context.unschedule_task("g", "x")
+
+    async def coming_back(context: AppContext) -> None:
+        await settled(app)
+
+    app, _ = app_of("f", "g")
+    live(app, waiting)
+    clock.set("2026-03-10 10:20:40")
+    app, (seen,) = app_of("g")
+    live(app, working)
+    clock.set("2026-03-10 10:21:15")
+    app, _ = app_of("f", "g")
+    live(app, coming_back)
+    assert starts(store, "f:a") == runs
+
+
 def test_a_condition_is_not_caught_up_with_unless_it_is_said(store: Store) -> None:
     begin = {"start_cond": "daily before 09:00"}
     times = "2026-03-10 10:00", "2026-03-11 10:00", "2026-03-12 08:30"
