@@ -219,6 +219,8 @@ class Rows:
     # --- reading --------------------------------------------------------------------------
 
     def find(self, wanted: Wanted) -> list[Dynamic]:
-        found = [row for row in list(self._rows.values()) if wanted.matches(row)]
+        rows, named = self._rows, wanted.tasks
+        asked = list(rows.values()) if named is None else map(rows.get, {*named})
+        found = [row for row in asked if row is not None and wanted.matches(row)]
         found.sort(key=lambda row: row.task)
         return found[: wanted.most]

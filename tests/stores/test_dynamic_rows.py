@@ -17,6 +17,7 @@ from oncue.app.stores.dynamic import (
 )
 from oncue.app.stores.postgres_rows import BULK
 from oncue.app.stores.protocol import Refused, Store
+from oncue.app.stores.rows import Rows
 from oncue.engine.civil import FOREVER
 from oncue.engine.records import Action
 from oncue.tests.stores.conftest import Make
@@ -600,6 +601,20 @@ def test_they_are_found_by_what_they_are(make: Make) -> None:
             assert those(state=State.SPENT, family="f") == "f:b"
 
     asyncio.run(story())
+
+
+def test_in_memory_the_others_are_not_looked_at_for_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def matches(wanted: Wanted, row: Dynamic) -> bool:
+        looked_at.append(row.task)
+        return True
+
+    monkeypatch.setattr(Wanted, "matches", matches)
+    rows = Rows()
+    rows.schedule([planned(name) for name in "abcdef"], 10, 0)
+    assert names(rows.find(Wanted(tasks=("f:c", "f:b", "none")))) == "b c"
+    assert sorted(looked_at) == ["f:b", "f:c"]
 
 
 def test_names_may_have_any_sign(make: Make) -> None:
