@@ -113,7 +113,8 @@ class Agenda:
         entry = self.entries[name]
         if since >= self.logical:
             ran = any(run.scheduled_at == since for run in entry.log.starts)
-            entry.not_before = max(entry.not_before, since + ran)
+            begin = since + 1 if ran else since  # one integer of all tasks
+            entry.not_before = max(entry.not_before, begin)
         if entry.log.logical:
             since = max(since, entry.log.logical[-1])
         if entry.log.starts:  # also one that counts no more
