@@ -84,10 +84,32 @@ def finder(function: Callable[..., Any]) -> Callable[..., Context]:
     return find
 
 
-def pause_of(context: Context, ratio: float) -> float | None:
-    """Seconds between two heartbeats; None where the lease lasts as long as the instance."""
+class Pace:
+    """`seconds` is how long it is until the next heartbeat: not long after one that the store did
+    not take, which is said once until it takes one again."""
+
+    def __init__(self, context: Context, seconds: float) -> None:
+        self._context = context
+        self._usual = seconds
+        self._failing = False
+
+    @property
+    def seconds(self) -> float:
+        return min(self._usual, AGAIN) if self._failing else self._usual
+
+    def taken(self) -> None:
+        self._failing = False
+
+    def failed(self, error: StoreError) -> None:
+        if not self._failing:
+            said(self._context, error)
+        self._failing = True
+
+
+def pace_of(context: Context, ratio: float) -> Pace | None:
+    """None where the lease lasts as long as the instance."""
     duration = context.lease.duration
-    return None if duration is None else duration.seconds * ratio
+    return None if duration is None else Pace(context, duration.seconds * ratio)
 
 
 def said(context: Context, error: Exception) -> None:
@@ -99,7 +121,7 @@ class Beats:
 
     def __init__(self, context: Context, ratio: float, cancelling: bool) -> None:
         self._context = context
-        self._pause = pause_of(context, ratio)
+        self._pace = pace_of(context, ratio)
         self._cancelling = cancelling
         self._lost: LeaseLostException | None = None
         self._over = asyncio.Event()
@@ -107,20 +129,19 @@ class Beats:
 
     async def __aenter__(self) -> None:
         body = asyncio.current_task()
-        if self._pause is not None and body is not None:
-            self._beating = asyncio.create_task(self._beat(self._pause, body))
+        if self._pace is not None and body is not None:
+            self._beating = asyncio.create_task(self._beat(self._pace, body))
 
-    async def _beat(self, pause: float, body: asyncio.Task[Any]) -> None:
-        failing = False
+    async def _beat(self, pace: Pace, body: asyncio.Task[Any]) -> None:
         while True:
             try:
-                await asyncio.wait_for(self._over.wait(), min(pause, AGAIN) if failing else pause)
+                await asyncio.wait_for(self._over.wait(), pace.seconds)
                 return
             except TimeoutError:
                 pass
             try:
                 await self._context.heartbeat()
-                failing = False
+                pace.taken()
             except LeaseLostException as lost:
                 said(self._context, lost)
                 if self._cancelling:
@@ -128,9 +149,7 @@ class Beats:
                     body.cancel()
                 return
             except StoreError as error:
-                if not failing:
-                    said(self._context, error)
-                failing = True
+                pace.failed(error)
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
@@ -148,31 +167,28 @@ class BeatsInThread:
     def __init__(self, context: Context, ratio: float) -> None:
         context.pulse.refuse_blocked()
         self._context = context
-        self._pause = pause_of(context, ratio)
+        self._pace = pace_of(context, ratio)
         self._over = threading.Event()
         self._beating = threading.Thread(
-            target=self._beat, args=(self._pause,), name="oncue-heartbeat", daemon=True
+            target=self._beat, args=(self._pace,), name="oncue-heartbeat", daemon=True
         )
 
     def __enter__(self) -> None:
-        if self._pause is not None:
+        if self._pace is not None:
             self._beating.start()
 
-    def _beat(self, pause: float) -> None:
-        failing = False
-        while not self._over.wait(min(pause, AGAIN) if failing else pause):
+    def _beat(self, pace: Pace) -> None:
+        while not self._over.wait(pace.seconds):
             try:
                 self._context.heartbeat()
-                failing = False
+                pace.taken()
             except LeaseLostException as lost:
                 said(self._context, lost)
                 return
             except StoreError as error:
-                if not failing:
-                    said(self._context, error)
-                failing = True
+                pace.failed(error)
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        if self._pause is not None:
+        if self._pace is not None:
             self._beating.join()
