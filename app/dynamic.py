@@ -434,11 +434,12 @@ def searched_from(member: Member, log: TaskLog | None) -> int:
     row, floor = member.row, floor_of(member.row)
     if row.decided is None and not is_new(row):
         return floor
-    if row.wait and log is None:
-        return floor
-    if row.wait and log is not None and log.outcome is not None:
-        ended, queues = log.outcome.mark.at, member.plan.overlap is Overlap.QUEUE
-        if floor < ended or (queues and floor == ended):
+    if row.wait:
+        if log is None:
             return floor
+        if log.outcome is not None:
+            ended, queues = log.outcome.mark.at, member.plan.overlap is Overlap.QUEUE
+            if floor < ended or (queues and floor == ended):
+                return floor
     known = [instant for instant in (row.due, row.look) if instant]
     return max(floor, min(known, default=floor))

@@ -170,8 +170,7 @@ class Journal:
         self.agenda.history.position = position
         for record in records:
             self.agenda.history.add(record)
-        now = self._clock.now()  # it took time to read
-        self.agenda.history.set_back(now, now + self.agenda.apart)
+        self.agenda.set_back(self._clock.now())  # it took time to read
         return records
 
     @property
@@ -526,7 +525,7 @@ class Journal:
         for task, log in by_task.items():
             self.agenda.reload(task, log, read_at)
         if known[1]:
-            self.agenda.history.set_back(read_at, read_at + self.agenda.apart)
+            self.agenda.set_back(read_at)
         return set(by_task), position
 
     def _fail(self, error: StoreError, now: int) -> None:

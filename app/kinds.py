@@ -35,9 +35,9 @@ class FuncTask(Task[P, R]):
             return
         if func is not None and (path is not None or func_name is not None):
             raise DefinitionError("a task has a function or a path, not both")
-        self._make(func or delayed(path, func_name), given)
+        self._make(func or delayed(path, func_name), given=given)
 
-    def _make(self, func: Callable[P, R], given: dict[str, Any]) -> None:
+    def _make(self, func: Callable[P, R], *, given: dict[str, Any]) -> None:
         if given.get("name") is None:
             given["name"] = name_in_module(func)
         super().__init__(func, **given)
@@ -49,9 +49,8 @@ class FuncTask(Task[P, R]):
         later = self._later
         if later is None:
             return super().__call__(*args, **kwargs)
-        (func,) = args
         del self._later
-        self._make(func, dict(later))
+        self._make(*args, given=later)
         return self
 
 

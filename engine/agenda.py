@@ -423,11 +423,15 @@ class Agenda:
             self._elsewhere.settle(source, self.logical)
         self._changed(source, ~0, self.logical)
 
+    def set_back(self, now: int) -> None:
+        """What the log dates later than any clock may say by now is read as now."""
+        self.history.set_back(now, now + self.apart)
+
     def reset(self, now: int) -> None:
         """The clock was set back: answers are dropped and logical time with them."""
         self.absorb()
         self.logical = now
-        self.history.set_back(now, now + self.apart)
+        self.set_back(now)
         self.planner.forget()
         for item in self._items:
             item.due = FOREVER
